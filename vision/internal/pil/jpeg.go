@@ -388,3 +388,22 @@ func (d *jpegDecoder) smoothable() error {
 	}
 	return nil
 }
+
+// preload reads an abbreviated table file (T.81, B.5), as TIFF keeps beside
+// its strips.
+func (d *jpegDecoder) preload(tables []byte) error {
+	if len(tables) == 0 {
+		return nil
+	}
+	if !isJPEG(tables) {
+		return errors.New("no start of image")
+	}
+	b := d.b
+	d.b, d.pos = tables, 2
+	m, err := d.tables()
+	d.b = b
+	if err == nil && (m != mEOI || len(d.comps) > 0) {
+		err = errors.New("not a table file")
+	}
+	return err
+}
