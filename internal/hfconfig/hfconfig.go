@@ -102,7 +102,8 @@ func pythonLiterals(b []byte) ([]byte, error) {
 // it came from or of one taken from it.
 func (c *Config) Err() error { return *c.err }
 
-func (c *Config) fail(key, format string, args ...any) {
+// Fail records an error about key, as the getters do.
+func (c *Config) Fail(key, format string, args ...any) {
 	if *c.err == nil {
 		*c.err = fmt.Errorf("%w: %s: %s", ErrFormat, c.name(key), fmt.Sprintf(format, args...))
 	}
@@ -147,7 +148,7 @@ func (c *Config) Str(key, def string) string {
 	}
 	s, ok := v.(string)
 	if !ok || strings.HasPrefix(s, literal) {
-		c.fail(key, "%s, want a string", kind(v))
+		c.Fail(key, "%s, want a string", kind(v))
 		return def
 	}
 	return s
@@ -161,7 +162,7 @@ func (c *Config) OneOf(key, def string, allowed ...string) string {
 			return s
 		}
 	}
-	c.fail(key, "%q, want one of %s", s, strings.Join(allowed, ", "))
+	c.Fail(key, "%q, want one of %s", s, strings.Join(allowed, ", "))
 	return def
 }
 
@@ -173,7 +174,7 @@ func (c *Config) Bool(key string, def bool) bool {
 	}
 	b, ok := v.(bool)
 	if !ok {
-		c.fail(key, "%s, want true or false", kind(v))
+		c.Fail(key, "%s, want true or false", kind(v))
 		return def
 	}
 	return b
@@ -190,7 +191,7 @@ func (c *Config) IntRange(key string, def, lo, hi int) int {
 		err = fmt.Errorf("%d, want %d … %d", n, lo, hi)
 	}
 	if err != nil {
-		c.fail(key, "%v", err)
+		c.Fail(key, "%v", err)
 		return def
 	}
 	return n
@@ -203,7 +204,7 @@ const maxDim = 1 << 24
 // that the key must be there.
 func (c *Config) Dim(key string, def int) int {
 	if _, ok := c.get(key); !ok && def == 0 {
-		c.fail(key, "missing")
+		c.Fail(key, "missing")
 		return 1
 	}
 	return c.IntRange(key, def, 1, maxDim)
@@ -217,7 +218,7 @@ func (c *Config) Float(key string, def float64) float64 {
 	}
 	f, err := toFloat(v)
 	if err != nil {
-		c.fail(key, "%v", err)
+		c.Fail(key, "%v", err)
 		return def
 	}
 	return f
@@ -225,6 +226,15 @@ func (c *Config) Float(key string, def float64) float64 {
 
 // Ints returns an array of integers, nil if it is absent.
 func (c *Config) Ints(key string) []int { return list(c, key, toInt) }
+
+// List returns an array of integers and whether the value is an array at all,
+// for keys that hold one integer or several.
+func (c *Config) List(key string) ([]int, bool) {
+	if _, ok := c.m[key].([]any); !ok {
+		return nil, false
+	}
+	return c.Ints(key), true
+}
 
 // Floats returns an array of numbers, nil if it is absent.
 func (c *Config) Floats(key string) []float64 { return list(c, key, toFloat) }
@@ -262,14 +272,14 @@ func list[T any](c *Config, key string, convert func(any) (T, error)) []T {
 	}
 	items, ok := v.([]any)
 	if !ok {
-		c.fail(key, "%s, want an array", kind(v))
+		c.Fail(key, "%s, want an array", kind(v))
 		return nil
 	}
 	out := make([]T, len(items))
 	for i, item := range items {
 		x, err := convert(item)
 		if err != nil {
-			c.fail(key, "element %d: %v", i, err)
+			c.Fail(key, "element %d: %v", i, err)
 			return nil
 		}
 		out[i] = x
@@ -286,7 +296,7 @@ func (c *Config) Sub(key string) *Config {
 	}
 	m, ok := v.(map[string]any)
 	if !ok {
-		c.fail(key, "%s, want an object", kind(v))
+		c.Fail(key, "%s, want an object", kind(v))
 		return sub
 	}
 	sub.m = m
