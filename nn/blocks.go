@@ -1,0 +1,77 @@
+package nn
+
+import "github.com/seed-512d3d71/weft/tensor"
+
+// Linear is y = x·Wᵀ + b.
+type Linear struct {
+	W Matrix
+	B tensor.Tensor // [Out], or zero
+}
+
+// Forward returns act(x·Wᵀ + b) [rows, Out].
+func (l Linear) Forward(p Pass, x tensor.Tensor, act Act) tensor.Tensor {
+	dst := p.New(x.Rows(), l.W.Out())
+	p.Linear(dst, x, l.W, Epilogue{Bias: l.B, Act: act})
+	return dst
+}
+
+// Add returns x·Wᵀ + b + residual [rows, Out].
+func (l Linear) Add(p Pass, x, residual tensor.Tensor) tensor.Tensor {
+	dst := p.New(x.Rows(), l.W.Out())
+	p.Linear(dst, x, l.W, Epilogue{Bias: l.B, Residual: residual})
+	return dst
+}
+
+// LayerNorm normalises each row: Ba et al. 2016, arXiv:1607.06450.
+type LayerNorm struct {
+	Gain, Bias tensor.Tensor
+	Eps        float32
+}
+
+// Forward returns the normalised rows of x.
+func (l LayerNorm) Forward(p Pass, x tensor.Tensor) tensor.Tensor {
+	dst := p.New(x.Rows(), x.Cols())
+	p.LayerNorm(dst, x, tensor.Tensor{}, l.Gain, l.Bias, l.Eps)
+	return dst
+}
+
+// Embedding is a table of vectors, one an id.
+type Embedding struct{ Table tensor.Tensor }
+
+// Rows returns the number of ids.
+func (e Embedding) Rows() int { return e.Table.Rows() }
+
+// Attention is multi-head self-attention whose query, key and value
+// projections are one product (Vaswani et al. 2017, arXiv:1706.03762).
+type Attention struct {
+	QKV   Linear // [3C, C], or separate biases stacked
+	Heads int
+	Dim   int // C, the width of all heads together
+}
+
+// Forward returns the heads' outputs side by side [rows, C], before the output
+// projection.
+func (a Attention) Forward(p Pass, x tensor.Tensor, args AttentionArgs) tensor.Tensor {
+	qkv := a.QKV.Forward(p, x, 0)
+	args.Heads, args.KVHeads = a.Heads, a.Heads
+	args.HeadDim = a.Dim / a.Heads
+	dst := p.New(x.Rows(), a.Dim)
+	p.Attention(dst, qkv.SliceCols(0, a.Dim), qkv.SliceCols(a.Dim, 2*a.Dim), qkv.SliceCols(2*a.Dim, 3*a.Dim), args)
+	return dst
+}
+
+// MLP is the feed-forward block Down(act(Up(x))).
+type MLP struct {
+	Up, Down Linear
+	Act      Act
+}
+
+// Forward returns Down(act(Up(x))) + residual.
+func (m MLP) Forward(p Pass, x, residual tensor.Tensor) tensor.Tensor {
+	dst := p.New(x.Rows(), m.Down.W.Out())
+	mark := p.Mark()
+	h := m.Up.Forward(p, x, m.Act)
+	p.Linear(dst, h, m.Down.W, Epilogue{Bias: m.Down.B, Residual: residual})
+	p.Release(mark)
+	return dst
+}

@@ -1,0 +1,357 @@
+package nn
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/seed-512d3d71/weft/internal/par"
+	"github.com/seed-512d3d71/weft/kernels"
+	"github.com/seed-512d3d71/weft/tensor"
+)
+
+// CPU is the backend over package kernels.
+type CPU struct {
+	threads atomic.Int32
+	passes  sync.Pool
+}
+
+// NewCPU returns a CPU backend whose passes compute on up to threads threads;
+// 0 means all of the process's. It returns an error if WEFT_ISA names an
+// instruction set that this machine lacks.
+func NewCPU(threads int) (*CPU, error) {
+	if threads < 0 {
+		return nil, InputError("threads", "%d is negative", threads)
+	}
+	if err := kernels.ISAError(); err != nil {
+		return nil, err
+	}
+	c := &CPU{}
+	c.SetThreads(threads)
+	c.passes.New = func() any { return &cpuPass{backend: c} }
+	return c, nil
+}
+
+// SetThreads changes the bound on threads for the passes that begin from now.
+func (c *CPU) SetThreads(n int) { c.threads.Store(int32(max(0, n))) }
+
+// Name returns "cpu".
+func (c *CPU) Name() string { return "cpu" }
+
+type cpuMatrix struct{ *kernels.Matrix }
+
+func (m cpuMatrix) Out() int { return m.Rows() }
+func (m cpuMatrix) In() int  { return m.Cols() }
+
+// Matrix packs parts, stacked along their outputs.
+func (c *CPU) Matrix(name string, parts ...MatrixPart) (Matrix, error) {
+	if len(parts) == 0 {
+		return nil, fmt.Errorf("%s: no weight", name)
+	}
+	for _, q := range parts {
+		if n, ok := tensor.Elems(q.Out, q.In); !ok || n > len(q.Data) || q.In != parts[0].In || q.Transposed != parts[0].Transposed {
+			return nil, fmt.Errorf("%s: parts of a stacked weight disagree: %w", name, tensor.ErrShape)
+		}
+	}
+	if parts[0].Transposed {
+		if len(parts) > 1 {
+			return nil, Unsupported("%s: stacked transposed weights", name)
+		}
+		q := parts[0]
+		return cpuMatrix{kernels.PackF32T(q.Data, q.In, q.Out, q.Out)}, nil
+	}
+	rows := make([][]float32, len(parts))
+	ns := make([]int, len(parts))
+	for i, q := range parts {
+		rows[i], ns[i] = q.Data, q.Out
+	}
+	return cpuMatrix{kernels.PackRowsF32(rows, ns, parts[0].In)}, nil
+}
+
+type cpuConv1D struct {
+	*kernels.Conv1D
+	out, in, width int
+}
+
+func (m cpuConv1D) Out() int { return m.out }
+func (m cpuConv1D) In() int  { return m.in }
+
+// Conv1D packs w [out, in/groups, width].
+func (c *CPU) Conv1D(name string, w []float32, out, in, width, groups int) (Conv, error) {
+	if err := checkConv(name, len(w), out, in, groups, width); err != nil {
+		return nil, err
+	}
+	return cpuConv1D{kernels.PackConv1D(w, out, in, width, groups), out, in, width}, nil
+}
+
+type cpuConv2D struct {
+	*kernels.Conv2D
+	out, in int
+}
+
+func (m cpuConv2D) Out() int { return m.out }
+func (m cpuConv2D) In() int  { return m.in }
+
+// Conv2D packs w [out, in/groups, kh, kw].
+func (c *CPU) Conv2D(name string, w []float32, out, in, kh, kw, groups int) (Conv, error) {
+	if err := checkConv(name, len(w), out, in, groups, kh, kw); err != nil {
+		return nil, err
+	}
+	return cpuConv2D{kernels.PackConv2D(w, out, in, kh, kw, groups), out, in}, nil
+}
+
+func checkConv(name string, n, out, in, groups int, kernel ...int) error {
+	if groups < 1 || out%groups != 0 || in%groups != 0 {
+		return fmt.Errorf("%s: %d groups do not divide %d inputs and %d outputs: %w", name, groups, in, out, tensor.ErrShape)
+	}
+	want, ok := tensor.Elems(append(kernel, out, in/groups)...)
+	if !ok || want == 0 || n < want {
+		return fmt.Errorf("%s: %d elements, want %d: %w", name, n, want, tensor.ErrShape)
+	}
+	return nil
+}
+
+// Vector keeps data as it is.
+func (c *CPU) Vector(name string, data []float32, rows, cols int) (tensor.Tensor, error) {
+	if n, ok := tensor.Elems(rows, cols); !ok || n > len(data) {
+		return tensor.Tensor{}, fmt.Errorf("%s: %d elements for [%d %d]: %w", name, len(data), rows, cols, tensor.ErrShape)
+	}
+	if rows == 1 {
+		return tensor.FromF32(data, cols), nil
+	}
+	return tensor.FromF32(data, rows, cols), nil
+}
+
+// Begin takes a pass, with the arena it grew in earlier calls.
+func (c *CPU) Begin(ctx context.Context) Pass {
+	p := c.passes.Get().(*cpuPass)
+	p.ctx, p.err = ctx, nil
+	p.team = par.Enter(int(c.threads.Load()))
+	return p
+}
+
+// cpuPass implements Pass. The attention arguments live in it because kernels
+// takes them by pointer.
+type cpuPass struct {
+	backend *CPU
+	ctx     context.Context
+	err     error
+	team    *par.Team
+	arena   tensor.Arena
+	att     kernels.Attention
+}
+
+func (p *cpuPass) New(rows, cols int) tensor.Tensor { return p.arena.F32(rows, cols) }
+func (p *cpuPass) Mark() tensor.Mark                { return p.arena.Mark() }
+func (p *cpuPass) Release(m tensor.Mark)            { p.arena.Release(m) }
+func (p *cpuPass) Host(t tensor.Tensor) tensor.Tensor {
+	return t
+}
+
+func (p *cpuPass) Ints(src []int32) tensor.Tensor { return tensor.FromI32(src, len(src)) }
+
+func (p *cpuPass) Floats(src []float32, rows, cols int) tensor.Tensor {
+	return tensor.FromF32(src, rows, cols)
+}
+
+func (p *cpuPass) Err() error {
+	if p.err == nil {
+		p.err = p.ctx.Err()
+	}
+	return p.err
+}
+
+func (p *cpuPass) End() {
+	p.team.Leave()
+	p.team, p.ctx = nil, nil
+	p.att = kernels.Attention{}
+	p.arena.Reset()
+	p.backend.passes.Put(p)
+}
+
+func (p *cpuPass) done() bool { return p.Err() != nil }
+
+func optional(t tensor.Tensor) []float32 {
+	if t.IsZero() {
+		return nil
+	}
+	return t.F32()
+}
+
+func epilogue(e Epilogue) kernels.Epilogue {
+	k := kernels.Epilogue{Bias: optional(e.Bias), Act: e.Act}
+	if !e.Residual.IsZero() {
+		k.Residual, k.LDR = e.Residual.F32(), e.Residual.LD()
+	}
+	return k
+}
+
+func (p *cpuPass) Linear(dst, x tensor.Tensor, w Matrix, e Epilogue) {
+	if p.done() {
+		return
+	}
+	kernels.LinearF32(p.team, dst.F32(), dst.LD(), x.F32(), x.LD(), x.Rows(), w.(cpuMatrix).Matrix, epilogue(e))
+}
+
+func (p *cpuPass) MatMul(dst, a, b tensor.Tensor, transposeB bool) {
+	if p.done() {
+		return
+	}
+	kernels.MatMulF32(p.team, dst.F32(), dst.LD(), a.F32(), a.LD(), b.F32(), b.LD(), transposeB,
+		dst.Rows(), dst.Cols(), a.Cols(), 1, 0, 0, 0)
+}
+
+func (p *cpuPass) Attention(dst, q, k, v tensor.Tensor, a AttentionArgs) {
+	if p.done() {
+		return
+	}
+	p.att = kernels.Attention{
+		Dst: dst.F32(), Q: q.F32(), K: k.F32(), V: v.F32(),
+		LDD: dst.LD(), LDQ: q.LD(), LDK: k.LD(), LDV: v.LD(),
+		Heads: a.Heads, KVHeads: a.KVHeads, D: a.HeadDim, DV: a.HeadDim, Scale: a.Scale,
+		QOff: a.QOff, KOff: a.KOff, Causal: a.Causal, Window: a.Window,
+		Bias: optional(a.Bias), BiasSeq: a.BiasSeq, BiasHead: a.BiasHead, BiasRow: a.BiasRow,
+	}
+	kernels.AttentionF32(p.team, &p.att)
+}
+
+func (p *cpuPass) LayerNorm(dst, x, residual, gain, bias tensor.Tensor, eps float32) {
+	if p.done() {
+		return
+	}
+	kernels.LayerNormF32(p.team, dst.F32(), dst.LD(), x.F32(), x.LD(), optional(residual), nil,
+		gain.F32(), optional(bias), eps, x.Rows(), x.Cols())
+}
+
+func (p *cpuPass) GroupNorm(dst, x, gain, bias tensor.Tensor, groups int, eps float32, act Act) {
+	if p.done() {
+		return
+	}
+	kernels.GroupNormF32(p.team, dst.F32(), x.F32(), x.Rows(), x.Cols(), groups, gain.F32(), bias.F32(), eps, act)
+}
+
+func (p *cpuPass) Embedding(dst, ids, table tensor.Tensor, accumulate bool) {
+	if p.done() {
+		return
+	}
+	kernels.EmbeddingF32(p.team, dst.F32(), dst.Cols(), ids.I32(), table.F32(), accumulate)
+}
+
+func (p *cpuPass) Conv1D(dst, x tensor.Tensor, w Conv, g Window1D, e Epilogue) {
+	if p.done() {
+		return
+	}
+	kernels.Conv1DF32(p.team, dst.F32(), x.F32(), x.Rows(), w.(cpuConv1D).Conv1D,
+		g.Stride, g.PadLeft, g.PadRight, g.Dilation, epilogue(e))
+}
+
+func (p *cpuPass) Conv2D(dst, x tensor.Tensor, h, w int, k Conv, g Window2D, e Epilogue) {
+	if p.done() {
+		return
+	}
+	kernels.Conv2DF32(p.team, dst.F32(), x.F32(), h, w, k.(cpuConv2D).Conv2D,
+		g.StrideH, g.StrideW, g.PadT, g.PadL, g.PadB, g.PadR, g.DilationH, g.DilationW, epilogue(e))
+}
+
+func (p *cpuPass) Patches(dst, pictures tensor.Tensor, ph, pw int) {
+	if p.done() {
+		return
+	}
+	b, c, h, w := pictures.Dim(0), pictures.Dim(1), pictures.Dim(2), pictures.Dim(3)
+	d, s, row := dst.F32(), pictures.F32(), 0
+	for i := range b {
+		for y := 0; y+ph <= h; y += ph {
+			for x := 0; x+pw <= w; x += pw {
+				out := d[row*dst.LD():]
+				for ch := range c {
+					for r := range ph {
+						copy(out[(ch*ph+r)*pw:][:pw], s[((i*c+ch)*h+y+r)*w+x:])
+					}
+				}
+				row++
+			}
+		}
+	}
+}
+
+func (p *cpuPass) Activate(dst, x tensor.Tensor, act Act) {
+	if p.done() {
+		return
+	}
+	kernels.ActF32(p.team, dst.F32(), x.F32(), act)
+}
+
+func (p *cpuPass) Add(dst, a, b tensor.Tensor) {
+	if p.done() {
+		return
+	}
+	kernels.AddF32(p.team, dst.F32(), a.F32(), b.F32())
+}
+
+func (p *cpuPass) Scale(dst, x tensor.Tensor, s float32) {
+	if p.done() {
+		return
+	}
+	kernels.ScaleF32(p.team, dst.F32(), x.F32(), s)
+}
+
+func (p *cpuPass) Affine(dst, x, scale, shift tensor.Tensor) {
+	if p.done() {
+		return
+	}
+	a, b, c := scale.F32(), shift.F32(), x.Cols()
+	for r := range x.Rows() {
+		out := dst.F32()[r*dst.LD():][:c]
+		for j, v := range x.F32()[r*x.LD():][:c] {
+			out[j] = float32(v*a[j]) + b[j]
+		}
+	}
+}
+
+func (p *cpuPass) Gated(dst, gate, up tensor.Tensor, act Act) {
+	if p.done() {
+		return
+	}
+	if dst.Contiguous() && gate.Contiguous() && up.Contiguous() {
+		kernels.GatedActF32(p.team, dst.F32(), gate.F32(), up.F32(), act)
+		return
+	}
+	c := dst.Cols()
+	for r := range dst.Rows() {
+		kernels.GatedActF32(nil, dst.F32()[r*dst.LD():][:c], gate.F32()[r*gate.LD():][:c], up.F32()[r*up.LD():][:c], act)
+	}
+}
+
+func (p *cpuPass) Softmax(dst, x tensor.Tensor) {
+	if p.done() {
+		return
+	}
+	kernels.SoftmaxF32(p.team, dst.F32(), x.F32(), x.Rows(), x.Cols(), x.LD())
+}
+
+func (p *cpuPass) Gather(dst, x, rows tensor.Tensor) {
+	if p.done() {
+		return
+	}
+	d, s, cols, ld := dst.F32(), x.F32(), dst.Cols(), x.LD()
+	for i, r := range rows.I32() {
+		out := d[i*dst.LD() : i*dst.LD()+cols]
+		if r < 0 {
+			clear(out)
+		} else {
+			copy(out, s[int(r)*ld:])
+		}
+	}
+}
+
+func (p *cpuPass) MeanRows(dst, x tensor.Tensor, off []int32) {
+	if p.done() {
+		return
+	}
+	cols := x.Cols()
+	for s := range len(off) - 1 {
+		lo, hi := int(off[s]), int(off[s+1])
+		kernels.MeanRowsF32(dst.F32()[s*dst.LD():s*dst.LD()+cols], x.F32()[lo*x.LD():], x.LD(), hi-lo, cols)
+	}
+}
