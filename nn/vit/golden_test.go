@@ -1,0 +1,22 @@
+package vit_test
+
+import (
+	"testing"
+
+	"github.com/seed-512d3d71/weft/internal/golden"
+	"github.com/seed-512d3d71/weft/internal/hfconfig"
+	"github.com/seed-512d3d71/weft/nn"
+	"github.com/seed-512d3d71/weft/nn/vit"
+)
+
+func load(c *hfconfig.Config, class string, p nn.Params) (nn.Model, error) {
+	m, err := vit.Load(c, class, p)
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func TestGolden(t *testing.T) {
+	golden.Run(t, load, "vit", "deit")
+}
