@@ -1,0 +1,257 @@
+package weft
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"sync"
+
+	"github.com/seed-512d3d71/weft/audio"
+	"github.com/seed-512d3d71/weft/hub"
+	"github.com/seed-512d3d71/weft/internal/hfconfig"
+	"github.com/seed-512d3d71/weft/nn"
+	"github.com/seed-512d3d71/weft/nn/bert"
+	"github.com/seed-512d3d71/weft/nn/vit"
+	"github.com/seed-512d3d71/weft/nn/wav2vec"
+	"github.com/seed-512d3d71/weft/safetensors"
+	"github.com/seed-512d3d71/weft/tensor"
+	"github.com/seed-512d3d71/weft/text"
+	"github.com/seed-512d3d71/weft/vision"
+)
+
+// Model is an opened checkpoint. It is safe for concurrent use; it keeps its
+// weight files mapped until Close.
+type Model struct {
+	dir     *hub.Dir
+	config  *hfconfig.Config
+	class   string
+	backend nn.Backend
+	weights *safetensors.Set
+	params  nn.Params
+	net     nn.Model
+
+	tokenizer lazy[*text.Tokenizer]
+	images    lazy[*vision.Processor]
+	sounds    lazy[*audio.Extractor]
+}
+
+// lazy is a part that is read when it is first needed.
+type lazy[T any] struct {
+	once sync.Once
+	v    T
+	err  error
+}
+
+func (l *lazy[T]) get(open func() (T, error)) (T, error) {
+	l.once.Do(func() { l.v, l.err = open() })
+	return l.v, l.err
+}
+
+// Types that calls take and return.
+type (
+	// Tensor is a shaped array: see package tensor.
+	Tensor = tensor.Tensor
+	// Inputs are tensors by the names of forward()'s arguments.
+	Inputs = nn.Inputs
+	// Outputs are named results.
+	Outputs = nn.Outputs
+	// RunOptions are the options of [Model.Run].
+	RunOptions = nn.RunOptions
+)
+
+// Open opens the Hugging Face directory dir: config.json says which class it
+// is, the weights are mapped and bound, and the tokenizer and preprocessors
+// are read when first needed.
+func Open(dir string, opts ...Option) (*Model, error) {
+	d, err := hub.OpenDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return OpenDir(d, opts...)
+}
+
+// OpenFS is Open for a file system whose root is the model's directory, such
+// as an embed.FS.
+func OpenFS(fsys fs.FS, opts ...Option) (*Model, error) {
+	d, err := hub.OpenDirFS(fsys)
+	if err != nil {
+		return nil, err
+	}
+	return OpenDir(d, opts...)
+}
+
+// OpenDir is Open for a directory that package hub has opened.
+func OpenDir(d *hub.Dir, opts ...Option) (*Model, error) {
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	backend, err := newBackend(o)
+	if err != nil {
+		return nil, err
+	}
+	return open(d, backend, o.class)
+}
+
+func newBackend(o options) (nn.Backend, error) {
+	if o.device != "" && o.device != "cpu" {
+		return nil, nn.Unsupported("device %q", o.device)
+	}
+	return nn.NewCPU(o.threads)
+}
+
+func open(d *hub.Dir, backend nn.Backend, class string) (*Model, error) {
+	m := &Model{dir: d, backend: backend}
+	var err error
+	if m.config, err = readConfig(d); err != nil {
+		return nil, err
+	}
+	if m.class, err = className(m.config, class); err != nil {
+		return nil, err
+	}
+	load, err := loader(m.config)
+	if err != nil {
+		return nil, err
+	}
+	if m.weights, err = d.Weights(); err != nil {
+		return nil, err
+	}
+	m.params = nn.NewParams(m.weights, backend, m.config.Str("model_type", ""))
+	if m.net, err = load(m.config, m.class, m.params); err != nil {
+		m.weights.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// loadFunc binds a class of one family.
+type loadFunc func(c *hfconfig.Config, class string, p nn.Params) (nn.Model, error)
+
+// loader chooses the family by model_type. This switch is the only list of
+// model families: a program that imports one family's package links that one.
+func loader(c *hfconfig.Config) (loadFunc, error) {
+	switch t := c.Str("model_type", ""); t {
+	case "bert", "roberta", "camembert", "xlm-roberta", "distilbert":
+		return wrap(bert.Load), nil
+	case "vit", "deit":
+		return wrap(vit.Load), nil
+	case "wav2vec2", "hubert":
+		return wrap(wav2vec.Load), nil
+	case "":
+		return nil, fmt.Errorf("config.json: no model_type")
+	default:
+		return nil, nn.Unsupported("model_type %q", t)
+	}
+}
+
+func wrap[M nn.Model](load func(*hfconfig.Config, string, nn.Params) (M, error)) loadFunc {
+	return func(c *hfconfig.Config, class string, p nn.Params) (nn.Model, error) {
+		m, err := load(c, class, p)
+		if err != nil {
+			return nil, err // not a typed nil in an interface
+		}
+		return m, nil
+	}
+}
+
+func readConfig(d *hub.Dir) (*hfconfig.Config, error) {
+	b, err := d.ReadFile("config.json", maxJSON)
+	if err != nil {
+		return nil, err
+	}
+	c, err := hfconfig.Parse(b)
+	if err != nil {
+		return nil, fmt.Errorf("config.json: %w", err)
+	}
+	return c, nil
+}
+
+// maxJSON bounds the configuration files, in bytes.
+const maxJSON = 16 << 20
+
+func className(c *hfconfig.Config, asked string) (string, error) {
+	if asked != "" {
+		return asked, nil
+	}
+	names := c.Strs("architectures")
+	if err := c.Err(); err != nil {
+		return "", fmt.Errorf("config.json: %w", err)
+	}
+	if len(names) == 0 {
+		return "", fmt.Errorf("config.json: no architectures; name a class")
+	}
+	return names[0], nil
+}
+
+// Class returns the name of the Hugging Face class that the model runs as.
+func (m *Model) Class() string { return m.class }
+
+// Config returns config.json.
+func (m *Model) Config() *hfconfig.Config { return m.config }
+
+// SetThreads changes the bound of [WithThreads] for the calls that follow.
+func (m *Model) SetThreads(n int) {
+	if b, ok := m.backend.(*nn.CPU); ok {
+		b.SetThreads(n)
+	}
+}
+
+// Unused returns the names of the checkpoint's tensors that the class does not
+// use, in the order of the file.
+func (m *Model) Unused() []string { return m.params.Unused() }
+
+// Close unmaps the weights. The model must not be used afterwards.
+func (m *Model) Close() error { return m.weights.Close() }
+
+// Run does one forward pass on named tensors: see [nn.Model].
+func (m *Model) Run(ctx context.Context, in Inputs, o RunOptions) (Outputs, error) {
+	return m.net.Run(ctx, in, o)
+}
+
+// Tokenizer returns the directory's tokenizer.
+func (m *Model) Tokenizer() (*text.Tokenizer, error) {
+	return m.tokenizer.get(func() (*text.Tokenizer, error) { return text.Open(m.dir.FS()) })
+}
+
+// ImageProcessor returns the image processor of preprocessor_config.json.
+func (m *Model) ImageProcessor() (*vision.Processor, error) {
+	return m.images.get(func() (*vision.Processor, error) { return imageProcessor(m.dir) })
+}
+
+// FeatureExtractor returns the audio feature extractor of
+// preprocessor_config.json.
+func (m *Model) FeatureExtractor() (*audio.Extractor, error) {
+	return m.sounds.get(func() (*audio.Extractor, error) { return featureExtractor(m.dir) })
+}
+
+func imageProcessor(d *hub.Dir) (*vision.Processor, error) {
+	pre, cfg, err := preprocessorFiles(d)
+	if err != nil {
+		return nil, err
+	}
+	return vision.ParseProcessor(pre, cfg)
+}
+
+func featureExtractor(d *hub.Dir) (*audio.Extractor, error) {
+	pre, cfg, err := preprocessorFiles(d)
+	if err != nil {
+		return nil, err
+	}
+	return audio.ParseExtractor(pre, cfg)
+}
+
+// preprocessorFiles reads preprocessor_config.json (or, as newer checkpoints
+// have it, processor_config.json) and config.json, which may be absent.
+func preprocessorFiles(d *hub.Dir) (pre, cfg []byte, err error) {
+	name := "preprocessor_config.json"
+	if !d.Exists(name) && d.Exists("processor_config.json") {
+		name = "processor_config.json"
+	}
+	if pre, err = d.ReadFile(name, maxJSON); err != nil {
+		return nil, nil, err
+	}
+	if d.Exists("config.json") {
+		cfg, err = d.ReadFile("config.json", maxJSON)
+	}
+	return pre, cfg, err
+}

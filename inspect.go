@@ -1,0 +1,83 @@
+package weft
+
+import (
+	"github.com/seed-512d3d71/weft/hub"
+	"github.com/seed-512d3d71/weft/kernels"
+	"github.com/seed-512d3d71/weft/nn"
+	"github.com/seed-512d3d71/weft/tensor"
+)
+
+// Info says what a model directory holds and what will run it.
+type Info struct {
+	ModelType    string           `json:"model_type"`
+	Class        string           `json:"class"`
+	Parameters   int64            `json:"parameters"`   // elements of all tensors
+	DTypes       map[string]int64 `json:"dtypes"`       // elements by stored type
+	WeightBytes  int64            `json:"weight_bytes"` // on disk
+	Tokenizer    string           `json:"tokenizer"`    // the file, "" if there is none
+	Preprocessor string           `json:"preprocessor"`
+	Kernels      string           `json:"kernels"` // the instruction set that is chosen
+	Runs         bool             `json:"runs"`
+	Why          string           `json:"why,omitempty"` // why it does not run
+	Unused       []string         `json:"unused"`        // tensors that the class does not use
+}
+
+// Inspect describes the model directory dir. An architecture that weft lacks
+// is described too, with Runs false; a directory that is no model is an error.
+func Inspect(dir string, opts ...Option) (*Info, error) {
+	d, err := hub.OpenDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	cfg, err := readConfig(d)
+	if err != nil {
+		return nil, err
+	}
+	info := &Info{ModelType: cfg.Str("model_type", ""), DTypes: map[string]int64{}, Kernels: kernels.ISA(), Unused: []string{}}
+	if info.Class, err = className(cfg, o.class); err != nil {
+		info.Class = ""
+	}
+	weights, err := d.Weights()
+	if err != nil {
+		return nil, err
+	}
+	defer weights.Close()
+	for _, name := range weights.Names() {
+		t, _ := weights.Lookup(name)
+		n, _ := tensor.Elems(t.Shape...)
+		info.Parameters += int64(n)
+		info.DTypes[t.DType.String()] += int64(n)
+		info.WeightBytes += t.End - t.Begin
+	}
+	info.Tokenizer = firstFile(d, "tokenizer.json", "vocab.txt", "vocab.json")
+	info.Preprocessor = firstFile(d, "preprocessor_config.json", "processor_config.json")
+
+	backend, err := newBackend(o)
+	if err != nil {
+		return nil, err
+	}
+	load, err := loader(cfg)
+	if err == nil {
+		p := nn.NewParams(weights, backend, info.ModelType)
+		if _, err = load(cfg, info.Class, p); err == nil {
+			info.Unused = append(info.Unused, p.Unused()...)
+		}
+	}
+	if info.Runs = err == nil; err != nil {
+		info.Why = err.Error()
+	}
+	return info, nil
+}
+
+func firstFile(d *hub.Dir, names ...string) string {
+	for _, n := range names {
+		if d.Exists(n) {
+			return n
+		}
+	}
+	return ""
+}
