@@ -187,11 +187,49 @@ func epilogue(e Epilogue) kernels.Epilogue {
 	return k
 }
 
+// rareAct is what follows a kernel when its activation is one that the kernels
+// lack: f, then the residual.
+type rareAct struct {
+	f        func(x float32) float32
+	residual tensor.Tensor
+}
+
+// splitEpilogue returns the part of e that the kernels compute and the rest.
+// A residual that follows a rare activation must not be the destination.
+func splitEpilogue(e Epilogue) (Epilogue, rareAct) {
+	act, f := split(e.Act)
+	if f == nil {
+		return e, rareAct{}
+	}
+	r := rareAct{f, e.Residual}
+	e.Act, e.Residual = act, tensor.Tensor{}
+	return e, r
+}
+
+func (r rareAct) apply(dst tensor.Tensor) {
+	if r.f == nil {
+		return
+	}
+	for i := range dst.Rows() {
+		row := dst.F32()[i*dst.LD():][:dst.Cols()]
+		for j, v := range row {
+			row[j] = r.f(v)
+		}
+		if !r.residual.IsZero() {
+			for j, v := range r.residual.F32()[i*r.residual.LD():][:len(row)] {
+				row[j] += v
+			}
+		}
+	}
+}
+
 func (p *cpuPass) Linear(dst, x tensor.Tensor, w Matrix, e Epilogue) {
 	if p.done() {
 		return
 	}
+	e, after := splitEpilogue(e)
 	kernels.LinearF32(p.team, dst.F32(), dst.LD(), x.F32(), x.LD(), x.Rows(), w.(cpuMatrix).Matrix, epilogue(e))
+	after.apply(dst)
 }
 
 func (p *cpuPass) MatMul(dst, a, b tensor.Tensor, transposeB bool) {
@@ -228,7 +266,9 @@ func (p *cpuPass) GroupNorm(dst, x, gain, bias tensor.Tensor, groups int, eps fl
 	if p.done() {
 		return
 	}
+	act, f := split(act)
 	kernels.GroupNormF32(p.team, dst.F32(), x.F32(), x.Rows(), x.Cols(), groups, gain.F32(), bias.F32(), eps, act)
+	rareAct{f: f}.apply(dst)
 }
 
 func (p *cpuPass) Embedding(dst, ids, table tensor.Tensor, accumulate bool) {
@@ -242,16 +282,20 @@ func (p *cpuPass) Conv1D(dst, x tensor.Tensor, w Conv, g Window1D, e Epilogue) {
 	if p.done() {
 		return
 	}
+	e, after := splitEpilogue(e)
 	kernels.Conv1DF32(p.team, dst.F32(), x.F32(), x.Rows(), w.(cpuConv1D).Conv1D,
 		g.Stride, g.PadLeft, g.PadRight, g.Dilation, epilogue(e))
+	after.apply(dst)
 }
 
 func (p *cpuPass) Conv2D(dst, x tensor.Tensor, h, w int, k Conv, g Window2D, e Epilogue) {
 	if p.done() {
 		return
 	}
+	e, after := splitEpilogue(e)
 	kernels.Conv2DF32(p.team, dst.F32(), x.F32(), h, w, k.(cpuConv2D).Conv2D,
 		g.StrideH, g.StrideW, g.PadT, g.PadL, g.PadB, g.PadR, g.DilationH, g.DilationW, epilogue(e))
+	after.apply(dst)
 }
 
 func (p *cpuPass) Patches(dst, pictures tensor.Tensor, ph, pw int) {
@@ -279,7 +323,9 @@ func (p *cpuPass) Activate(dst, x tensor.Tensor, act Act) {
 	if p.done() {
 		return
 	}
+	act, f := split(act)
 	kernels.ActF32(p.team, dst.F32(), x.F32(), act)
+	rareAct{f: f}.apply(dst)
 }
 
 func (p *cpuPass) Add(dst, a, b tensor.Tensor) {
@@ -311,6 +357,18 @@ func (p *cpuPass) Affine(dst, x, scale, shift tensor.Tensor) {
 
 func (p *cpuPass) Gated(dst, gate, up tensor.Tensor, act Act) {
 	if p.done() {
+		return
+	}
+	if k, f := split(act); f != nil {
+		mark := p.Mark()
+		g := p.New(gate.Rows(), gate.Cols())
+		for r := range g.Rows() {
+			copy(g.F32()[r*g.LD():], gate.F32()[r*gate.LD():][:g.Cols()])
+		}
+		kernels.ActF32(p.team, g.F32(), g.F32(), k)
+		rareAct{f: f}.apply(g)
+		p.Gated(dst, g, up, kernels.ActNone)
+		p.Release(mark)
 		return
 	}
 	if dst.Contiguous() && gate.Contiguous() && up.Contiguous() {

@@ -27,6 +27,9 @@ func TestParseAct(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	if _, err := nn.ParseAct("prelu"); !errors.Is(err, nn.ErrUnsupported) {
+		t.Errorf("prelu: %v", err)
+	}
 	if _, err := nn.ParseAct("snake"); !errors.Is(err, nn.ErrUnsupported) || !strings.Contains(err.Error(), `"snake"`) {
 		t.Errorf("unknown activation: %v", err)
 	}
@@ -155,5 +158,51 @@ func TestFinite(t *testing.T) {
 	o.Add("a", tensor.FromF32([]float32{1, float32(math.Inf(-1))}, 2))
 	if err := o.Finite(); !errors.Is(err, nn.ErrNotFinite) || !strings.Contains(err.Error(), "a: element 1") {
 		t.Error(err)
+	}
+}
+
+// TestRareActivations checks the activations that no kernel has against their
+// formulas in float64, after a product and before its residual.
+func TestRareActivations(t *testing.T) {
+	softplus := func(x float64) float64 { return math.Log1p(math.Exp(x)) }
+	formulas := map[string]func(x float64) float64{
+		"gelu_10":      func(x float64) float64 { return math.Min(10, x/2*(1+math.Erf(x/math.Sqrt2))) },
+		"relu2":        func(x float64) float64 { return math.Max(x, 0) * math.Max(x, 0) },
+		"relu6":        func(x float64) float64 { return math.Min(math.Max(x, 0), 6) },
+		"leaky_relu":   func(x float64) float64 { return math.Max(x, 0) + 0.01*math.Min(x, 0) },
+		"hardswish":    func(x float64) float64 { return x * math.Min(math.Max(x+3, 0), 6) / 6 },
+		"mish":         func(x float64) float64 { return x * math.Tanh(softplus(x)) },
+		"laplace":      func(x float64) float64 { return (1 + math.Erf((x-0.707107)/0.282095/math.Sqrt2)) / 2 },
+		"sqrtsoftplus": func(x float64) float64 { return math.Sqrt(softplus(x)) },
+	}
+	b := cpu(t)
+	one, err := b.Matrix("w", nn.MatrixPart{Data: []float32{1}, Out: 1, In: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := b.Begin(context.Background())
+	defer p.End()
+	xs := []float32{-20, -3.5, -1, -0.1, 0, 0.3, 0.707, 2, 6.5, 12}
+	x := p.Floats(xs, len(xs), 1)
+	for name, f := range formulas {
+		act, err := nn.ParseAct(name)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		linear, alone, gated := p.New(len(xs), 1), p.New(len(xs), 1), p.New(len(xs), 1)
+		p.Linear(linear, x, one, nn.Epilogue{Act: act, Residual: x})
+		p.Activate(alone, x, act)
+		p.Gated(gated, x, x, act)
+		for i, v := range xs {
+			y := f(float64(v))
+			for what, c := range map[string][2]float64{
+				"linear": {float64(linear.F32()[i]), y + float64(v)}, "alone": {float64(alone.F32()[i]), y}, "gated": {float64(gated.F32()[i]), y * float64(v)},
+			} {
+				if math.Abs(c[0]-c[1]) > 2e-6*(1+math.Abs(c[1])) {
+					t.Errorf("%s, %s: x %v gives %v, want %v", name, what, v, c[0], c[1])
+				}
+			}
+		}
 	}
 }
