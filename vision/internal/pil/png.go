@@ -323,7 +323,18 @@ func (h *pngHeader) pixels(idat [][]byte) (*Image, error) {
 			cur, prev = prev, cur
 		}
 	}
-	return im, nil
+	return im, inflateEnd(z)
+}
+
+// inflateEnd looks at what follows the last byte wanted of a zlib stream: as
+// zlib does, it minds a wrong checksum and lets pass one that is cut off and
+// data that go on.
+func inflateEnd(z io.Reader) error {
+	var b [1]byte
+	if _, err := io.ReadFull(z, b[:]); errors.Is(err, zlib.ErrChecksum) {
+		return fmt.Errorf("picture data: %w", err)
+	}
+	return nil
 }
 
 func pngDataError(err error) error {

@@ -172,7 +172,10 @@ func (t *tiffImage) expand(dst, src []byte, rows int) error {
 		if err != nil {
 			return tiffDataError(err)
 		}
-		r = z
+		if _, err := io.ReadFull(z, dst); err != nil {
+			return tiffDataError(err)
+		}
+		return inflateEnd(z)
 	case cPackBits:
 		return unpackBits(dst, src)
 	case cGroup3, cGroup4:
