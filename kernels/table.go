@@ -1,0 +1,192 @@
+package kernels
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/cpuid/v2"
+)
+
+// The instruction sets, best first. ISARef is the exact Go of kernels/ref.
+const (
+	ISAAVX512 = "avx512"
+	ISAAVX2   = "avx2"
+	ISANEON   = "neon"
+	ISARef    = "ref"
+)
+
+var isas = []string{ISAAVX512, ISAAVX2, ISANEON, ISARef}
+
+// row is one implementation of an operation. T is what the operation's facade
+// needs to run it: a function, or a struct of functions and block sizes.
+type row[T any] struct {
+	name string // of the function
+	isa  string
+	tile string // what the function computes at a time, if that has a name
+	impl T
+}
+
+// family is an operation: its rows, best first, the last of them ref.
+type family[T any] struct {
+	op     string
+	rows   []row[T]
+	active T // of the row in use
+	at     int
+}
+
+// anyFamily is a family, whatever its functions look like.
+type anyFamily interface {
+	use(isa string)
+	info(yield func(Info))
+}
+
+// families is the dispatch table. Dispatch, tests, benchmarks and
+// `weft kernels` range over it.
+func families() []anyFamily {
+	return slices.Concat(gemmFamilies, vecFamilies, attentionFamilies)
+}
+
+// use makes the family's best row that needs no more than isa its active one.
+func (f *family[T]) use(isa string) {
+	for i, r := range f.rows {
+		if slices.Index(isas, r.isa) >= slices.Index(isas, isa) && missing(r.isa) == "" {
+			f.active, f.at = r.impl, i
+			return
+		}
+	}
+}
+
+// row returns the implementation on one instruction set, for tests; false if
+// the operation has none.
+func (f *family[T]) row(isa string) (impl T, ok bool) {
+	for _, r := range f.rows {
+		if r.isa == isa {
+			return r.impl, true
+		}
+	}
+	return impl, false
+}
+
+// chosen is the instruction set that this process uses.
+var chosen struct {
+	isa string
+	err error
+}
+
+func init() {
+	chosen.isa, chosen.err = choose(os.Getenv("WEFT_ISA"))
+	install(chosen.isa)
+}
+
+func install(isa string) {
+	for _, f := range families() {
+		f.use(isa)
+	}
+}
+
+// missing names the CPU features that the machine lacks for an instruction
+// set.
+func missing(isa string) string {
+	var list []string
+	for _, f := range isaNeeds[isa] {
+		if !cpuid.CPU.Supports(f) {
+			list = append(list, f.String())
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// choose returns the instruction set to use: the one asked for, or the best
+// that the machine has.
+func choose(asked string) (string, error) {
+	have := ISAs()
+	switch {
+	case asked == "":
+		return have[0], nil
+	case slices.Contains(have, asked):
+		return asked, nil
+	}
+	return ISARef, fmt.Errorf("WEFT_ISA=%s: this machine and build have %s", asked, strings.Join(have, ", "))
+}
+
+// ISA returns the instruction set in use.
+func ISA() string { return chosen.isa }
+
+// ISAError returns an error if WEFT_ISA names an instruction set that is
+// unknown or that this machine lacks. ref is in use then.
+func ISAError() error { return chosen.err }
+
+// ISAs returns the instruction sets that this machine and build can use, best
+// first.
+func ISAs() []string {
+	var list []string
+	for _, isa := range isas {
+		if _, built := isaNeeds[isa]; built && missing(isa) == "" {
+			list = append(list, isa)
+		}
+	}
+	return list
+}
+
+// Use makes tests of the package and of its callers run on one instruction
+// set, until the test ends. It skips the test if the machine lacks it. Tests
+// that use it do not run in parallel.
+func Use(tb testing.TB, isa string) {
+	tb.Helper()
+	got, err := choose(isa)
+	if err != nil {
+		tb.Skip(err)
+	}
+	old := chosen.isa
+	chosen.isa = got
+	install(got)
+	tb.Cleanup(func() { chosen.isa = old; install(old) })
+}
+
+// Info describes one kernel of the dispatch table.
+type Info struct {
+	Op     string   `json:"op"`
+	Name   string   `json:"name"`
+	ISA    string   `json:"isa"`
+	Needs  []string `json:"needs"` // CPU features
+	Tile   string   `json:"tile,omitempty"`
+	Usable bool     `json:"usable"`
+	Chosen bool     `json:"chosen"`
+	Why    string   `json:"why"`
+}
+
+// Rows returns the dispatch table of this machine, best first within each op.
+func Rows() []Info {
+	var list []Info
+	for _, f := range families() {
+		f.info(func(i Info) { list = append(list, i) })
+	}
+	return list
+}
+
+func (f *family[T]) info(yield func(Info)) {
+	for at, r := range f.rows {
+		i := Info{Op: f.op, Name: r.name, ISA: r.isa, Tile: r.tile, Needs: []string{}, Chosen: at == f.at}
+		for _, need := range isaNeeds[r.isa] {
+			i.Needs = append(i.Needs, need.String())
+		}
+		lacks := missing(r.isa)
+		i.Usable = lacks == ""
+		switch {
+		case !i.Usable:
+			i.Why = "the CPU lacks " + lacks
+		case i.Chosen && os.Getenv("WEFT_ISA") != "" && chosen.err == nil:
+			i.Why = "best that WEFT_ISA allows"
+		case i.Chosen:
+			i.Why = "best that the CPU has"
+		case at < f.at:
+			i.Why = "WEFT_ISA forbids it"
+		default:
+			i.Why = "a better one is chosen"
+		}
+		yield(i)
+	}
+}

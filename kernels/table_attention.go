@@ -1,0 +1,4 @@
+package kernels
+
+// attentionFamilies are the products of attention.
+var attentionFamilies = []anyFamily{}

@@ -1,0 +1,4 @@
+package kernels
+
+// vecFamilies are the elementwise operations, norms and softmax.
+var vecFamilies = []anyFamily{}
