@@ -21,8 +21,9 @@ type Config struct {
 	TypeVocabSize         int // 0: no token types (DistilBERT)
 	HiddenAct             nn.Act
 	LayerNormEps          float32
-	PadTokenID            int // -1: none
-	IsDecoder             bool
+	PadTokenID            int  // -1: none
+	IsDecoder             bool // causal
+	AddCrossAttention     bool // a decoder that reads encoder_hidden_states
 	TieWordEmbeddings     bool
 	NumLabels             int
 }
@@ -106,8 +107,8 @@ func ParseConfig(c *hfconfig.Config) (Config, error) {
 		if t := c.Str("position_embedding_type", "absolute"); t != "absolute" {
 			return Config{}, nn.Unsupported("position_embedding_type %q", t)
 		}
-		if c.Bool("add_cross_attention", false) {
-			return Config{}, nn.Unsupported("add_cross_attention")
+		if cfg.AddCrossAttention = c.Bool("add_cross_attention", false); cfg.AddCrossAttention && !cfg.IsDecoder {
+			c.Fail("add_cross_attention", "needs is_decoder")
 		}
 	}
 	if err := c.Err(); err != nil {

@@ -6,7 +6,9 @@
 // Sanh et al. 2019, arXiv:1910.01108 (DistilBERT). Reference:
 // transformers 5.23, models/{bert,roberta,xlm_roberta,distilbert}.
 //
-// Left out, refused by name: cross attention (add_cross_attention), relative
-// position embeddings (position_embedding_type), which transformers 5 has
-// dropped too.
+// With is_decoder attention is causal, and with add_cross_attention each layer
+// reads encoder_hidden_states after its own attention.
+//
+// Left out, refused by name: relative position embeddings
+// (position_embedding_type), which transformers 5 has dropped too.
 package bert

@@ -10,7 +10,8 @@ import (
 
 // Run does one forward pass. Inputs: input_ids or inputs_embeds, and
 // attention_mask, token_type_ids, position_ids, as Hugging Face's forward()
-// takes them ([B, T]; multiple choice: [B, choices, T]). Outputs carry the
+// takes them ([B, T]; multiple choice: [B, choices, T]); with cross attention
+// encoder_hidden_states [B, S, C] and encoder_attention_mask [B, S]. Outputs carry the
 // names of the class's output object.
 func (m *Model) Run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outputs, error) {
 	if err := o.Known(); err != nil {
@@ -48,6 +49,9 @@ func (m *Model) batch(p nn.Pass, in nn.Inputs) (Batch, error) {
 	known := []string{"input_ids", "attention_mask", "token_type_ids", "position_ids", "inputs_embeds"}
 	if c.TypeVocabSize == 0 {
 		known = []string{"input_ids", "attention_mask", "position_ids", "inputs_embeds"}
+	}
+	if c.AddCrossAttention {
+		known = append(known, "encoder_hidden_states", "encoder_attention_mask")
 	}
 	if err := in.Known(known...); err != nil {
 		return Batch{}, err
@@ -93,7 +97,35 @@ func (m *Model) batch(p nn.Pass, in nn.Inputs) (Batch, error) {
 	if !embeds.IsZero() {
 		b.Embeds = b.R.Pack(p, p.Floats(embeds.F32(), batch*t, c.HiddenSize))
 	}
-	return b, nil
+	return b, m.encoderStates(p, in, &b)
+}
+
+// encoderStates takes the hidden states of an encoder, which a decoder with
+// cross attention may be given.
+func (m *Model) encoderStates(p nn.Pass, in nn.Inputs, b *Batch) error {
+	const states, mask = "encoder_hidden_states", "encoder_attention_mask"
+	if !in.Has(states) {
+		if in.Has(mask) {
+			return nn.InputError(states, "missing, with "+mask+" given")
+		}
+		return nil
+	}
+	width := m.Encoder.Config.HiddenSize
+	x, err := in.F32(states, b.R.B, -1, width)
+	if err != nil {
+		return err
+	}
+	t := x.Dim(1)
+	if t == 0 {
+		return nn.InputError(states, "shape %v is empty", x.Shape())
+	}
+	visible, err := in.Mask(mask, b.R.B, t)
+	if err != nil {
+		return err
+	}
+	b.EncoderR = nn.NewRagged(visible, b.R.B, t, false)
+	b.Encoder = b.EncoderR.Pack(p, p.Floats(x.F32(), b.R.B*t, width))
+	return nil
 }
 
 func pick(all []int32, r *nn.Ragged) []int32 {

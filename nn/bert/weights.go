@@ -61,6 +61,15 @@ func bindEncoder(p nn.Params, c Config, tied func() ([]float32, bool)) *Encoder 
 			},
 			OutputNorm: l.LayerNorm(n.outNorm, h, c.LayerNormEps),
 		}
+		if c.AddCrossAttention {
+			x := l.Sub("crossattention")
+			m.Layers[i].Cross = &CrossAttention{
+				Query:    x.Linear("self.query", h, h, true),
+				KeyValue: x.Stacked([]string{"self.key", "self.value"}, h, h, true),
+				Out:      x.Linear("output.dense", h, h, true),
+				Norm:     x.LayerNorm("output.LayerNorm", h, c.LayerNormEps),
+			}
+		}
 	}
 	return m
 }
