@@ -83,7 +83,7 @@ func (m *Model) Run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outp
 			hidden.Add(fmt.Sprintf("hidden_states.%d", i), b.R.Pad(p, x))
 		}
 	})
-	m.heads(p, &out, b.R, x)
+	m.heads(p, &out, b, x)
 	return nn.Finish(p, m.params, append(out, hidden...))
 }
 
@@ -136,7 +136,50 @@ func (m *Model) batch(p nn.Pass, in nn.Inputs, o nn.RunOptions) (Batch, error) {
 			return b, err
 		}
 	}
-	return b, nil
+	return b, m.checkDecoder(b, grid)
+}
+
+// checkDecoder checks what masked image modelling asks of a picture: as many
+// patches a side, and for the loss a decoder that restores the picture's size.
+func (m *Model) checkDecoder(b Batch, grid [2]int) error {
+	if m.decoder.W == nil {
+		return nil
+	}
+	n, s := int(math.Sqrt(float64(grid[0]*grid[1]))), m.Encoder.Config.EncoderStride
+	switch {
+	case n*n != grid[0]*grid[1]:
+		return nn.InputError("pixel_values", "%d×%d patches are no square, which the decoder makes of them", grid[0], grid[1])
+	case b.Masked == nil:
+		return nil
+	case m.Encoder.Config.PatchSize != [2]int{s, s}:
+		return nn.InputError("bool_masked_pos", "patch_size %v differs from encoder_stride %d", m.Encoder.Config.PatchSize, s)
+	case b.Pixels.Dim(2) != n*s || b.Pixels.Dim(3) != n*s:
+		return nn.InputError("pixel_values", "%d×%d pixels, the decoder restores %d×%[3]d", b.Pixels.Dim(2), b.Pixels.Dim(3), n*s)
+	}
+	return nil
+}
+
+// loss is the mean absolute error over the masked patches' pixels.
+func (m *Model) loss(b Batch, picture tensor.Tensor) float32 {
+	channels, side, patch := picture.Dim(1), picture.Dim(2), m.Encoder.Config.EncoderStride
+	n := side / patch
+	sum, masked := 0.0, 0.0
+	for i, v := range b.Masked {
+		if v == 0 {
+			continue
+		}
+		masked += float64(patch * patch)
+		row, at := i/(n*n), i%(n*n)
+		for ch := range channels {
+			for y := range patch {
+				k := ((row*channels+ch)*side+at/n*patch+y)*side + at%n*patch
+				for x := range patch {
+					sum += math.Abs(float64(b.Pixels.F32()[k+x]) - float64(picture.F32()[k+x]))
+				}
+			}
+		}
+	}
+	return float32(sum / (masked + 1e-5) / float64(channels))
 }
 
 // positions returns the patches' position embeddings for a grid.
@@ -158,7 +201,8 @@ func (m *Model) positions(p nn.Pass, grid [2]int, square bool) (tensor.Tensor, e
 	return p.Floats(data, grid[0]*grid[1], c.HiddenSize), nil
 }
 
-func (m *Model) heads(p nn.Pass, out *nn.Outputs, r *nn.Ragged, x tensor.Tensor) {
+func (m *Model) heads(p nn.Pass, out *nn.Outputs, b Batch, x tensor.Tensor) {
+	r := b.R
 	first := p.New(r.B, x.Cols())
 	p.Gather(first, x, p.Ints(r.First()))
 	switch {
@@ -169,7 +213,11 @@ func (m *Model) heads(p nn.Pass, out *nn.Outputs, r *nn.Ragged, x tensor.Tensor)
 		}
 	case m.decoder.W != nil:
 		c := m.Encoder.Config
-		out.Add("reconstruction", shuffle(r.Pad(p, m.decoder.Forward(p, x, kernels.ActNone)), c.Prefix(), c.EncoderStride, c.NumChannels))
+		picture := shuffle(r.Pad(p, m.decoder.Forward(p, x, kernels.ActNone)), c.Prefix(), c.EncoderStride, c.NumChannels)
+		if b.Masked != nil {
+			out.Add("loss", tensor.FromF32([]float32{m.loss(b, picture)}))
+		}
+		out.Add("reconstruction", picture)
 	case m.headless:
 		out.Add("logits", p.Host(first).Clone())
 	case m.distillation.W != nil:
