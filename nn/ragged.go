@@ -110,6 +110,18 @@ func NewGrid(mask []int64, b, t int) *Ragged {
 	return r
 }
 
+// Visible returns a grid (see NewGrid) without its masked positions: what its
+// rows give when they are packed.
+func (r *Ragged) Visible() *Ragged {
+	mask := make([]int64, len(r.Hidden))
+	for i, v := range r.Hidden {
+		if v == 0 {
+			mask[i] = 1
+		}
+	}
+	return NewRagged(mask, r.B, r.T, false)
+}
+
 // ZeroHidden sets the rows of x that are kept although they are masked to 0.
 func (r *Ragged) ZeroHidden(p Pass, x tensor.Tensor) {
 	if r.Hidden == nil {

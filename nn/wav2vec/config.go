@@ -39,6 +39,10 @@ type Config struct {
 	ConvPosBatchNorm     bool // HuBERT: a batch norm before the positional convolution, which has no weight norm
 	UseWeightedLayerSum  bool
 	ClassifierProjSize   int
+	TDNNDim              []int // of the x-vector head, a layer each
+	TDNNKernel           []int
+	TDNNDilation         []int
+	XVectorOutputDim     int
 	NumLabels            int
 }
 
@@ -64,6 +68,10 @@ func ParseConfig(c *hfconfig.Config) (Config, error) {
 		ApplySpecAugment:     c.Bool("apply_spec_augment", true),
 		UseWeightedLayerSum:  c.Bool("use_weighted_layer_sum", false),
 		ClassifierProjSize:   c.Dim("classifier_proj_size", 256),
+		TDNNDim:              ints(c, "tdnn_dim", 512, 512, 512, 512, 1500),
+		TDNNKernel:           ints(c, "tdnn_kernel", 5, 3, 3, 1, 1),
+		TDNNDilation:         ints(c, "tdnn_dilation", 1, 2, 3, 1, 1),
+		XVectorOutputDim:     c.Dim("xvector_output_dim", 512),
 		NumLabels:            nn.NumLabels(c),
 	}
 	cfg.OutputHiddenSize = cfg.HiddenSize
@@ -90,16 +98,11 @@ func ParseConfig(c *hfconfig.Config) (Config, error) {
 	if cfg.FeatExtractAct, err = nn.ParseAct(c.Str("feat_extract_activation", "gelu")); err != nil {
 		return cfg, err
 	}
-	n := len(cfg.ConvDim)
-	if n == 0 || len(cfg.ConvStride) != n || len(cfg.ConvKernel) != n {
-		return cfg, fmt.Errorf("conv_dim, conv_stride and conv_kernel hold %d, %d and %d entries", n, len(cfg.ConvStride), len(cfg.ConvKernel))
+	if err := checkLayers("conv_dim, conv_stride and conv_kernel", cfg.ConvDim, cfg.ConvStride, cfg.ConvKernel); err != nil {
+		return cfg, err
 	}
-	for i := range n {
-		for _, v := range []int{cfg.ConvDim[i], cfg.ConvStride[i], cfg.ConvKernel[i]} {
-			if v < 1 || v > 1<<20 {
-				return cfg, fmt.Errorf("convolution %d has a size of %d", i, v)
-			}
-		}
+	if err := checkLayers("tdnn_dim, tdnn_kernel and tdnn_dilation", cfg.TDNNDim, cfg.TDNNKernel, cfg.TDNNDilation); err != nil {
+		return cfg, err
 	}
 	if cfg.HiddenSize%cfg.NumConvPosGroups != 0 {
 		return cfg, fmt.Errorf("hidden_size %d is not a multiple of num_conv_pos_embedding_groups %d", cfg.HiddenSize, cfg.NumConvPosGroups)
@@ -108,6 +111,21 @@ func ParseConfig(c *hfconfig.Config) (Config, error) {
 		return cfg, err
 	}
 	return cfg, c.Err()
+}
+
+// checkLayers checks three lists that hold an entry a layer.
+func checkLayers(names string, a, b, c []int) error {
+	if len(a) == 0 || len(a) != len(b) || len(a) != len(c) {
+		return fmt.Errorf("%s hold %d, %d and %d entries", names, len(a), len(b), len(c))
+	}
+	for _, list := range [][]int{a, b, c} {
+		for i, v := range list {
+			if v < 1 || v > 1<<20 {
+				return fmt.Errorf("%s: entry %d is %d", names, i, v)
+			}
+		}
+	}
+	return nil
 }
 
 func ints(c *hfconfig.Config, key string, def ...int) []int {

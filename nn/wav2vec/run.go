@@ -23,6 +23,7 @@ type Model struct {
 	layerWeights []float32 // of use_weighted_layer_sum, after softmax
 	projector    nn.Linear
 	output       nn.Linear // to the vocabulary or to labels
+	xvector      *XVector  // nil: none
 }
 
 // Load binds class ("Wav2Vec2ForCTC", "HubertModel", …).
@@ -43,18 +44,23 @@ func Load(c *hfconfig.Config, class string, p nn.Params) (*Model, error) {
 			h = cfg.OutputHiddenSize
 		}
 		m.output = p.Linear("lm_head", h, cfg.VocabSize, true)
-	case "ForSequenceClassification", "ForAudioFrameClassification":
+	case "ForSequenceClassification", "ForAudioFrameClassification", "ForXVector":
 		if cfg.AddAdapter {
-			return nil, fmt.Errorf("wav2vec: config.json: add_adapter with %s", class)
+			return nil, nn.Unsupported("config.json: add_adapter with %s", class)
 		}
-		if cfg.HuBERT && m.task == "ForAudioFrameClassification" {
+		if cfg.HuBERT && m.task != "ForSequenceClassification" {
 			return nil, nn.Unsupported("class %q", class)
 		}
-		if m.task == "ForSequenceClassification" {
+		labels := cfg.NumLabels
+		switch m.task {
+		case "ForSequenceClassification":
 			m.projector = p.Linear("projector", h, cfg.ClassifierProjSize, true)
 			h = cfg.ClassifierProjSize
+		case "ForXVector":
+			m.xvector = bindXVector(p, cfg)
+			h, labels = cfg.XVectorOutputDim, cfg.XVectorOutputDim
 		}
-		m.output = p.Linear("classifier", h, max(1, cfg.NumLabels), true)
+		m.output = p.Linear("classifier", h, max(1, labels), true)
 		if cfg.UseWeightedLayerSum {
 			w, _ := p.F32("layer_weights", cfg.NumHiddenLayers+1)
 			m.layerWeights = softmax(w)
@@ -146,8 +152,17 @@ func (m *Model) heads(p nn.Pass, out *nn.Outputs, r *nn.Ragged, features, x tens
 		out.Add("logits", pad(m.output.Forward(p, x, kernels.ActNone)))
 	case "ForSequenceClassification":
 		mean := p.New(r.B, m.projector.W.Out())
-		p.MeanRows(mean, m.projector.Forward(p, x, kernels.ActNone), r.Off)
+		off := r.Off
+		if r.Hidden != nil { // only real frames count
+			seen := r.Visible()
+			x, off = seen.Pack(p, x), seen.Off
+		}
+		p.MeanRows(mean, m.projector.Forward(p, x, kernels.ActNone), off)
 		out.Add("logits", p.Host(m.output.Forward(p, mean, kernels.ActNone)).Clone())
+	case "ForXVector":
+		e := m.xvector.Forward(p, x, r)
+		out.Add("logits", p.Host(m.output.Forward(p, e, kernels.ActNone)).Clone())
+		out.Add("embeddings", p.Host(e).Clone())
 	}
 }
 
@@ -177,6 +192,9 @@ func (m *Model) batch(in nn.Inputs, o nn.RunOptions) (Batch, error) {
 	if a := m.Encoder.Adapter; a != nil && a.adapterLen(t) < 1 {
 		return out, nn.InputError("input_values", "%d frames are too few for the adapter", t)
 	}
+	if x := m.xvector; x != nil && x.frames(t) < 2 {
+		return out, nn.InputError("input_values", "%d frames are too few for the x-vector layers", t)
+	}
 	mask, err := in.Mask("attention_mask", b, s)
 	if err != nil {
 		return out, err
@@ -192,10 +210,15 @@ func (m *Model) batch(in nn.Inputs, o nn.RunOptions) (Batch, error) {
 	}
 	frames := m.frameMask(mask, b, s, t)
 	out.Samples = samples
-	if m.Encoder.Adapter != nil || c.ConvPosBatchNorm {
-		// The adapter's convolutions and the shift of a batch norm bring hidden
-		// frames next to real ones.
+	if m.Encoder.Adapter != nil || c.ConvPosBatchNorm || m.xvector != nil {
+		// The convolutions of an adapter and of x-vectors, and the shift of a batch
+		// norm, bring hidden frames next to real ones.
 		out.R = nn.NewGrid(frames, b, t)
+		for i := range b {
+			if x := m.xvector; x != nil && out.R.Hidden != nil && x.pooled(visible(out.R, i)) < 2 {
+				return out, nn.InputError("attention_mask", "row %d leaves too few frames for the x-vector layers", i)
+			}
+		}
 	} else {
 		out.R = nn.NewRagged(frames, b, t, false)
 	}
