@@ -162,6 +162,7 @@ def reference(case, folder):
     masks = {}
     mask = case.inputs.get("attention_mask")
     if mask is not None:
+        mask = mask.reshape(-1, mask.shape[-1])  # multiple choice: a row a choice
         for k, v in ref.items():
             m = mask
             if hasattr(model, "_get_feature_vector_attention_mask") and v.ndim >= 2:
