@@ -28,6 +28,9 @@ func (t Tensor) Float32() ([]float32, error) {
 		if err != nil {
 			return err
 		}
+		if t.elems > math.MaxInt/4 { // on 32-bit machines
+			return fmt.Errorf("%d elements do not fit the address space: %w", t.elems, ErrUnsupported)
+		}
 		out = make([]float32, t.Len())
 		put(out, b)
 		return nil
@@ -62,7 +65,13 @@ func (t Tensor) toFloat32() (func(dst []float32, b []byte), error) {
 	case F16:
 		return func(dst []float32, b []byte) {
 			for i := range dst {
-				dst[i] = half(binary.LittleEndian.Uint16(b[2*i:]))
+				h := binary.LittleEndian.Uint16(b[2*i:])
+				rest := uint32(h & 0x7fff)
+				if rest-minNormal16 < inf16-minNormal16 {
+					dst[i] = math.Float32frombits(uint32(h&0x8000)<<16 | (rest<<13 + rebias16))
+				} else {
+					dst[i] = half(h)
+				}
 			}
 		}, nil
 	case F8_E4M3, F8_E5M2, F8_E8M0, F8_E4M3FNUZ, F8_E5M2FNUZ:
@@ -100,6 +109,9 @@ func (t Tensor) Int64() ([]int64, error) {
 		get := integer(t.DType)
 		if get == nil {
 			return fmt.Errorf("%v to int64: %w", t.DType, ErrDType)
+		}
+		if t.elems > math.MaxInt/8 { // on 32-bit machines
+			return fmt.Errorf("%d elements do not fit the address space: %w", t.elems, ErrUnsupported)
 		}
 		out = make([]int64, t.Len())
 		for i := range out {
@@ -145,15 +157,22 @@ func integer(d DType) func(b []byte, i int) int64 {
 	return nil
 }
 
+// The bits of binary16, without the sign.
+const (
+	minNormal16 = 0x0400
+	inf16       = 0x7c00           // and NaN above
+	rebias16    = (127 - 15) << 23 // from its exponent's bias to float32's
+)
+
 // half converts binary16, exactly; NaN keeps its payload.
 func half(h uint16) float32 {
 	sign := uint32(h&0x8000) << 16
 	rest := uint32(h & 0x7fff)
 	switch {
-	case rest >= 0x7c00: // infinity, NaN
+	case rest >= inf16: // infinity, NaN
 		return math.Float32frombits(sign | 0x7f800000 | rest<<13&0x7fffff)
-	case rest >= 0x0400: // normal: exponent bias 15 to 127
-		return math.Float32frombits(sign | (rest<<13 + (127-15)<<23))
+	case rest >= minNormal16:
+		return math.Float32frombits(sign | (rest<<13 + rebias16))
 	}
 	f := float32(rest) * (1.0 / (1 << 24)) // zero, subnormal
 	return math.Float32frombits(sign | math.Float32bits(f))

@@ -41,7 +41,7 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openFile(f)
+	return openFile(f, path)
 }
 
 // OpenFS opens the file name of fsys: it maps a file of the operating system
@@ -52,7 +52,7 @@ func OpenFS(fsys fs.FS, name string) (*File, error) {
 		return nil, err
 	}
 	if f, ok := f.(*os.File); ok {
-		return openFile(f)
+		return openFile(f, name)
 	}
 	defer f.Close()
 	b, err := io.ReadAll(f)
@@ -78,8 +78,8 @@ func openRegularFS(fsys fs.FS, name string) (fs.File, error) {
 	return fsys.Open(name)
 }
 
-// openFile maps f and closes it.
-func openFile(f *os.File) (*File, error) {
+// openFile maps f and closes it; errors call it name.
+func openFile(f *os.File, name string) (*File, error) {
 	defer f.Close()
 	m, err := mmap.Map(f)
 	if err != nil {
@@ -88,7 +88,7 @@ func openFile(f *os.File) (*File, error) {
 	file, err := parse(m.Bytes(), m)
 	if err != nil {
 		m.Close()
-		return nil, fmt.Errorf("%s: %w", f.Name(), err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return file, nil
 }

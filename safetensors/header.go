@@ -45,8 +45,8 @@ func parseHeader(file []byte) (*header, error) {
 	}
 	p := headerParser{scanner: scanner{b: text}}
 	// A first guess of the number of tensors, bounded so that a hostile header
-	// gains nothing.
-	p.tensors = make([]Tensor, 0, min(bytes.Count(text, []byte("data_offsets")), 1<<14))
+	// gains nothing: an entry takes some 50 bytes at least.
+	p.tensors = make([]Tensor, 0, min(bytes.Count(text, []byte("data_offsets")), len(text)/48, 1<<18))
 	if err := p.parse(); err != nil {
 		return nil, &FormatError{Kind: InvalidHeaderDeserialization, Tensor: p.current, Detail: err.Error()}
 	}

@@ -94,7 +94,7 @@ func TestHugeDims(t *testing.T) {
 
 func TestWriteFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.safetensors")
-	entries := []Entry{I64Entry("ids", []int64{-1, 2}, 2), F32Entry("z", []float32{1, 2, 3, 4}, 2, 2), F32Entry("a\n", nil, 0, 3), {"s", BOOL, nil, []byte{1}}}
+	entries := []Entry{I64Entry("ids", []int64{-1, 2}, 2), F32Entry("z", []float32{1, 2, 3, 4}, 2, 2), F32Entry("a\n", nil, 0, 3), {Name: "s", DType: BOOL, Data: []byte{1}}}
 	meta := map[string]string{"format": "pt", "é\"\x01": "\t"}
 	if err := WriteFile(path, entries, meta); err != nil {
 		t.Fatal(err)
@@ -129,9 +129,9 @@ func TestWriteRefuses(t *testing.T) {
 		"utf-8":    {F32Entry("\xff", nil, 0)},
 		"shape":    {F32Entry("a", []float32{1}, 2)},
 		"negative": {F32Entry("a", []float32{1}, -1, -1)},
-		"type":     {{"a", 0, nil, nil}},
-		"bits":     {{"a", F4, []int{3}, []byte{0, 0}}},
-		"wraps":    {{"a", U8, []int{1 << 32, 1 << 32}, nil}},
+		"type":     {{Name: "a"}},
+		"bits":     {{Name: "a", DType: F4, Shape: []int{3}, Data: []byte{0, 0}}},
+		"wraps":    {{Name: "a", DType: U8, Shape: []int{math.MaxInt, math.MaxInt, 4}}},
 	} {
 		path := filepath.Join(dir, "f")
 		if err := WriteFile(path, entries, nil); !errors.Is(err, ErrEntry) {

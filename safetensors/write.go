@@ -1,6 +1,7 @@
 package safetensors
 
 import (
+	"bufio"
 	"cmp"
 	"crypto/rand"
 	"encoding/binary"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"math/bits"
 	"os"
 	"path/filepath"
@@ -27,18 +29,22 @@ type Entry struct {
 	DType DType
 	Shape []int
 	Data  []byte // little-endian
+
+	// Stream, if not nil, writes the data when its turn comes, in place of
+	// Data: so a file larger than memory can be written.
+	Stream func(w io.Writer) error
 }
 
 // F32Entry returns an entry of float32 data, which must not be modified until
 // it is written.
 func F32Entry(name string, data []float32, shape ...int) Entry {
-	return Entry{name, F32, shape, bytesOf(data)}
+	return Entry{Name: name, DType: F32, Shape: shape, Data: bytesOf(data)}
 }
 
 // I64Entry returns an entry of int64 data, which must not be modified until it
 // is written.
 func I64Entry(name string, data []int64, shape ...int) Entry {
-	return Entry{name, I64, shape, bytesOf(data)}
+	return Entry{Name: name, DType: I64, Shape: shape, Data: bytesOf(data)}
 }
 
 // Write writes a file in the reference library's layout: entries by falling
@@ -54,18 +60,38 @@ func Write(w io.Writer, entries []Entry, meta map[string]string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := w.Write(h); err != nil {
+	out := &counter{w: bufio.NewWriterSize(w, 1<<16)}
+	if _, err := out.Write(h); err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if len(e.Data) == 0 {
-			continue
+		before := out.n
+		if e.Stream == nil {
+			_, err = out.Write(e.Data)
+		} else if err = e.Stream(out); err != nil {
+			err = fmt.Errorf("%s: %w", quote(e.Name), err)
 		}
-		if _, err := w.Write(e.Data); err != nil {
+		if err != nil {
 			return err
 		}
+		size, _ := e.size()
+		if n := out.n - before; n != size {
+			return fmt.Errorf("%w: %s: the stream wrote %d bytes, want %d", ErrEntry, quote(e.Name), n, size)
+		}
 	}
-	return nil
+	return out.w.Flush()
+}
+
+// counter counts the bytes written through it.
+type counter struct {
+	w *bufio.Writer
+	n uint64
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += uint64(n)
+	return n, err
 }
 
 // writeHeader returns the length field and the header.
@@ -86,9 +112,10 @@ func writeHeader(entries []Entry, meta map[string]string) ([]byte, error) {
 		b = append(b, '}')
 	}
 	seen := make(map[string]bool, len(entries))
-	offset := 0
+	offset := uint64(0)
 	for _, e := range entries {
-		if err := e.check(); err != nil {
+		size, err := e.check()
+		if err != nil {
 			return nil, fmt.Errorf("%w: %s: %w", ErrEntry, quote(e.Name), err)
 		}
 		if seen[e.Name] {
@@ -107,9 +134,11 @@ func writeHeader(entries []Entry, meta map[string]string) ([]byte, error) {
 			b = strconv.AppendInt(b, int64(n), 10)
 		}
 		b = append(b, `],"data_offsets":[`...)
-		b = append(strconv.AppendInt(b, int64(offset), 10), ',')
-		offset += len(e.Data)
-		b = append(strconv.AppendInt(b, int64(offset), 10), ']', '}')
+		b = append(strconv.AppendUint(b, offset, 10), ',')
+		if offset += size; offset > math.MaxInt64 {
+			return nil, fmt.Errorf("%w: %s: the file would be over 2⁶³ bytes", ErrEntry, quote(e.Name))
+		}
+		b = append(strconv.AppendUint(b, offset, 10), ']', '}')
 	}
 	b = append(b, '}')
 	for len(b)%lengthBytes != 0 {
@@ -122,30 +151,39 @@ func writeHeader(entries []Entry, meta map[string]string) ([]byte, error) {
 	return b, nil
 }
 
-func (e Entry) check() error {
+// check returns the length of the entry's data.
+func (e Entry) check() (uint64, error) {
 	if e.Name == metadataKey {
-		return errors.New("the name is the format's own")
+		return 0, errors.New("the name is the format's own")
 	}
 	if !utf8.ValidString(e.Name) {
-		return errors.New("the name is not UTF-8")
+		return 0, errors.New("the name is not UTF-8")
 	}
 	if !e.DType.valid() {
-		return errors.New("no element type")
+		return 0, errors.New("no element type")
 	}
-	size, overflow := uint64(1), uint64(0)
-	for _, n := range e.Shape {
-		if n < 0 {
-			return fmt.Errorf("shape %v", e.Shape)
+	size, ok := e.size()
+	if !ok {
+		return 0, fmt.Errorf("shape %v of %v has no size in bytes", e.Shape, e.DType)
+	}
+	if e.Stream == nil && size != uint64(len(e.Data)) {
+		return 0, fmt.Errorf("%d bytes of data do not fit shape %v of %v", len(e.Data), e.Shape, e.DType)
+	}
+	return size, nil
+}
+
+// size returns the length of the data that the shape asks for; false if that
+// is no whole number of bytes below 2⁶³.
+func (e Entry) size() (uint64, bool) {
+	size := uint64(1)
+	for _, n := range append(e.Shape[:len(e.Shape):len(e.Shape)], e.DType.Bits()) {
+		high, low := bits.Mul64(size, uint64(n))
+		if n < 0 || high != 0 {
+			return 0, false
 		}
-		var high uint64
-		high, size = bits.Mul64(size, uint64(n))
-		overflow |= high
+		size = low
 	}
-	high, size := bits.Mul64(size, uint64(e.DType.Bits()))
-	if overflow|high != 0 || size%8 != 0 || size/8 != uint64(len(e.Data)) {
-		return fmt.Errorf("%d bytes of data do not fit shape %v of %v", len(e.Data), e.Shape, e.DType)
-	}
-	return nil
+	return size / 8, size%8 == 0 && size/8 <= math.MaxInt64
 }
 
 // appendString appends a JSON string, escaped as the reference library does.
