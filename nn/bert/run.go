@@ -88,7 +88,7 @@ func (m *Model) batch(p nn.Pass, in nn.Inputs) (Batch, error) {
 	}
 	types := make([]int32, batch*t)
 	if in.Has("token_type_ids") {
-		if types, err = in.IDs("token_type_ids", c.TypeVocabSize, batch, t); err != nil {
+		if types, err = broadcastIDs(in, "token_type_ids", c.TypeVocabSize, batch, t); err != nil {
 			return b, err
 		}
 	}
@@ -139,25 +139,32 @@ func pick(all []int32, r *nn.Ragged) []int32 {
 	return out
 }
 
+// broadcastIDs returns an input of ids [B, T], which may be given once for all
+// rows [1, T].
+func broadcastIDs(in nn.Inputs, name string, limit, batch, t int) ([]int32, error) {
+	rows := batch
+	if x := in[name]; x.Rank() == 2 && x.Dim(0) == 1 {
+		rows = 1
+	}
+	given, err := in.IDs(name, limit, rows, t)
+	if err != nil || rows == batch {
+		return given, err
+	}
+	out := make([]int32, batch*t)
+	for i := range out {
+		out[i] = given[i%t]
+	}
+	return out, nil
+}
+
 // positions returns the position ids [B·T]: those given, else 0 … T-1, else
 // for RoBERTa pad+1 … counted over the tokens that are not padding.
 func (m *Model) positions(in nn.Inputs, ids []int32, batch, t int) ([]int32, error) {
 	c := m.Encoder.Config
-	out := make([]int32, batch*t)
 	if in.Has("position_ids") {
-		rows := batch
-		if x := in["position_ids"]; x.Rank() == 2 && x.Dim(0) == 1 {
-			rows = 1
-		}
-		given, err := in.IDs("position_ids", c.MaxPositionEmbeddings, rows, t)
-		if err != nil {
-			return nil, err
-		}
-		for i := range out {
-			out[i] = given[i%len(given)]
-		}
-		return out, nil
+		return broadcastIDs(in, "position_ids", c.MaxPositionEmbeddings, batch, t)
 	}
+	out := make([]int32, batch*t)
 	first := 0
 	if c.Family == RoBERTa || c.Family == XLMRoBERTa {
 		first = c.PadTokenID + 1
