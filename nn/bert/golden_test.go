@@ -18,5 +18,5 @@ func load(c *hfconfig.Config, class string, p nn.Params) (nn.Model, error) {
 }
 
 func TestGolden(t *testing.T) {
-	golden.Run(t, load, "bert", "roberta", "xlm_roberta", "distilbert")
+	golden.Run(t, load, "bert", "roberta", "xlm_roberta", "camembert", "distilbert")
 }

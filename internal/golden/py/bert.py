@@ -166,6 +166,20 @@ def cases():
     x = {k: v.reshape(2, 3, 11) for k, v in t("distilbert.choice", batch=6, length=11).items()}
     yield Case("distilbert.choice", "DistilBertForMultipleChoice", distil_config(), x, hidden=False)
 
+    x = text("bert.types_once")
+    x["token_type_ids"] = x["token_type_ids"][:1]
+    yield Case("bert.types_once", "BertModel", config(), x)
+    x = text("bert.row_masked")
+    x["attention_mask"][1] = 0
+    yield Case("bert.row_masked", "BertModel", config(), x)
+    for mask in ("right", "left", ""):
+        x = text(f"bert.cross{mask}", mask=mask)
+        x["encoder_hidden_states"] = r.standard_normal((3, 7, 48)).astype(np.float32)
+        if mask:
+            x["encoder_attention_mask"] = right_mask(3, 7, r) if mask == "right" else left_mask(3, 7, r)
+        yield Case(f"bert.cross{mask}", "BertModel" if mask else "BertLMHeadModel", config(is_decoder=True, add_cross_attention=True), x)
+    yield Case("bert.cross_unused", "BertModel", config(is_decoder=True, add_cross_attention=True), text("bert.cross_unused"), hidden=False)
+
     big = dict(vocab_size=1000, max_position_embeddings=512)
     yield Case("bert.base", "BertModel", big, text("bert.base", vocab=1000, batch=2, length=48), tol=2e-4, float64=False)
 
@@ -181,11 +195,29 @@ def golden():
     yield Case("bert.masked_lm", "BertForMaskedLM", {**small, "hidden_act": "relu"}, t("bert.masked_lm"), dtype="BF16", hidden=False)
     yield Case("bert.sequence_classification", "BertForSequenceClassification", {**small, **labels(3), "num_hidden_layers": 1}, t("bert.seqcls"), dtype="F16", hidden=False)
     yield Case("bert.token_classification", "BertForTokenClassification", {**small, **labels(5), "num_hidden_layers": 1}, t("bert.tokcls"), dtype="F16", hidden=False)
+    yield Case("bert.next_sentence", "BertForNextSentencePrediction", {**small, "num_hidden_layers": 1}, t("bert.nsp"), dtype="F64", hidden=False)
+    x = {k: v.reshape(1, 2, 9) for k, v in t("bert.choice").items()}
+    yield Case("bert.multiple_choice", "BertForMultipleChoice", {**small, "num_hidden_layers": 1}, x, dtype="BF16", hidden=False)
+    x = t("bert.cross")
+    x["encoder_hidden_states"] = rng("bert.cross.e").standard_normal((2, 5, 28)).astype(np.float32)
+    x["encoder_attention_mask"] = right_mask(2, 5, rng("bert.cross.m"))
+    yield Case("bert.cross_attention", "BertLMHeadModel", {**small, "hidden_size": 28, "num_hidden_layers": 1, "is_decoder": True, "add_cross_attention": True}, x, dtype="F16")
+    x = t("bert.embeds")
+    x["inputs_embeds"] = rng("bert.embeds.x").standard_normal((2, 9, 20)).astype(np.float32)
+    x["position_ids"] = np.arange(12, 3, -1)[None].astype(np.int64)
+    del x["input_ids"]
+    yield Case("bert.inputs_embeds", "BertModel", {**small, "hidden_size": 20, "num_hidden_layers": 1, "hidden_act": "mish"}, x, dtype="F16")
+    yield Case("bert.sharded", "BertForTokenClassification", {**small, **labels(2), "num_hidden_layers": 1}, t("bert.sharded"), dtype="F16", shard="10KB", hidden=False)
+    yield Case("bert.old_names", "BertForSequenceClassification", {**small, **labels(3), "num_hidden_layers": 1}, t("bert.old_names"), dtype="F16", rename=gamma_beta, run_as="BertModel", hidden=False)
     yield Case("bert.question_answering", "BertForQuestionAnswering", {**small, "num_hidden_layers": 1}, t("bert.qa"), dtype="F16", hidden=False)
     roberta = {**small, "type_vocab_size": 1, "pad_token_id": 1}
     yield Case("roberta.model", "RobertaModel", roberta, t("roberta.model", types=0, pad=1), dtype="F16")
     yield Case("roberta.sequence_classification", "RobertaForSequenceClassification", {**roberta, **labels(3), "num_hidden_layers": 1}, t("roberta.seqcls", types=0, pad=1), dtype="F16", hidden=False)
     yield Case("xlm_roberta.masked_lm", "XLMRobertaForMaskedLM", {**roberta, "num_hidden_layers": 1}, t("xlmr.masked_lm", types=0, pad=1), dtype="F16", hidden=False)
+    yield Case("camembert.causal_lm", "CamembertForCausalLM", {**roberta, "num_hidden_layers": 1, "is_decoder": True, "tie_word_embeddings": False}, t("camembert.causal_lm", types=0, pad=1), dtype="BF16", hidden=False)
+    yield Case("roberta.token_classification", "RobertaForTokenClassification", {**roberta, **labels(4), "num_hidden_layers": 1}, t("roberta.tokcls", types=0, pad=1, mask="left"), dtype="F16", hidden=False)
+    yield Case("distilbert.question_answering", "DistilBertForQuestionAnswering", {**distil, "n_layers": 1, "activation": "relu"}, t("distilbert.qa", types=0), dtype="BF16", hidden=False)
+    yield Case("distilbert.token_classification", "DistilBertForTokenClassification", {**distil, **labels(4), "n_layers": 1}, t("distilbert.tokcls", types=0, mask="left"), dtype="F16", hidden=False)
     yield Case("distilbert.model", "DistilBertModel", distil, t("distilbert.model", types=0), dtype="F16")
     yield Case("distilbert.masked_lm", "DistilBertForMaskedLM", {**distil, "n_layers": 1}, t("distilbert.masked_lm", types=0), dtype="F16", hidden=False)
     yield Case("distilbert.sequence_classification", "DistilBertForSequenceClassification", {**distil, **labels(3), "n_layers": 1}, t("distilbert.seqcls", types=0), dtype="F16", hidden=False)

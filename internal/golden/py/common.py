@@ -177,7 +177,7 @@ def reference(case, folder):
 
 
 def to_torch(arrays):
-    return {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays.items()}
+    return {k: torch.from_numpy(np.array(v, order="C")) for k, v in arrays.items()}
 
 
 def versions():

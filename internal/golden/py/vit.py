@@ -82,6 +82,7 @@ def cases():
     m["attention_mask"][1, 12:] = 0
     yield Case("vit.attention_mask", "ViTModel", config(), m, hidden=False)
 
+    yield Case("vit.base", "ViTModel", {}, pixels("vit.base", batch=1, height=224, width=224), tol=2e-4, float64=False)
     yield Case("deit.model", "DeiTModel", config(), pixels("deit.model"))
     yield Case("deit.masktoken", "DeiTModel", config(), pixels("deit.masktoken"), init={"use_mask_token": True}, hidden=False)
     yield Case("deit.nopooler", "DeiTModel", config(qkv_bias=False), pixels("deit.nopooler"), init={"add_pooling_layer": False})
@@ -106,6 +107,10 @@ def golden():
     x = p("vit.masked")
     x["bool_masked_pos"] = (rng("vit.masked.m").random((2, 16)) < 0.4).astype(np.int64)
     yield Case("vit.masked", "ViTModel", {**small, "num_hidden_layers": 1, "pooler_output_size": 11}, x, dtype="F16", init={"use_mask_token": True}, hidden=False)
+    x = p("vit.masked_image")
+    x["bool_masked_pos"] = (rng("vit.masked_image.m").random((2, 16)) < 0.4).astype(np.int64)
+    yield Case("vit.masked_image", "ViTForMaskedImageModeling", {**small, "num_hidden_layers": 1, "encoder_stride": 4}, x, dtype="F16", hidden=False)
+    yield Case("vit.new_names", "ViTForImageClassification", {**small, "num_hidden_layers": 1, "hidden_act": "hardswish", **labels(3)}, p("vit.new_names"), dtype="F16", rename=new_names, hidden=False)
     yield Case("deit.model", "DeiTModel", {**small, "num_hidden_layers": 1}, p("deit.model"), dtype="F16")
     yield Case("deit.teacher", "DeiTForImageClassificationWithTeacher", {**small, "num_hidden_layers": 1, **labels(4)}, p("deit.teacher", height=24, width=12), dtype="F16",
                set={"interpolate_pos_encoding": True}, hidden=False)  # fmt: skip

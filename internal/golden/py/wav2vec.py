@@ -124,6 +124,13 @@ def golden():
     yield Case("wav2vec2.adapter", "Wav2Vec2Model", {**small, "num_hidden_layers": 1, "add_adapter": True, "output_hidden_size": 16, "num_adapter_layers": 2}, s("wav2vec2.adapter", lengths=[400, 290]), dtype="F16")
     yield Case("wav2vec2.sequence_classification", "Wav2Vec2ForSequenceClassification", {**small, "hidden_size": 20, "use_weighted_layer_sum": True, "classifier_proj_size": 9, **labels(3)},
                s("wav2vec2.seqcls", lengths=[400, 290]), dtype="F16", hidden=False)  # fmt: skip
+    yield Case("wav2vec2.frames", "Wav2Vec2ForAudioFrameClassification", {**small, "num_hidden_layers": 1, "conv_bias": True, **labels(3)}, s("wav2vec2.frames", lengths=[260, 400]), dtype="F16", hidden=False)
+    yield Case("wav2vec2.xvector", "Wav2Vec2ForXVector", {**small, "num_hidden_layers": 1, "feat_extract_norm": "layer", "tdnn_dim": [12, 10], "tdnn_kernel": [3, 2], "tdnn_dilation": [1, 2], "xvector_output_dim": 7, **labels(2)},
+               s("wav2vec2.xvector", lengths=[400, 330]), dtype="BF16", hidden=False)  # fmt: skip
+    yield Case("wav2vec2.mask_time", "Wav2Vec2Model", {**small, "num_hidden_layers": 1}, {**s("wav2vec2.mask_time"), "mask_time_indices": (rng("wav2vec2.mask_time.m").random((2, 19)) < 0.3).astype(np.int64)}, dtype="F16", hidden=False)
+    yield Case("hubert.ctc", "HubertForCTC", {**small, **STABLE, "num_hidden_layers": 1}, s("hubert.ctc", lengths=[400, 290]), dtype="F16", hidden=False)
+    yield Case("hubert.seqcls_batchnorm", "HubertForSequenceClassification", {**small, "hidden_size": 20, "num_hidden_layers": 1, "conv_pos_batch_norm": True, "classifier_proj_size": 9, **labels(3)},
+               s("hubert.seqcls_batchnorm", lengths=[400, 290]), dtype="F16", hidden=False)  # fmt: skip
     yield Case("hubert.model", "HubertModel", {**small, "num_hidden_layers": 1, "conv_pos_batch_norm": True}, s("hubert.model", lengths=[260, 400]), dtype="F16")
     yield Case("hubert.sequence_classification", "HubertForSequenceClassification", {**small, "hidden_size": 20, "num_hidden_layers": 1, "feat_extract_norm": "layer", "feat_proj_layer_norm": False, "classifier_proj_size": 9, **labels(3)},
                s("hubert.seqcls", lengths=[400, 290]), dtype="F16", hidden=False)  # fmt: skip
