@@ -1,4 +1,4 @@
 package kernels
 
 // attentionFamilies are the products of attention.
-var attentionFamilies = []anyFamily{}
+var attentionFamilies = []anyFamily{&attentionF32}
