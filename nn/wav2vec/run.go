@@ -210,9 +210,10 @@ func (m *Model) batch(in nn.Inputs, o nn.RunOptions) (Batch, error) {
 	}
 	frames := m.frameMask(mask, b, s, t)
 	out.Samples = samples
-	if m.Encoder.Adapter != nil || c.ConvPosBatchNorm || m.xvector != nil {
+	if m.Encoder.Adapter != nil || c.ConvPosBatchNorm || m.xvector != nil || m.task == "ForCTC" {
 		// The convolutions of an adapter and of x-vectors, and the shift of a batch
-		// norm, bring hidden frames next to real ones.
+		// norm, bring hidden frames next to real ones. A CTC model's best symbols
+		// are those of every frame.
 		out.R = nn.NewGrid(frames, b, t)
 		for i := range b {
 			if x := m.xvector; x != nil && out.R.Hidden != nil && x.pooled(visible(out.R, i)) < 2 {
