@@ -208,6 +208,12 @@ func (m *Model) Run(ctx context.Context, in Inputs, o RunOptions) (Outputs, erro
 	return m.net.Run(ctx, in, o)
 }
 
+// tokenizerFiles are the files that a tokenizer is read from, first first.
+var tokenizerFiles = []string{"tokenizer.json", "vocab.txt", "vocab.json"}
+
+// HasTokenizer reports whether the directory holds a tokenizer.
+func (m *Model) HasTokenizer() bool { return firstFile(m.dir, tokenizerFiles...) != "" }
+
 // Tokenizer returns the directory's tokenizer.
 func (m *Model) Tokenizer() (*text.Tokenizer, error) {
 	return m.tokenizer.get(func() (*text.Tokenizer, error) { return text.Open(m.dir.FS()) })

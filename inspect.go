@@ -53,7 +53,7 @@ func Inspect(dir string, opts ...Option) (*Info, error) {
 		info.DTypes[t.DType.String()] += int64(n)
 		info.WeightBytes += t.End - t.Begin
 	}
-	info.Tokenizer = firstFile(d, "tokenizer.json", "vocab.txt", "vocab.json")
+	info.Tokenizer = firstFile(d, tokenizerFiles...)
 	info.Preprocessor = firstFile(d, "preprocessor_config.json", "processor_config.json")
 
 	backend, err := newBackend(o)

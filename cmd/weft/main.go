@@ -39,18 +39,20 @@ func commands() []command {
 		{"classify", "--model DIR (--text S | --image F | --audio F)", "labels and their scores", runClassify},
 		{"transcribe", "--model DIR --audio F", "speech to text (CTC models)", runTranscribe},
 		{"run", "--model DIR --in IN.safetensors --out OUT.safetensors [--class NAME] [--set KEY=VALUE]… [--hidden-states]", "one forward pass on named tensors", runRun},
+		{"generate", "--model DIR (--in IN.safetensors | --audio F) --json", "token ids and their texts (CTC models)", runGenerate},
 		{"tokenize", "--model DIR --text-file F.jsonl --json [--no-special-tokens] [--no-truncation] [--no-padding]", "text to token ids", runTokenize},
 		{"detokenize", "--model DIR --ids-file F.jsonl --json [--skip-special-tokens]", "token ids to text", runDetokenize},
 		{"preprocess", "--model DIR (--image F | --audio F) --out OUT.safetensors", "a picture or a sound to a model's input", runPreprocess},
 		{"info", "PATH [--json]", "what a model directory or a safetensors file holds", runInfo},
 		{"kernels", "[--json]", "the dispatch table of this machine", runKernels},
+		{"devices", "[--json]", "the devices that can compute", runDevices},
 		{"bench", "[REGEX] [--json] | --serve --models DIR", "matrix products of this machine, or the worker of a harness", runBench},
 		{"version", "", "the version of this binary", runVersion},
 	}
 }
 
-// later are commands of the contract that this version does not have.
-var later = map[string]bool{"generate": true, "quantize": true, "devices": true}
+// later are commands that are planned and that this version does not have.
+var later = map[string]bool{"quantize": true, "serve": true}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
