@@ -30,8 +30,15 @@ func CacheDir() (string, error) {
 	return expand(filepath.Join("~", ".cache", "huggingface", "hub"))
 }
 
-// expand replaces a leading ~ by the home folder.
+// expand replaces $NAME and ${NAME} by the environment's values, where it has
+// them, and a leading ~ by the home folder.
 func expand(dir string) (string, error) {
+	dir = os.Expand(dir, func(key string) string {
+		if value, ok := os.LookupEnv(key); ok {
+			return value
+		}
+		return "$" + key
+	})
 	rest, ok := strings.CutPrefix(dir, "~")
 	if !ok || rest != "" && !os.IsPathSeparator(rest[0]) {
 		return dir, nil
@@ -85,7 +92,7 @@ func Resolve(reference string) (string, error) {
 // owner, by the Hub's own rule.
 func validID(id string) bool {
 	parts := strings.Split(id, "/")
-	if len(parts) > 2 || strings.Contains(id, "--") || strings.Contains(id, "..") {
+	if len(parts) > 2 || strings.Contains(id, "--") || strings.Contains(id, "..") || strings.HasSuffix(id, ".git") {
 		return false
 	}
 	for _, p := range parts {

@@ -189,14 +189,24 @@ func TestLinks(t *testing.T) {
 			t.Error(ref, err)
 		}
 	}
-	for _, ref := range []string{"", "..", "o/..", "../n", "o/n/x", "o--n", "/n", "o/n@../x", "o/n@", `o\n`, "o/n@."} {
+	for _, ref := range []string{"", "..", "o/..", "../n", "o/n/x", "o--n", "/n", "o/n@../x", "o/n@", `o\n`, "o/n@.", "o/n.git", "-n", "n.", strings.Repeat("n", 97)} {
 		if dir, err := Resolve(ref); !errors.Is(err, ErrReference) {
 			t.Errorf("%q: %s %v", ref, dir, err)
 		}
 	}
-	put(t, top+"/models--o--n/refs/evil", "../..")
-	if dir, err := Resolve("o/n@evil"); err == nil {
-		t.Error(dir)
+	for _, evil := range []string{"../..", "", ".", "..", "/etc", "r1/../r1", `..\..`, "r1\x00"} {
+		put(t, top+"/models--o--n/refs/evil", evil)
+		if dir, err := Resolve("o/n@evil"); err == nil {
+			t.Errorf("%q: %s", evil, dir)
+		}
+	}
+	put(t, top+"/models--o--n/refs/long", strings.Repeat("x", 1000))
+	if _, err := Resolve("o/n@long"); !errors.Is(err, ErrTooLarge) {
+		t.Error(err)
+	}
+	put(t, top+"/models--o--n/refs/pr/1", "r1")
+	if _, err := Resolve("o/n@pr/1"); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -204,6 +214,7 @@ func TestCacheDir(t *testing.T) {
 	for _, k := range []string{"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"} {
 		t.Setenv(k, "")
 	}
+	t.Setenv("WEFT_TEST", "v")
 	home, err := os.UserHomeDir()
 	if err != nil {
 		t.Skip(err)
@@ -213,7 +224,9 @@ func TestCacheDir(t *testing.T) {
 		{"", "", want},
 		{"XDG_CACHE_HOME", "/x", filepath.Join("/x", "huggingface", "hub")},
 		{"HF_HOME", "~/h", filepath.Join(home, "h", "hub")},
-		{"HF_HUB_CACHE", "/c", "/c"},
+		{"HUGGINGFACE_HUB_CACHE", "/old", "/old"},
+		{"HF_HUB_CACHE", "/c/$WEFT_TEST/${WEFT_TEST}x/$WEFT_NONE", filepath.Join("/c", "v", "vx", "$WEFT_NONE")},
+		{"HF_HUB_CACHE", "~x/y", "~x/y"}, // another user's home is not looked up
 	} {
 		if step.key != "" {
 			t.Setenv(step.key, step.value)

@@ -3,6 +3,7 @@ package tensor
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 )
 
@@ -57,8 +58,9 @@ func CheckShape(name string, got, want []int) error {
 }
 
 // Elems returns the number of elements of a shape. It returns false for a
-// negative dimension and for a product that does not fit an int: every size
-// that comes from outside goes through it.
+// negative dimension and for a product that does not fit an int (taken from the
+// left, so [2⁶² 4 0] does not): every size that comes from outside goes through
+// it.
 func Elems(shape ...int) (int, bool) {
 	n := uint64(1)
 	for _, d := range shape {
@@ -66,7 +68,7 @@ func Elems(shape ...int) (int, bool) {
 			return 0, false
 		}
 		hi, lo := bits.Mul64(n, uint64(d))
-		if hi != 0 || lo > 1<<62 {
+		if hi != 0 || lo > math.MaxInt {
 			return 0, false
 		}
 		n = lo

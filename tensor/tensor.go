@@ -48,12 +48,12 @@ func header(dtype DType, shape []int) Tensor {
 	if len(shape) > MaxRank {
 		panic("tensor: rank above MaxRank")
 	}
+	if _, ok := Elems(shape...); !ok {
+		panic("tensor: negative dimension, or more elements than an int counts")
+	}
 	t := Tensor{dtype: dtype, rank: int8(len(shape))}
 	t.ld = 1
 	for i, d := range shape {
-		if d < 0 {
-			panic("tensor: negative dimension")
-		}
 		t.shape[i] = d
 		t.ld = d
 	}
