@@ -232,6 +232,9 @@ func (s *jpegScan) header(h []byte) error {
 		}
 	} else {
 		s.ss, s.se, s.ah, s.al = 0, 63, 0, 0
+		if err := d.defaultHuffman(); err != nil {
+			return err
+		}
 	}
 	blocks := 0
 	for i := range s.comps {

@@ -60,6 +60,8 @@ func (t *tiffImage) plausible(planes int) error {
 		expand = maxDeflate
 	case cPackBits:
 		expand = 64
+	case cJPEG: // a bit for a block of 64 samples, and fewer of chroma
+		expand = 1 << 11
 	}
 	bitsPixel := t.bits
 	if planes == 1 {
@@ -334,6 +336,9 @@ func (t *tiffImage) decodeJPEGBlocks(lim Limits) (*Image, error) {
 	across, down := t.blocks()
 	if across*down > len(t.offsets) {
 		return nil, fmt.Errorf("%w: %d blocks of %d", ErrTruncated, len(t.offsets), across*down)
+	}
+	if err := t.plausible(1); err != nil {
+		return nil, err
 	}
 	im := newImage(t.w, t.h)
 	for by := range down {
