@@ -121,6 +121,12 @@ func (p Params) F32(name string, want ...int) ([]float32, []int) {
 		}
 		return nil, nil
 	}
+	switch t.DType {
+	case safetensors.F64, safetensors.F32, safetensors.F16, safetensors.BF16:
+	default: // quantized: its elements mean nothing without their scales
+		p.Fail(name, Unsupported("stored as %v, not F64, F32, F16 or BF16", t.DType))
+		return nil, nil
+	}
 	data, err := t.Float32()
 	if err != nil {
 		p.Fail(name, err)
