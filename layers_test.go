@@ -1,10 +1,12 @@
 package weft
 
 import (
+	"bytes"
 	"go/build"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -163,12 +165,19 @@ func mayImportModule(pkg, imp string) bool {
 }
 
 // TestFileNames catches names such as hann_windows.go, which are build
-// constraints by accident: outside kernels and internal, every file without a
-// //go:build line is compiled everywhere.
+// constraints by accident: outside kernels and internal, every file is compiled
+// everywhere unless a //go:build line says otherwise.
 func TestFileNames(t *testing.T) {
 	platforms := [][2]string{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "arm64"}, {"windows", "amd64"}}
 	goFiles(t, func(path, pkg string) {
 		if strings.HasPrefix(pkg, "kernels") || strings.HasPrefix(pkg, "internal/") {
+			return
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.HasPrefix(b, []byte("//go:build ")) || bytes.Contains(b, []byte("\n//go:build ")) {
 			return
 		}
 		for _, p := range platforms {
