@@ -57,7 +57,7 @@ func OpenFS(fsys fs.FS, name string) (*File, error) {
 	defer f.Close()
 	b, err := io.ReadAll(f)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	file, err := Parse(b)
 	if err != nil {

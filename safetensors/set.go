@@ -116,11 +116,22 @@ func readIndex(fsys fs.FS, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxIndex+1))
-	if err == nil && len(b) > maxIndex {
-		err = fmt.Errorf("%s: %w: over %d bytes", name, ErrIndex, maxIndex)
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
 	}
-	return b, err
+	tooLarge := fmt.Errorf("%s: %w: over %d bytes", name, ErrIndex, maxIndex)
+	if st.Size() > maxIndex {
+		return nil, tooLarge
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxIndex+1)) // it may grow meanwhile
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if len(b) > maxIndex {
+		return nil, tooLarge
+	}
+	return b, nil
 }
 
 // ParseIndex reads an index file and returns its weight_map: for each tensor

@@ -174,6 +174,21 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
+// TestLargeIndex: an index over the limit is refused without being read.
+func TestLargeIndex(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "model.safetensors.index.json")
+	if err := os.WriteFile(path, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 1<<40); err != nil {
+		t.Skip("no sparse files here:", err)
+	}
+	if _, err := OpenDir(dir); !errors.Is(err, ErrIndex) {
+		t.Error(err)
+	}
+}
+
 // failFS fails at its n-th call (Open, Stat, Read).
 type failFS struct {
 	fs.FS
