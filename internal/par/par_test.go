@@ -321,8 +321,10 @@ func BenchmarkPass(b *testing.B) {
 	var n atomic.Int32
 	both := &count{hits: make([]atomic.Int32, 2), f: func(int) {
 		n.Add(1)
-		for n.Load() < 2 {
-			runtime.Gosched()
+		for spins := 1; n.Load() < 2; spins++ {
+			if spins%spinBatch == 0 {
+				runtime.Gosched()
+			}
 		}
 	}}
 	if runtime.GOMAXPROCS(0) < 2 {
