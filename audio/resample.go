@@ -20,7 +20,9 @@ import (
 // float32 as in torchaudio, which for that reason is only accurate to 1e-5 or so,
 // and only where h is not zero. Sums are float64.
 //
-// Returns [ErrTooLarge] if the result has more than 2²⁸ samples.
+// Returns [ErrTooLarge] for rates too far apart to be of a sound: the result may
+// have 2²⁸ samples, but no more than 2²⁴ if that is over 16 times those of x, and
+// the rate may fall by 2¹⁶ at most.
 func Resample(x []float32, from, to int) ([]float32, error) {
 	if from < 1 || to < 1 {
 		return nil, fmt.Errorf("audio: resample from %d to %d Hz", from, to)
@@ -31,8 +33,12 @@ func Resample(x []float32, from, to int) ([]float32, error) {
 	g := gcd(from, to)
 	from, to = from/g, to/g
 	length := math.Ceil(float64(float32(float64(to) * float64(len(x)) / float64(from))))
-	if length > maxSamples {
-		return nil, fmt.Errorf("audio: resample: %w: %.0f samples, limit %d", ErrTooLarge, length, maxSamples)
+	limit := min(maxSamples, max(1<<24, 16*len(x)))
+	if length > float64(limit) {
+		return nil, fmt.Errorf("audio: resample from %d to %d Hz: %w: %.0f samples, limit %d", from*g, to*g, ErrTooLarge, length, limit)
+	}
+	if from/to > 1<<16 {
+		return nil, fmt.Errorf("audio: resample from %d to %d Hz: %w: the rate may fall by %d", from*g, to*g, ErrTooLarge, 1<<16)
 	}
 	// The convolution of torchaudio gives to values for each from, and one more.
 	n := int(min(length, float64(to)*float64(len(x)/from+1)))
@@ -46,15 +52,27 @@ func Resample(x []float32, from, to int) ([]float32, error) {
 			if lo >= hi {
 				continue
 			}
-			sum := 0.0
-			window := x[at+lo : at+hi]
-			for i, t := range taps[lo:hi] {
-				sum += float64(t * float64(window[i]))
-			}
-			y[phase+step*to] = float32(sum)
+			y[phase+step*to] = float32(dot(taps[lo:hi], x[at+lo:at+hi]))
 		}
 	}
 	return y, nil
+}
+
+// dot returns Σ a[i] b[i], in four partial sums so that they need not wait for
+// each other.
+func dot(a []float64, b []float32) float64 {
+	var s0, s1, s2, s3 float64
+	for len(a) >= 4 && len(b) >= 4 {
+		s0 += float64(a[0] * float64(b[0]))
+		s1 += float64(a[1] * float64(b[1]))
+		s2 += float64(a[2] * float64(b[2]))
+		s3 += float64(a[3] * float64(b[3]))
+		a, b = a[4:], b[4:]
+	}
+	for i, v := range a {
+		s0 += float64(v * float64(b[i]))
+	}
+	return (s0 + s1) + (s2 + s3)
 }
 
 const (
