@@ -27,7 +27,7 @@ const (
 // newKaldi reads num_mel_bins and sampling_rate.
 func newKaldi(c *config, bins int, window func(n int) []float32) *kaldi {
 	rate := c.int("sampling_rate", 16000, 1, math.MaxInt32)
-	bins = c.int("num_mel_bins", bins, 4, 1<<12)
+	bins = c.int("num_mel_bins", bins, 4, maxMels)
 	k := &kaldi{size: int(float64(rate) * 25 * 0.001), shift: int(float64(rate) * 10 * 0.001)}
 	if k.size > maxFFT || k.shift < 1 || rate <= 40 {
 		c.fail("sampling_rate", "%d Hz, out of range for frames of 25 ms", rate)
@@ -117,7 +117,7 @@ type ast struct {
 
 func parseAST(c *config) front {
 	a := &ast{
-		maxLength: c.int("max_length", 1024, 1, 1<<16),
+		maxLength: c.int("max_length", 1024, 1, maxFeatures/maxMels),
 		normalize: c.bool("do_normalize", true),
 		mean:      c.float("mean", -4.2677393),
 		std:       c.float("std", 4.5689974),

@@ -83,7 +83,7 @@ const (
 
 func parseSeamlessM4T(c *config) front {
 	rate := c.int("sampling_rate", 16000, 1, math.MaxInt32)
-	mels := c.int("num_mel_bins", 80, 1, 1<<12)
+	mels := c.int("num_mel_bins", 80, 1, maxMels)
 	c.int("feature_size", 80, 2, math.MaxInt32)
 	s := &seamlessM4T{stride: c.int("stride", 2, 1, 1<<12), padding: parsePadding(c)}
 	if rate/2 <= 20 {

@@ -19,7 +19,14 @@ type whisper struct {
 	transform *fft.Real
 }
 
-const maxFFT = 1 << 16
+// Bounds of what a configuration may ask for, far above what models have.
+const (
+	maxFFT      = 1 << 16
+	maxMels     = 1 << 10
+	maxChunk    = 1 << 25 // samples; 35 minutes at 16 kHz
+	maxFeatures = 1 << 26
+	maxWork     = 1 << 30 // samples in all frames, as they overlap
+)
 
 func parseWhisper(c *config) front {
 	rate := c.int("sampling_rate", 16000, 1, math.MaxInt32)
@@ -29,12 +36,14 @@ func parseWhisper(c *config) front {
 		hop:     c.int("hop_length", 160, 1, math.MaxInt32),
 		padding: parsePadding(c),
 	}
-	mels := c.int("feature_size", 80, 1, 1<<12)
+	mels := c.int("feature_size", 80, 1, maxMels)
 	noDither(c)
-	if seconds > maxSamples/rate {
-		c.fail("chunk_length", "%d s at %d Hz are more than %d samples", seconds, rate, maxSamples)
-	} else if w.samples = seconds * rate; w.samples/w.hop > maxSamples/mels {
-		c.fail("hop_length", "%d gives more than %d features", w.hop, maxSamples)
+	if seconds > maxChunk/rate {
+		c.fail("chunk_length", "%d s at %d Hz are more than %d samples", seconds, rate, maxChunk)
+	} else if w.samples = seconds * rate; w.samples/w.hop > maxFeatures/mels {
+		c.fail("hop_length", "%d gives more than %d features", w.hop, maxFeatures)
+	} else if w.samples/w.hop > maxWork/w.nfft {
+		c.fail("hop_length", "%d is too small for transforms of %d in chunks of %d samples", w.hop, w.nfft, w.samples)
 	} else if w.samples/w.hop < 1 {
 		c.fail("hop_length", "%d, and a chunk of only %d samples", w.hop, w.samples)
 	} else if w.samples <= w.nfft/2 {
