@@ -30,24 +30,22 @@ func CacheDir() (string, error) {
 	return expand(filepath.Join("~", ".cache", "huggingface", "hub"))
 }
 
-// expand replaces $NAME and ${NAME} by the environment's values, where it has
-// them, and a leading ~ by the home folder.
+// expand replaces a leading ~ by the home folder, then $NAME and ${NAME} by the
+// environment's values, where it has them.
 func expand(dir string) (string, error) {
-	dir = os.Expand(dir, func(key string) string {
+	if rest, ok := strings.CutPrefix(dir, "~"); ok && (rest == "" || os.IsPathSeparator(rest[0])) {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", err
+		}
+		dir = home + rest
+	}
+	return os.Expand(dir, func(key string) string {
 		if value, ok := os.LookupEnv(key); ok {
 			return value
 		}
 		return "$" + key
-	})
-	rest, ok := strings.CutPrefix(dir, "~")
-	if !ok || rest != "" && !os.IsPathSeparator(rest[0]) {
-		return dir, nil
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", err
-	}
-	return home + rest, nil
+	}), nil
 }
 
 // Resolve returns the directory of a model in the cache: "org/name", or
