@@ -180,9 +180,23 @@ func attnISAs(tb testing.TB) []string {
 	return ISAs()
 }
 
+// sameOnAll compares every instruction set with the reference and returns its
+// output.
+func sameOnAll(tb testing.TB, label string, a Attention, threads int) []float32 {
+	tb.Helper()
+	want := attend(tb, ISARef, nil, a)
+	for _, isa := range ISAs() {
+		team := Enter(threads)
+		got := attend(tb, isa, team, a)
+		team.Leave()
+		ktest.SameBits(tb, isa+" "+label, got, want)
+	}
+	return want
+}
+
 func TestAttentionF32SameBits(t *testing.T) {
-	isas := attnISAs(t)
-	n := 250
+	attnISAs(t)
+	n := 200
 	if testing.Short() {
 		n = 60
 	}
@@ -190,20 +204,255 @@ func TestAttentionF32SameBits(t *testing.T) {
 	for i := range n {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			c := randomAttention(t, r, 600)
-			if i%5 == 0 { // special values
+			if i%5 == 0 {
 				for _, x := range [][]float32{c.a.Q, c.a.K, c.a.V, c.a.Bias} {
 					if r.IntN(3) == 0 {
 						ktest.Sprinkle(r, x, 1+len(x)/(1+r.IntN(8)))
 					}
 				}
 			}
-			want := attend(t, ISARef, nil, c.a)
-			for _, isa := range isas {
-				team := Enter(1 + r.IntN(4))
-				got := attend(t, isa, team, c.a)
-				team.Leave()
-				ktest.SameBits(t, isa+" "+c.name, got, want)
-			}
+			sameOnAll(t, c.name, c.a, 1+r.IntN(4))
 		})
 	}
+}
+
+// Every length of a head, and key counts around the panels and the block.
+func TestAttentionF32Sizes(t *testing.T) {
+	attnISAs(t)
+	for d := 1; d <= 80; d++ {
+		a := newAttention(1, 1, 1+d%13, 1+d*7%50, d)
+		sameOnAll(t, fmt.Sprint("d=", d), *a, 1)
+	}
+	for _, nk := range []int{15, 16, 17, 31, 32, 33, attnBlock - 1, attnBlock, attnBlock + 1, 2*attnBlock + 9} {
+		for _, nq := range []int{1, 5, 7, 11, 13, 25} {
+			a := newAttention(2, 1, nq, nk, 8)
+			a.Causal = nk%2 == 0
+			sameOnAll(t, fmt.Sprintf("nq=%d nk=%d", nq, nk), *a, 1)
+		}
+	}
+	a := newAttention(300, 1, 1, 40, 8) // one query: its heads are rows
+	sameOnAll(t, "300 heads", *a, 1)
+}
+
+// oracle computes one row in float64 and bounds the error of float32: half an
+// ULP for each step of the chains and for the weights.
+func attnOracle(a *Attention, s, i, h int) (dst, bound []float64) {
+	lo, hi := a.visible(s, i)
+	q := a.Q[a.query(s, i, h):][:a.D]
+	scores, wrong := make([]float64, hi), 0.0
+	top := math.Inf(-1)
+	for j := lo; j < hi; j++ {
+		k, _, _ := a.key(s, j, h*a.KVHeads/a.Heads)
+		x, abs := 0.0, 0.0
+		for d, v := range q {
+			x += float64(v) * float64(a.K[k+d])
+			abs += math.Abs(float64(v) * float64(a.K[k+d]))
+		}
+		x *= float64(a.Scale)
+		if a.Bias != nil {
+			x += float64(a.Bias[a.biasAt(s, i, h)+j])
+		}
+		scores[j], top = x, max(top, x)
+		if !math.IsInf(x, 0) {
+			wrong = max(wrong, (float64(a.D+2)*abs*math.Abs(float64(a.Scale))+2*math.Abs(x))*0x1p-24)
+		}
+	}
+	dst, bound = make([]float64, a.DV), make([]float64, a.DV)
+	if hi <= lo || math.IsInf(top, -1) {
+		return dst, bound
+	}
+	sum := 0.0
+	for j := lo; j < hi; j++ {
+		sum += math.Exp(scores[j] - top)
+	}
+	for j := lo; j < hi; j++ {
+		_, v, _ := a.key(s, j, h*a.KVHeads/a.Heads)
+		p := math.Exp(scores[j]-top) / sum
+		for d := range dst {
+			dst[d] += p * float64(a.V[v+d])
+			bound[d] += math.Abs(p * float64(a.V[v+d]))
+		}
+	}
+	for d := range bound {
+		bound[d] = bound[d]*(4*wrong+float64(hi-lo+8)*0x1p-23) + 1e-30
+	}
+	return dst, bound
+}
+
+func TestAttentionF32Oracle(t *testing.T) {
+	attnISAs(t)
+	r := ktest.Rand(2)
+	for range 60 {
+		c := randomAttention(t, r, 600)
+		c.a.defaults()
+		attend(t, ISAs()[0], nil, c.a)
+		for s := range len(c.a.QOff) - 1 {
+			for i := range c.a.queries(s) {
+				h := r.IntN(c.a.Heads)
+				want, bound := attnOracle(&c.a, s, i, h)
+				if !ktest.Near(t, c.name, c.a.Dst[c.a.output(s, i, h):][:c.a.DV], want, bound) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// A query gives the same bits alone with its keys from a cache as in a batch,
+// and as within a causal pass over everything.
+func TestAttentionF32Alone(t *testing.T) {
+	attnISAs(t)
+	const n, heads, d = attnBlock + 70, 2, 24
+	for _, isa := range ISAs() {
+		if isa == ISARef {
+			continue
+		}
+		for _, window := range []int{0, 40} {
+			a := newAttention(heads, heads, n, n, d)
+			a.Causal, a.Window = true, window
+			all := attend(t, isa, nil, *a)
+			for _, step := range []int{1, 3, 17} {
+				for i := step - 1; i < n; i += 61 {
+					b := *a
+					first := i - step + 1
+					b.Q, b.Dst = a.Q[first*a.LDQ:], make([]float32, step*a.LDD)
+					b.QOff, b.KOff = offsets(step), offsets(i+1)
+					ktest.SameBits(t, fmt.Sprintf("%s: queries up to %d, %d at a time", isa, i, step),
+						attend(t, isa, nil, b), all[first*a.LDD:(i+1)*a.LDD])
+				}
+			}
+		}
+		// Three sequences in a batch and alone.
+		a := newAttention(heads, heads, 90, 90, d)
+		a.QOff, a.KOff = offsets(40, 17, 33), offsets(40, 17, 33)
+		all := attend(t, isa, nil, *a)
+		for s := range 3 {
+			b := *a
+			from, to := int(a.QOff[s]), int(a.QOff[s+1])
+			b.Q, b.K, b.V = a.Q[from*a.LDQ:], a.K[from*a.LDK:], a.V[from*a.LDV:]
+			b.Dst = make([]float32, (to-from)*a.LDD)
+			b.QOff, b.KOff = offsets(to-from), offsets(to-from)
+			ktest.SameBits(t, fmt.Sprint(isa, ": sequence ", s), attend(t, isa, nil, b), all[from*a.LDD:to*a.LDD])
+		}
+	}
+}
+
+// Keys masked by a bias of -Inf add nothing, whatever stands there; every other
+// NaN reaches the outputs that it is part of.
+func TestAttentionF32NotNumbers(t *testing.T) {
+	attnISAs(t)
+	nan := float32(math.NaN())
+	inf := float32(math.Inf(1))
+	const nq, nk, d = 14, 45, 24
+	for _, bad := range []float32{nan, inf, negInf} {
+		a := newAttention(1, 1, nq, nk, d)
+		a.Bias, a.BiasRow = make([]float32, nk), 0
+		a.Bias[20] = negInf
+		want := sameOnAll(t, "mask", *a, 1)
+		for i := range d {
+			a.K[20*a.LDK+i], a.V[20*a.LDV+i] = bad, bad
+		}
+		ktest.SameBits(t, "masked key", sameOnAll(t, "mask", *a, 1), want)
+	}
+	for name, spoil := range map[string]func(a *Attention){
+		"q":     func(a *Attention) { a.Q[3*a.LDQ+5] = nan },
+		"k":     func(a *Attention) { a.K[44*a.LDK+5] = nan },
+		"v":     func(a *Attention) { a.V[44*a.LDV+5] = nan },
+		"bias":  func(a *Attention) { a.Bias[44] = nan },
+		"bias+": func(a *Attention) { a.Bias[44] = inf },
+	} {
+		a := newAttention(1, 1, nq, nk, d)
+		a.Bias = make([]float32, nk)
+		spoil(a)
+		got := sameOnAll(t, name, *a, 1)
+		for at, x := range got {
+			row, col := at/a.LDD, at%a.LDD
+			want := name != "q" && name != "v" || name == "q" && row == 3 || name == "v" && col == 5
+			if (x != x) != want {
+				t.Fatalf("a NaN in %s: row %d column %d is %v", name, row, col, x)
+			}
+		}
+	}
+	// Nothing but NaN, and nothing at all.
+	a := newAttention(1, 1, nq, nk, d)
+	for i := range a.Q {
+		a.Q[i] = nan
+	}
+	if got := sameOnAll(t, "all NaN", *a, 1); !hasNaN(got[:1]) {
+		t.Errorf("all NaN: %v", got[0])
+	}
+	for _, keys := range []int{0, nk} {
+		a := newAttention(1, 1, nq, nk, d)
+		a.KOff = offsets(keys)
+		a.Bias = make([]float32, nk)
+		for i := range a.Bias {
+			a.Bias[i] = negInf
+		}
+		for i, x := range sameOnAll(t, "no key", *a, 1) {
+			if math.Float32bits(x) != 0 {
+				t.Fatalf("no key of %d: element %d is %v", keys, i, x)
+			}
+		}
+	}
+}
+
+func TestAttentionF32Threads(t *testing.T) {
+	attnISAs(t)
+	a := newAttention(4, 2, 150, 300, 32)
+	a.Causal = true
+	want := attend(t, ISAs()[0], nil, *a)
+	for _, threads := range []int{1, 2, 3, 8} {
+		team := Enter(threads)
+		ktest.SameBits(t, fmt.Sprint(threads, " threads"), attend(t, ISAs()[0], team, *a), want)
+		team.Leave()
+	}
+}
+
+func TestAttentionF32Allocations(t *testing.T) {
+	a := newAttention(4, 2, 150, 300, 32)
+	a.Causal = true
+	team := Enter(2)
+	defer team.Leave()
+	if n := testing.AllocsPerRun(20, func() { AttentionF32(team, a) }); n > 0 && ISA() != ISARef {
+		t.Errorf("%v allocations a call", n)
+	}
+}
+
+func TestAttentionF32Short(t *testing.T) {
+	for name, spoil := range map[string]func(a *Attention){
+		"q":      func(a *Attention) { a.Q = a.Q[:len(a.Q)-3*4*8] },
+		"k":      func(a *Attention) { a.K = a.K[:100] },
+		"v":      func(a *Attention) { a.V = nil },
+		"dst":    func(a *Attention) { a.Dst = a.Dst[:len(a.Dst)-1] },
+		"bias":   func(a *Attention) { a.Bias = make([]float32, 8) },
+		"heads":  func(a *Attention) { a.KVHeads = 3 },
+		"koff":   func(a *Attention) { a.KOff = nil },
+		"offset": func(a *Attention) { a.KOff = []int32{5, 2} },
+		"stride": func(a *Attention) { a.LDQ = -1 },
+		"pages":  func(a *Attention) { a.PageRows, a.PageK, a.PageV, a.Pages = 4, 64, 64, []int32{0, 1} },
+		"page":   func(a *Attention) { a.PageRows, a.Pages = 9, []int32{-1} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAttention(4, 4, 9, 9, 8)
+			spoil(a)
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			AttentionF32(nil, a)
+		})
+	}
+}
+
+func FuzzAttentionF32(f *testing.F) {
+	attnISAs(f)
+	for seed := range uint64(8) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		r := ktest.Rand(seed)
+		c := randomAttention(t, r, 600)
+		sameOnAll(t, c.name, c.a, 1+r.IntN(3))
+	})
 }

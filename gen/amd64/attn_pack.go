@@ -29,8 +29,10 @@ func attnPackKeys() {
 	groups := Load(Param("groups"), GP64())
 	SHLQ(Imm(2), ldk)
 	k1, k2, k3, out, d := GP64(), GP64(), GP64(), GP64(), GP64()
-	odd := GP64()
+	odd, far := GP64(), GP64()
 	XORQ(odd, odd)
+	MOVQ(ldk, far) // rows lie far apart, which hardware prefetchers do not follow
+	SHLQ(Imm(4), far)
 	TESTQ(groups, groups)
 	JZ(LabelRef("done"))
 
@@ -78,6 +80,20 @@ func attnPackKeys() {
 			VMOVUPS(x, Mem{Base: out, Disp: (4*h + i) * panel * 4})
 		}
 	}
+	TESTQ(I32(8), d)
+	JNZ(LabelRef("near"))
+	for i := range 3 {
+		ahead := GP64()
+		LEAQ(Mem{Base: []Register{k1, k2, k3}[i], Index: far, Scale: 1}, ahead)
+		for j := range min(3, 8-3*i) {
+			m := Mem{Base: ahead}
+			if j > 0 {
+				m.Index, m.Scale = ldk, uint8(j)
+			}
+			PREFETCHT0(m)
+		}
+	}
+	Label("near")
 	// The last block overlaps the one before it where d is no multiple of 8.
 	step := GP64()
 	MOVQ(U32(8), step)
@@ -128,13 +144,16 @@ func attnPackValues() {
 	JZ(LabelRef("done"))
 	TESTQ(panels, panels)
 	JZ(LabelRef("done"))
-	in, out, n := GP64(), GP64(), GP64()
+	in, out, n, far := GP64(), GP64(), GP64(), GP64()
+	MOVQ(ldv, far)
+	SHLQ(Imm(4), far)
 	Label("key")
 	MOVQ(v, in)
 	MOVQ(dst, out)
 	MOVQ(panels, n)
 	Label("panel")
 	lo, hi := YMM(), YMM()
+	PREFETCHT0(Mem{Base: in, Index: far, Scale: 1})
 	VMOVUPS(Mem{Base: in}, lo)
 	VMOVUPS(Mem{Base: in, Disp: 32}, hi)
 	VMOVUPS(lo, Mem{Base: out})

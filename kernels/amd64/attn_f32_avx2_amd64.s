@@ -1868,7 +1868,7 @@ DATA vecConst<>+380(SB)/4, $0x3f800000
 GLOBL vecConst<>(SB), RODATA|NOPTR, $384
 
 // func AttnPackKeysF32AVX2(dst *float32, k *float32, ldk int, d int, groups int)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, MMX+
 TEXT ·AttnPackKeysF32AVX2(SB), NOSPLIT, $0-40
 	MOVQ  dst+0(FP), AX
 	MOVQ  k+8(FP), CX
@@ -1876,6 +1876,8 @@ TEXT ·AttnPackKeysF32AVX2(SB), NOSPLIT, $0-40
 	MOVQ  groups+32(FP), BX
 	SHLQ  $0x02, DX
 	XORQ  R11, R11
+	MOVQ  DX, R12
+	SHLQ  $0x04, R12
 	TESTQ BX, BX
 	JZ    done
 
@@ -1930,25 +1932,40 @@ block:
 	VMOVUPS     Y1, 384(R9)
 	VUNPCKHPD   Y4, Y2, Y1
 	VMOVUPS     Y1, 448(R9)
-	MOVQ        $0x00000008, R12
-	CMPQ        R10, R12
-	CMOVQLT     R10, R12
-	SUBQ        R12, R10
-	LEAQ        (SI)(R12*4), SI
-	LEAQ        (DI)(R12*4), DI
-	LEAQ        (R8)(R12*4), R8
-	MOVQ        R12, R13
-	SHLQ        $0x06, R13
-	ADDQ        R13, R9
-	TESTQ       R12, R12
-	JNZ         block
-	LEAQ        (CX)(DX*8), CX
-	ADDQ        $0x20, AX
-	XORQ        $0x01, R11
-	JNZ         next
-	MOVQ        d+24(FP), R10
-	SHLQ        $0x06, R10
-	LEAQ        -64(AX)(R10*1), AX
+	TESTQ       $+8, R10
+	JNZ         near
+	LEAQ        (SI)(R12*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(DX*1)
+	PREFETCHT0  (R13)(DX*2)
+	LEAQ        (DI)(R12*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(DX*1)
+	PREFETCHT0  (R13)(DX*2)
+	LEAQ        (R8)(R12*1), R13
+	PREFETCHT0  (R13)
+	PREFETCHT0  (R13)(DX*1)
+
+near:
+	MOVQ    $0x00000008, R13
+	CMPQ    R10, R13
+	CMOVQLT R10, R13
+	SUBQ    R13, R10
+	LEAQ    (SI)(R13*4), SI
+	LEAQ    (DI)(R13*4), DI
+	LEAQ    (R8)(R13*4), R8
+	MOVQ    R13, R14
+	SHLQ    $0x06, R14
+	ADDQ    R14, R9
+	TESTQ   R13, R13
+	JNZ     block
+	LEAQ    (CX)(DX*8), CX
+	ADDQ    $0x20, AX
+	XORQ    $0x01, R11
+	JNZ     next
+	MOVQ    d+24(FP), R10
+	SHLQ    $0x06, R10
+	LEAQ    -64(AX)(R10*1), AX
 
 next:
 	DECQ BX
@@ -1959,7 +1976,7 @@ done:
 	RET
 
 // func AttnPackValuesF32AVX2(dst *float32, ldd int, v *float32, ldv int, keys int, panels int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·AttnPackValuesF32AVX2(SB), NOSPLIT, $0-48
 	MOVQ  dst+0(FP), AX
 	MOVQ  ldd+8(FP), CX
@@ -1973,6 +1990,8 @@ TEXT ·AttnPackValuesF32AVX2(SB), NOSPLIT, $0-48
 	JZ    done
 	TESTQ DI, DI
 	JZ    done
+	MOVQ  BX, R11
+	SHLQ  $0x04, R11
 
 key:
 	MOVQ DX, R8
@@ -1980,18 +1999,19 @@ key:
 	MOVQ DI, R10
 
 panel:
-	VMOVUPS (R8), Y0
-	VMOVUPS 32(R8), Y1
-	VMOVUPS Y0, (R9)
-	VMOVUPS Y1, 32(R9)
-	ADDQ    $0x40, R8
-	ADDQ    CX, R9
-	DECQ    R10
-	JNZ     panel
-	ADDQ    BX, DX
-	ADDQ    $0x40, AX
-	DECQ    SI
-	JNZ     key
+	PREFETCHT0 (R8)(R11*1)
+	VMOVUPS    (R8), Y0
+	VMOVUPS    32(R8), Y1
+	VMOVUPS    Y0, (R9)
+	VMOVUPS    Y1, 32(R9)
+	ADDQ       $0x40, R8
+	ADDQ       CX, R9
+	DECQ       R10
+	JNZ        panel
+	ADDQ       BX, DX
+	ADDQ       $0x40, AX
+	DECQ       SI
+	JNZ        key
 
 done:
 	VZEROUPPER
