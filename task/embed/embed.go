@@ -48,14 +48,7 @@ func Open(dir *hub.Dir, backend nn.Backend, load Loader) (*Embedder, error) {
 	}
 	e := &Embedder{backend: backend}
 	for i, m := range list {
-		sub := dir
-		if m.Path != "" {
-			var err error
-			if sub, err = dir.Sub(m.Path); err != nil {
-				return nil, fmt.Errorf("modules.json: entry %d: %w", i, err)
-			}
-		}
-		if err := e.add(sub, m.Type, load); err != nil {
+		if err := e.add(dir, m.Path, m.Type, load); err != nil {
 			return nil, fmt.Errorf("modules.json: entry %d (%s): %w", i, m.Type, err)
 		}
 	}
@@ -65,10 +58,24 @@ func Open(dir *hub.Dir, backend nn.Backend, load Loader) (*Embedder, error) {
 	return e, e.readPrompt(dir)
 }
 
-func (e *Embedder) add(sub *hub.Dir, kind string, load Loader) error {
+func (e *Embedder) add(dir *hub.Dir, path, kind string, load Loader) error {
 	name := kind[strings.LastIndexByte(kind, '.')+1:]
 	if (e.transformer == nil) != (name == "Transformer") || (e.transformer != nil && e.pooling == nil) != (name == "Pooling") {
 		return nn.Unsupported("this order of modules")
+	}
+	switch name {
+	case "Normalize":
+		e.after = append(e.after, normalize{})
+		return nil
+	case "Dropout":
+		return nil
+	}
+	sub := dir
+	if path != "" {
+		var err error
+		if sub, err = dir.Sub(path); err != nil {
+			return err
+		}
 	}
 	switch name {
 	case "Transformer":
@@ -79,11 +86,6 @@ func (e *Embedder) add(sub *hub.Dir, kind string, load Loader) error {
 		return e.addDense(sub)
 	case "LayerNorm":
 		return e.addNorm(sub)
-	case "Normalize":
-		e.after = append(e.after, normalize{})
-		return nil
-	case "Dropout":
-		return nil
 	}
 	return nn.Unsupported("sentence-transformers module %q", kind)
 }
