@@ -7,83 +7,6 @@ import (
 	"github.com/seed-512d3d71/weft/kernels/ref"
 )
 
-// Matrix is a weight [Rows, Cols] (out features, in features) packed once into
-// panels of 16 rows: within a panel the 16 elements of one column lie side by
-// side, so that a micro-kernel reads it from front to back. The layout is the
-// same on every instruction set. The last panel is filled up with zeros.
-type Matrix struct {
-	n, k int
-	data []float32 // ceil(n/16) panels of k·16
-}
-
-// panelWidth is the number of rows in a panel.
-const panelWidth = 16
-
-// Rows returns the number of out features.
-func (m *Matrix) Rows() int { return m.n }
-
-// Cols returns the number of in features.
-func (m *Matrix) Cols() int { return m.k }
-
-// Bytes returns the memory the packed weight takes.
-func (m *Matrix) Bytes() int { return 4 * len(m.data) }
-
-func newMatrix(n, k int) *Matrix {
-	return &Matrix{n: n, k: k, data: make([]float32, (n+panelWidth-1)/panelWidth*panelWidth*k)}
-}
-
-// PackF32 packs w, n rows of k with row stride ldw: a PyTorch Linear's weight.
-func PackF32(w []float32, n, k, ldw int) *Matrix {
-	m := newMatrix(n, k)
-	m.packRows(w, 0, n, ldw)
-	return m
-}
-
-// PackRowsF32 packs several weights [ns[i], k] stacked, as one product.
-func PackRowsF32(ws [][]float32, ns []int, k int) *Matrix {
-	total := 0
-	for _, n := range ns {
-		total += n
-	}
-	m := newMatrix(total, k)
-	at := 0
-	for i, w := range ws {
-		m.packRows(w, at, ns[i], k)
-		at += ns[i]
-	}
-	return m
-}
-
-// PackF32T packs w, k rows of n with row stride ldw: GPT-2's Conv1D weight.
-func PackF32T(w []float32, k, n, ldw int) *Matrix {
-	m := newMatrix(n, k)
-	packColumns(m.data, w, k, n, ldw)
-	return m
-}
-
-// packRows copies n rows of w to rows at, at+1, … of the matrix.
-func (m *Matrix) packRows(w []float32, at, n, ldw int) {
-	for i := range n {
-		r := at + i
-		panel := m.data[r/panelWidth*panelWidth*m.k:]
-		lane := r % panelWidth
-		for p, v := range w[i*ldw : i*ldw+m.k] {
-			panel[p*panelWidth+lane] = v
-		}
-	}
-}
-
-// packColumns packs b, k rows of n, into panels of 16 columns.
-func packColumns(dst, b []float32, k, n, ldb int) {
-	for j := 0; j < n; j += panelWidth {
-		w := min(panelWidth, n-j)
-		panel := dst[j*k : (j+panelWidth)*k]
-		for p := range k {
-			copy(panel[p*panelWidth:][:w], b[p*ldb+j:])
-		}
-	}
-}
-
 // Epilogue is what happens to a product before it is stored: the bias is
 // added, the activation applied and the residual added, in that order.
 type Epilogue struct {
@@ -95,6 +18,21 @@ type Epilogue struct {
 
 func (e *Epilogue) empty() bool { return e.Bias == nil && e.Act == ActNone && e.Residual == nil }
 
+// apply finishes rows [i0, i1) and columns [j0, j1) of dst.
+func (e *Epilogue) apply(dst []float32, ldd, i0, i1, j0, j1 int) {
+	if e.empty() || i0 >= i1 || j0 >= j1 {
+		return
+	}
+	bias, residual := e.Bias, e.Residual
+	if bias != nil {
+		bias = bias[j0:j1]
+	}
+	if residual != nil {
+		residual = residual[i0*e.LDR+j0:]
+	}
+	BiasActResidualF32(dst[i0*ldd+j0:], ldd, bias, e.Act, residual, e.LDR, i1-i0, j1-j0)
+}
+
 // LinearF32 multiplies by a packed weight:
 //
 //	dst[i][j] = act(Σ_p a[i][p]·w[j][p] + bias[j]) + residual[i][j]
@@ -103,156 +41,228 @@ func (e *Epilogue) empty() bool { return e.Bias == nil && e.Act == ActNone && e.
 // not alias a. The sum is one chain of fused multiply-adds in rising p from 0,
 // so it does not depend on m, on t or on the instruction set.
 func LinearF32(t *par.Team, dst []float32, ldd int, a []float32, lda, m int, w *Matrix, ep Epilogue) {
-	gemm(t, &gemmTask{dst: dst, ldd: ldd, a: a, lda: lda, m: m, n: w.n, k: w.k, b: w.data, ep: ep})
+	if m == 0 || w.n == 0 {
+		return
+	}
+	if lda < w.k || ldd < w.n || len(a) < (m-1)*lda+w.k || len(dst) < (m-1)*ldd+w.n {
+		panic("kernels: short operand of a product")
+	}
+	task := linearTasks.Get().(*linearTask)
+	*task = linearTask{dst: dst, ldd: ldd, a: a, lda: lda, m: m, w: w, ep: ep}
+	task.grid = split(t.Threads(), m, w.n, w.k, blockRows)
+	t.Run(task, task.grid.chunks())
+	*task = linearTask{}
+	linearTasks.Put(task)
 }
 
-// gemmTask is one product dst [m, n] = a [m, k] · panels of b. A chunk is a
-// block of rows by a block of panels.
-type gemmTask struct {
-	dst, a, b    []float32
-	ldd, lda     int
-	m, n, k      int
-	ep           Epilogue
+// linearTask is one LinearF32. A chunk is a block of rows by a range of panels.
+type linearTask struct {
+	dst, a   []float32
+	ldd, lda int
+	m        int
+	w        *Matrix
+	ep       Epilogue
+	grid     grid
+}
+
+var linearTasks = sync.Pool{New: func() any { return new(linearTask) }}
+
+// Do computes one chunk, a few panels at a time: all of k, then the epilogue
+// while the results are in the cache.
+func (g *linearTask) Do(chunk int) {
+	i0, i1, j0, j1 := g.grid.chunk(chunk)
+	s := strip{ldd: g.ldd, rows: i1 - i0, ldb: g.w.k * panelWidth}
+	scratch := scratches.Get().(*scratch)
+	step := blockK(s.rows, g.w.k)
+	for ; j0 < j1; j0 += groupPanels {
+		end := min(j0+groupPanels, j1)
+		for p := 0; p == 0 || p < g.w.k; p += step {
+			s.panels, s.cols = end-j0, min(end*panelWidth, g.w.n)-j0*panelWidth
+			s.a, s.lda, s.dst, s.b = g.a[i0*g.lda+p:], g.lda, g.dst[i0*g.ldd+j0*panelWidth:], g.w.data[(j0*g.w.k+p)*panelWidth:]
+			s.k, s.add = min(step, g.w.k-p), p > 0
+			s.compact(scratch)
+			// What follows: the next steps of these panels, or the next panels.
+			if p+step < g.w.k {
+				s.next = s.b[s.k*panelWidth:]
+			} else if end < j1 {
+				s.next = g.w.data[end*s.ldb:]
+			} else {
+				s.next = nil
+			}
+			s.run()
+		}
+		g.ep.apply(g.dst, g.ldd, i0, i1, j0*panelWidth, min(end*panelWidth, g.w.n))
+	}
+	scratches.Put(scratch)
+}
+
+// scratch is what one thread needs beside its operands.
+type scratch struct{ a, b []float32 }
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// grow returns x with room for n elements.
+func grow(x *[]float32, n int) []float32 {
+	if cap(*x) < n {
+		*x = make([]float32, n)
+	}
+	*x = (*x)[:n]
+	return *x
+}
+
+const (
+	// groupPanels is the number of panels after which a chunk turns to the next
+	// block of k: 256 columns of a block of rows stay in L2.
+	groupPanels = 16
+	// splitWork is the number of multiply-adds below which a product is not
+	// worth a second thread (about 5 µs).
+	splitWork = 1 << 18
+	// longestK bounds the time that one call of a micro-kernel takes.
+	longestK = 4096
+)
+
+// blockK returns how many steps of k a block of rows takes at a time. A panel
+// is reread for every tile of rows: its part must stay in L1.
+func blockK(rows, k int) int {
+	if rows <= gemmF32.active.once {
+		return min(k, longestK) + 1 // every panel is read once
+	}
+	most := cpu.l1 * 3 / 4 / (4 * panelWidth)
+	blocks := max(1, (k+most-1)/most)
+	return (k/blocks + 4) &^ 3
+}
+
+// blockRows is the number of rows whose part of a block of k stays in L2 while
+// the panels of a chunk pass by.
+var blockRows = max(24, cpu.l2/2/(cpu.l1*3/4/panelWidth)/24*24)
+
+// grid divides a result into chunks: blocks of rows by ranges of panels.
+type grid struct {
+	m, n         int // rows, panels of the result
 	rows, panels int // of a chunk
 	across       int // chunks across the panels
 }
 
-var gemmTasks = sync.Pool{New: func() any { return new(gemmTask) }}
-
-const (
-	// blockK bounds the part of a panel that the micro-kernel rereads for every
-	// tile of rows: 384·16 floats are 24 KiB, which stay in a 32 KiB L1.
-	blockK = 384
-	// blockM rows of blockK floats, 216 KiB, stay in L2 while the panels of a
-	// chunk pass by. A multiple of 6 and 12.
-	blockM = 144
-	// splitWork is the number of multiply-adds below which a product is not
-	// worth a second thread (about 10 µs).
-	splitWork = 1 << 18
-)
-
-func gemm(t *par.Team, g *gemmTask) {
-	if g.m == 0 || g.n == 0 {
-		return
-	}
-	if len(g.a) < (g.m-1)*g.lda+g.k || len(g.dst) < (g.m-1)*g.ldd+g.n || g.lda < g.k || g.ldd < g.n {
-		panic("kernels: short operand of a product")
-	}
-	panels := (g.n + panelWidth - 1) / panelWidth
-	g.rows, g.panels = blockM, panels
-	blocks := (g.m + g.rows - 1) / g.rows
-	if threads := t.Threads(); threads > 1 && g.m*g.n*g.k > splitWork {
+// split divides a product of m by n by k (n in columns) for a team.
+func split(threads, m, n, k, most int) grid {
+	g := grid{m: m, n: (n + panelWidth - 1) / panelWidth}
+	blocks := (m + most - 1) / most
+	g.rows = min(m, ((m+blocks-1)/blocks+23)/24*24)
+	blocks = (m + g.rows - 1) / g.rows
+	g.panels = g.n
+	if threads > 1 && m*n*k > splitWork {
 		// About four chunks a thread even out what other processes take.
 		if want := 4 * threads; blocks < want {
-			across := min((want+blocks-1)/blocks, panels)
-			g.panels = (panels + across - 1) / across
+			across := min((want+blocks-1)/blocks, g.n)
+			g.panels = (g.n + across - 1) / across
+			if g.panels > 2 {
+				g.panels += g.panels % 2
+			}
 		}
 	}
-	g.across = (panels + g.panels - 1) / g.panels
-	task := gemmTasks.Get().(*gemmTask)
-	*task = *g
-	t.Run(task, blocks*g.across)
-	*task = gemmTask{}
-	gemmTasks.Put(task)
+	g.across = (g.n + g.panels - 1) / g.panels
+	return g
 }
 
-// Do computes one chunk: block by block over k, then the epilogue on the rows
-// that are still in the cache.
-func (g *gemmTask) Do(chunk int) {
-	i0 := chunk / g.across * g.rows
-	j0 := chunk % g.across * g.panels
-	i1 := min(i0+g.rows, g.m)
-	j1 := min(j0+g.panels, (g.n+panelWidth-1)/panelWidth)
-	step := blockK
-	if i1-i0 <= 6 {
-		step = max(g.k, 1) // every panel is read once: no block to reread
-	}
-	for p := 0; p == 0 || p < g.k; p += step {
-		g.block(i0, i1, j0, j1, p, min(step, g.k-p))
-	}
-	if !g.ep.empty() {
-		c0 := j0 * panelWidth
-		c1 := min(j1*panelWidth, g.n)
-		ep := g.ep
-		if ep.Bias != nil {
-			ep.Bias = ep.Bias[c0:c1]
-		}
-		if ep.Residual != nil {
-			ep.Residual = ep.Residual[i0*ep.LDR+c0:]
-		}
-		BiasActResidualF32(g.dst[i0*g.ldd+c0:], g.ldd, ep.Bias, ep.Act, ep.Residual, ep.LDR, i1-i0, c1-c0)
-	}
+func (g *grid) chunks() int { return (g.m + g.rows - 1) / g.rows * g.across }
+
+// chunk returns the rows [i0, i1) and panels [j0, j1) of a chunk.
+func (g *grid) chunk(i int) (i0, i1, j0, j1 int) {
+	i0, j0 = i/g.across*g.rows, i%g.across*g.panels
+	return i0, min(i0+g.rows, g.m), j0, min(j0+g.panels, g.n)
 }
 
-// packA copies steps [p, p+k) of rows [i0, i1) together when the row stride
-// puts them all into a few sets of the cache, and returns where they lie.
-func (g *gemmTask) packA(i0, i1, p, k int, buf *[blockM * blockK]float32) (a []float32, lda int) {
-	if g.lda%256 != 0 || i1-i0 <= 6 || k > blockK {
-		return g.a[i0*g.lda+p:], g.lda
-	}
-	for i := i0; i < i1; i++ {
-		copy(buf[(i-i0)*k:][:k], g.a[i*g.lda+p:])
-	}
-	return buf[:], k
+// strip is a block of rows by packed panels by a block of k, the part of a
+// product in which everything stays in the caches:
+//
+//	dst[i][j] = (dst[i][j] if add) + Σ_p a[i][p]·b[j/16][p][j%16]
+//
+// Row i of a starts at i/seg·segStride + i%seg·lda, so that it can be a
+// window that moves over a picture.
+type strip struct {
+	a, b, dst, next []float32 // next is what to fetch meanwhile, or nil
+	lda, ldb, ldd   int       // ldb: from panel to panel
+	seg, segStride  int       // seg 0: one segment
+	rows, cols      int
+	panels, k       int
+	add             bool
 }
 
-// block computes the steps [p, p+k) of rows [i0, i1) and panels [j0, j1).
-// p = 0 starts the chains; a later p goes on from what dst holds.
-func (g *gemmTask) block(i0, i1, j0, j1, p, k int) {
+// run computes the strip: panel by panel, so that it stays in L1 while the
+// rows pass by.
+func (s *strip) run() {
 	row := &gemmF32.active
-	if row.micro == nil {
-		g.blockRef(i0, i1, j0, j1, p, k)
+	if row.tile == nil {
+		s.runRef()
 		return
 	}
-	scratch := gemmScratch.Get().(*scratch)
-	packed, lda := g.packA(i0, i1, p, k, &scratch.a)
-	side := row.side(i1 - i0)
-	for j := j0; j < j1; {
+	seg := s.seg
+	if seg == 0 {
+		seg = s.rows
+	}
+	// With this stride the same elements of all rows share one set of L1, which
+	// holds the lines of 8.
+	crowded := s.lda*4%4096 == 0
+	side := row.side(min(s.rows, seg))
+	for j := 0; j < s.panels; {
 		n := side
-		if j+n > j1 || (j+n)*panelWidth > g.n {
-			n = 1
+		for n > s.panels-j {
+			n /= 2
 		}
-		b, ldb := &g.b[(j*g.k+p)*panelWidth], g.k*panelWidth
-		cols := g.n - j*panelWidth
-		for i := i0; i < i1; {
-			h := tileHeight(i1-i, row.rows)
-			a, at := &packed[(i-i0)*lda], i*g.ldd+j*panelWidth
-			if cols >= n*panelWidth {
-				row.micro(h, n, a, lda, b, ldb, &g.dst[at], g.ldd, k, p > 0)
-			} else {
-				g.narrow(row, &scratch.tile, h, a, lda, b, at, cols, k, p > 0)
+		most := row.rows[n]
+		if crowded {
+			most = min(most, 8)
+		}
+		b, cols := s.b[j*s.ldb:], min(n*panelWidth, s.cols-j*panelWidth)
+		after := s.next
+		if j+n < s.panels {
+			after = s.b[(j+n)*s.ldb:]
+		}
+		tile := 0
+		for i0 := 0; i0 < s.rows; i0 += seg {
+			a, end := s.a[i0/seg*s.segStride:], min(i0+seg, s.rows)
+			for i := i0; i < end; tile++ {
+				h := tileHeight(end-i, most)
+				// A tile fetches as many lines as it takes steps; two tiles of one
+				// panel share the next one.
+				next := b
+				if at := tile * s.ldb; n == 1 && tile < 2 {
+					next = after[min(len(after), tile*s.k*panelWidth/2):]
+				} else if n > 1 && tile < n && at < len(after) {
+					next = after[at:]
+				}
+				if len(next) == 0 {
+					next = b
+				}
+				row.tile(h, n, first(a[(i-i0)*s.lda:]), s.lda, first(b), s.ldb, &s.dst[i*s.ldd+j*panelWidth], s.ldd, s.k, cols, s.add, first(next))
+				i += h
 			}
-			i += h
 		}
 		j += n
 	}
-	gemmScratch.Put(scratch)
 }
 
-// narrow computes a tile of the last panel, which has fewer than 16 columns,
-// by way of scratch.
-func (g *gemmTask) narrow(row *gemmRow, scratch *[maxTile]float32, h int, a *float32, lda int, b *float32, at, cols, k int, add bool) {
-	if add {
-		for r := range h {
-			copy(scratch[r*panelWidth:][:cols], g.dst[at+r*g.ldd:])
-		}
+// compact copies A together if its stride puts the rows into so few sets of L2
+// that they push each other out. Other strides are read in place.
+func (s *strip) compact(scratch *scratch) {
+	if s.lda*4%(cpu.l2/128) != 0 || s.rows <= 64 || s.k == 0 {
+		return
 	}
-	row.micro(h, 1, a, lda, b, 0, &scratch[0], panelWidth, k, add)
-	for r := range h {
-		copy(g.dst[at+r*g.ldd:][:cols], scratch[r*panelWidth:])
+	lda := s.k + panelWidth // not a power of two
+	to := grow(&scratch.a, s.rows*lda)
+	for i := range s.rows {
+		copy(to[i*lda:][:s.k], s.a[i*s.lda:])
 	}
+	s.a, s.lda = to, lda
 }
 
-// maxTile is the largest tile one panel wide.
-const maxTile = 16 * panelWidth
-
-// scratch is what one thread needs beside its operands.
-type scratch struct {
-	tile [maxTile]float32
-	a    [blockM * blockK]float32
+// first returns the address of x[0], which k = 0 does without.
+func first(x []float32) *float32 {
+	if len(x) == 0 {
+		return nil
+	}
+	return &x[0]
 }
-
-var gemmScratch = sync.Pool{New: func() any { return new(scratch) }}
 
 // tileHeight returns the height of the next tile when left rows remain: most,
 // but the last two share what is left so that neither is thin.
@@ -263,25 +273,32 @@ func tileHeight(left, most int) int {
 	return (left + 1) / 2
 }
 
-func (g *gemmTask) blockRef(i0, i1, j0, j1, p, k int) {
-	for j := j0; j < j1; j++ {
-		w := min(panelWidth, g.n-j*panelWidth)
-		panel := g.b[(j*g.k+p)*panelWidth:][:k*panelWidth]
-		for i := i0; i < i1; i++ {
-			ref.GemmRowF32(g.dst[i*g.ldd+j*panelWidth:][:w], g.a[i*g.lda+p:][:k], panel, panelWidth, p > 0)
+func (s *strip) runRef() {
+	for i := range s.rows {
+		a := s.a[i*s.lda:]
+		if s.seg > 0 {
+			a = s.a[i/s.seg*s.segStride+i%s.seg*s.lda:]
+		}
+		for j := range s.panels {
+			w := min(panelWidth, s.cols-j*panelWidth)
+			ref.GemmRowF32(s.dst[i*s.ldd+j*panelWidth:][:w], a[:s.k], s.b[j*s.ldb:], panelWidth, s.add)
 		}
 	}
 }
 
 var gemmFamilies = []anyFamily{&gemmF32}
 
-// gemmRow is one implementation of the matrix product's inner loop.
+// gemmRow is one implementation of the matrix product. The functions are the
+// stubs of kernels/amd64 by height and panels of the tile; nil: ref.
 type gemmRow struct {
-	rows int // of the tallest tile
+	rows [5]int // of the tallest tile n panels wide
+	once int    // the most rows that read a panel once
 	// side is the number of panels side by side that fill the pipeline when a
 	// block has m rows.
-	side func(m int) int
-	// micro sets (or adds to) a tile of h rows by n panels; see the stubs of
-	// kernels/amd64. nil: ref.
-	micro func(h, n int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, k int, add bool)
+	side         func(m int) int
+	tile, direct func(h, n int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, k, cols int, add bool, next *float32)
+	directSide   func(m int) int
+	directRows   int
+	packRows     func(dst, src *float32, ld, k int)
+	packColumns  func(dst *float32, ldd int, src *float32, ld, k, panels int)
 }

@@ -11,6 +11,8 @@ import (
 var gemmOps = map[string]func(){
 	"gemm_f32_avx2":   func() { gemmF32(avx2) },
 	"gemm_f32_avx512": func() { gemmF32(avx512) },
+	"gemm_pack":       gemmPack,
+	"gemm_peak":       gemmPeak,
 }
 
 // panel is the width of a packed panel of B, in floats, on every instruction
@@ -22,30 +24,54 @@ type isa struct {
 	name  string
 	lanes int // floats in a register
 	vec   func() VecVirtual
-	// tiles are the micro-kernels: rows of A by panels of B. They fill the
-	// accumulators that hide the latency of the fused multiply-add: 4 cycles
-	// times 2 units, so at least 8.
-	tiles [][2]int
+	// tall[w] is the number of rows of the tallest tile w panels wide. The tiles
+	// fill the accumulators that hide the latency of the fused multiply-add: 4
+	// cycles times 2 units (AVX-512 on two 256-bit units: 4).
+	tall map[int]int
+	// direct is tall for tiles that read B in place.
+	direct map[int]int
 }
 
-var avx2 = isa{"AVX2", 8, YMM, [][2]int{{6, 1}, {5, 1}, {4, 1}, {3, 1}, {2, 1}, {1, 1}, {3, 2}, {2, 2}, {1, 4}}}
+var avx2 = isa{"AVX2", 8, YMM, map[int]int{1: 6, 2: 3, 4: 1}, map[int]int{1: 6, 2: 3, 4: 1}}
 
-var avx512 = isa{"AVX512", 16, ZMM, avx512Tiles()}
+var avx512 = isa{"AVX512", 16, ZMM, map[int]int{1: 16, 2: 12, 4: 4}, map[int]int{1: 8, 2: 8, 4: 4}}
 
-// avx512Tiles are 12×32 (24 accumulators) and everything below it.
-func avx512Tiles() [][2]int {
-	tiles := [][2]int{{2, 4}, {1, 4}}
-	for panels := 2; panels >= 1; panels-- {
-		for rows := 12; rows >= 1; rows-- {
-			tiles = append(tiles, [2]int{rows, panels})
-		}
+func (v isa) zero(x VecVirtual) {
+	if v.lanes == 16 {
+		VPXORD(x, x, x)
+	} else {
+		VXORPS(x, x, x)
 	}
-	return tiles
 }
 
 func gemmF32(v isa) {
-	for _, t := range v.tiles {
-		gemmTile(v, t[0], t[1])
+	if v.lanes == 8 {
+		columnMasks()
+	}
+	for _, panels := range []int{4, 2, 1} {
+		for rows := v.tall[panels]; rows >= 1; rows-- {
+			gemmTile(v, rows, panels, false)
+		}
+	}
+	for _, panels := range []int{4, 2, 1} {
+		for rows := v.direct[panels]; rows >= 1; rows-- {
+			gemmTile(v, rows, panels, true)
+		}
+	}
+}
+
+var gemmMasks Mem
+
+// columnMasks is a table of 16 set and 16 clear lanes: the masks of the first
+// n columns of a panel start at element 16-n.
+func columnMasks() {
+	gemmMasks = GLOBL("gemmColumnMasks", RODATA|NOPTR)
+	for i := range 32 {
+		v := U32(0)
+		if i < 16 {
+			v = ^v
+		}
+		DATA(4*i, v)
 	}
 }
 
@@ -53,177 +79,284 @@ const unroll = 4
 
 // gemmTile writes one micro-kernel. Each accumulator is one chain over k, so
 // the tile's shape does not show in the result.
-func gemmTile(v isa, rows, panels int) {
-	name := fmt.Sprintf("GemmF32Tile%dx%d%s", rows, panels*panel, v.name)
-	TEXT(name, NOSPLIT, "func(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)")
+func gemmTile(v isa, rows, panels int, direct bool) {
+	name, at := fmt.Sprintf("GemmF32Tile%dx%d%s", rows, panels*panel, v.name), "b[(j/16)*ldb+p*16+j%16]"
+	t := &tile{isa: v, rows: rows, panels: panels, direct: direct, per: panel / v.lanes}
+	every := fmt.Sprintf("%d floats a step", 16/t.every())
+	if direct {
+		name, at = fmt.Sprintf("GemmF32Direct%dx%d%s", rows, panels*panel, v.name), "b[p*ldb+j]"
+	}
+	TEXT(name, NOSPLIT, "func(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)")
 	Pragma("noescape")
-	Doc(name+" adds to or sets a tile of C = A·B:",
+	Doc(name+" sets a tile of C = A·B, or adds to it:",
 		fmt.Sprintf("	for i := range %d {", rows),
-		fmt.Sprintf("		for j := range %d {", panels*panel),
+		"		for j := range cols {",
 		"			s := c[i*ldc+j] or 0",
-		"			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }",
+		fmt.Sprintf("			for p := range k { s = fma(a[i*lda+p], %s, s) }", at),
 		"			c[i*ldc+j] = s",
 		"		}",
 		"	}",
-		"Strides are in floats. k may be 0.")
-	a, lda := Load(Param("a"), GP64()), Load(Param("lda"), GP64())
-	b := Load(Param("b"), GP64())
-	SHLQ(Imm(2), lda)
-	// Three rows a base register: base, base+lda, base+2·lda.
-	bases := []Register{a}
-	for r := 3; r < rows; r += 3 {
-		n := GP64()
-		LEAQ(Mem{Base: bases[len(bases)-1], Index: lda, Scale: 2}, n)
-		ADDQ(lda, n)
-		bases = append(bases, n)
-	}
-	elem := func(row, disp int) Mem {
-		m := Mem{Base: bases[row/3], Disp: disp}
-		if s := row % 3; s > 0 {
-			m.Index, m.Scale = lda, uint8(s)
-		}
-		return m
-	}
-	per := panel / v.lanes // registers a panel
-	ldb := GP64()
-	if panels > 1 {
-		Load(Param("ldb"), ldb)
-		SHLQ(Imm(2), ldb)
-	}
-	var b3 Register
-	if panels > 3 {
-		b3 = GP64()
-		LEAQ(Mem{Base: b, Index: ldb, Scale: 2}, b3)
-		ADDQ(ldb, b3)
-	}
-	weight := func(q, disp int) Mem {
-		m := Mem{Base: b, Disp: disp}
-		switch q % panels {
-		case 1, 2:
-			m.Index, m.Scale = ldb, uint8(q)
-		case 3:
-			m.Base = b3
-		}
-		return m
-	}
+		fmt.Sprintf("Strides are in floats. %d < cols <= %d. k may be 0. The memory at next, %s,", (panels-1)*panel, panels*panel, every),
+		"is brought into L2.")
+	t.operands()
+	t.load()
+	t.product()
+	t.store()
+}
 
-	// C's tile: rows · panels · per accumulators.
-	c, ldc := Load(Param("c"), GP64()), Load(Param("ldc"), GP64())
-	SHLQ(Imm(2), ldc)
-	acc := make([][]VecVirtual, rows)
-	for r := range acc {
-		acc[r] = make([]VecVirtual, panels*per)
-		for i := range acc[r] {
-			acc[r][i] = v.vec()
+// tile is the state of the generator of one micro-kernel.
+type tile struct {
+	isa
+	rows, panels int
+	direct       bool
+	per          int // registers a panel
+	acc          [][]VecVirtual
+
+	lda, b, ldb, b3, next Register
+	bases                 []Register // of rows 0, 3, 6, …
+}
+
+// operands loads A's and B's addresses. Three rows share a base register:
+// base, base+lda, base+2·lda.
+func (t *tile) operands() {
+	a := Load(Param("a"), GP64())
+	t.lda = Load(Param("lda"), GP64())
+	SHLQ(Imm(2), t.lda)
+	t.bases = []Register{a}
+	for r := 3; r < t.rows; r += 3 {
+		n := GP64()
+		LEAQ(Mem{Base: t.bases[len(t.bases)-1], Index: t.lda, Scale: 2}, n)
+		ADDQ(t.lda, n)
+		t.bases = append(t.bases, n)
+	}
+	t.b = Load(Param("b"), GP64())
+	t.next = Load(Param("next"), GP64())
+	if t.panels > 1 || t.direct {
+		t.ldb = Load(Param("ldb"), GP64())
+		SHLQ(Imm(2), t.ldb)
+	}
+	if t.panels > 3 || t.direct {
+		t.b3 = GP64()
+		LEAQ(Mem{Base: t.b, Index: t.ldb, Scale: 2}, t.b3)
+		ADDQ(t.ldb, t.b3)
+	}
+	t.acc = make([][]VecVirtual, t.rows)
+	for r := range t.acc {
+		t.acc[r] = make([]VecVirtual, t.panels*t.per)
+		for i := range t.acc[r] {
+			t.acc[r][i] = t.vec()
 		}
 	}
+}
+
+// elem is A's element of a row at step u of the unrolled loop.
+func (t *tile) elem(row, u int) Mem {
+	m := Mem{Base: t.bases[row/3], Disp: 4 * u}
+	if s := row % 3; s > 0 {
+		m.Index, m.Scale = t.lda, uint8(s)
+	}
+	return m
+}
+
+// weight is B's register i (of all panels) at step u.
+func (t *tile) weight(i, u int) Mem {
+	at := func(m Mem, n int) Mem { // n strides further
+		switch n {
+		case 1, 2:
+			m.Index, m.Scale = t.ldb, uint8(n)
+		case 3:
+			m.Base = t.b3
+		}
+		return m
+	}
+	if t.direct {
+		return at(Mem{Base: t.b, Disp: i * t.lanes * 4}, u)
+	}
+	return at(Mem{Base: t.b, Disp: u*panel*4 + i%t.per*t.lanes*4}, i/t.per)
+}
+
+// load sets the accumulators to 0 or C.
+func (t *tile) load() {
 	add := GP64()
 	Load(Param("add"), add.As8())
 	TESTB(add.As8(), add.As8())
 	JNZ(LabelRef("load"))
-	for r := range acc {
-		for _, x := range acc[r] {
-			if v.lanes == 16 {
-				VPXORD(x, x, x)
-			} else {
-				VXORPS(x, x, x)
-			}
+	for r := range t.acc {
+		for _, x := range t.acc[r] {
+			t.zero(x)
 		}
 	}
 	JMP(LabelRef("start"))
 	Label("load")
-	at := GP64()
-	MOVQ(c, at)
-	for r := range acc {
-		for i, x := range acc[r] {
-			VMOVUPS(Mem{Base: at, Disp: i * v.lanes * 4}, x)
+	t.eachOfC("load", func(c Mem, x VecVirtual, mask Register) {
+		switch {
+		case mask == nil:
+			VMOVUPS(c, x)
+		case t.lanes == 16:
+			VMOVUPS_Z(c, mask, x)
+		default:
+			VMASKMOVPS(c, mask, x)
 		}
-		if r < rows-1 {
-			ADDQ(ldc, at)
-		}
-	}
+	})
 	Label("start")
-	k := Load(Param("k"), GP64())
+}
 
-	step := func(u int) {
-		if rows == 1 {
-			// One row: the weights are memory operands.
-			x := v.vec()
-			VBROADCASTSS(elem(0, u*4), x)
-			for i := range acc[0] {
-				VFMADD231PS(weight(i/per, u*panel*4+(i%per)*v.lanes*4), x, acc[0][i])
-			}
-			return
+func (t *tile) store() {
+	Label("store")
+	t.eachOfC("store", func(c Mem, x VecVirtual, mask Register) {
+		switch {
+		case mask == nil:
+			VMOVUPS(x, c)
+		case t.lanes == 16:
+			VMOVUPS(x, mask, c)
+		default:
+			VMASKMOVPS(x, mask, c)
 		}
-		if panels > 1 && rows <= 3 {
-			// Few rows: keep A's elements, so that one register holds the weights.
-			x := make([]VecVirtual, rows)
-			for r := range x {
-				x[r] = v.vec()
-				VBROADCASTSS(elem(r, u*4), x[r])
-			}
-			for i := range acc[0] {
-				w := v.vec()
-				VMOVUPS(weight(i/per, u*panel*4+(i%per)*v.lanes*4), w)
-				for r := range x {
-					VFMADD231PS(w, x[r], acc[r][i])
+	})
+	VZEROUPPER()
+	RET()
+}
+
+// eachOfC calls f for every register of the tile with its place in C, and with
+// a mask if it may reach beyond cols.
+func (t *tile) eachOfC(label string, f func(c Mem, x VecVirtual, mask Register)) {
+	ldc, cols := Load(Param("ldc"), GP64()), Load(Param("cols"), GP64())
+	SHLQ(Imm(2), ldc)
+	walk := func(masks []Register) {
+		c := Load(Param("c"), GP64())
+		for r := range t.acc {
+			for i, x := range t.acc[r] {
+				var mask Register
+				if at := i - (t.panels-1)*t.per; at >= 0 && masks != nil {
+					mask = masks[at]
 				}
+				f(Mem{Base: c, Disp: i * t.lanes * 4}, x, mask)
 			}
-			return
-		}
-		w := make([]VecVirtual, panels*per)
-		for i := range w {
-			w[i] = v.vec()
-			VMOVUPS(weight(i/per, u*panel*4+(i%per)*v.lanes*4), w[i])
-		}
-		for r := range rows {
-			if v.lanes == 16 && panels == 1 {
-				VFMADD231PS_BCST(elem(r, u*4), w[0], acc[r][0])
-				continue
-			}
-			x := v.vec()
-			VBROADCASTSS(elem(r, u*4), x)
-			for i := range w {
-				VFMADD231PS(w[i], x, acc[r][i])
+			if r < t.rows-1 {
+				ADDQ(ldc, c)
 			}
 		}
 	}
-	advance := func(n int) {
-		for _, r := range bases {
-			ADDQ(Imm(uint64(4*n)), r)
-		}
-		ADDQ(I32(4*panel*int32(n)), b)
-		if b3 != nil {
-			ADDQ(I32(4*panel*int32(n)), b3)
-		}
+	if t.lanes == 16 {
+		// A mask costs nothing.
+		ones, mask := GP64(), K()
+		MOVQ(I32(1<<16-1), ones)
+		SUBQ(I32(int32(t.panels*panel)), cols)
+		NEGQ(cols)
+		SHRXQ(cols, ones, ones)
+		KMOVW(ones.As32(), mask)
+		walk([]Register{mask})
+		return
 	}
+	CMPQ(cols, Imm(uint64(t.panels*panel)))
+	JNE(LabelRef(label + "masked"))
+	walk(nil)
+	JMP(LabelRef(label + "done"))
+	Label(label + "masked")
+	table := GP64()
+	LEAQ(gemmMasks, table)
+	SUBQ(I32(int32(t.panels*panel)), cols)
+	NEGQ(cols)
+	m := []Register{YMM(), YMM()}
+	for i := range m {
+		VMOVUPS(Mem{Base: table, Index: cols, Scale: 4, Disp: 32 * i}, m[i])
+	}
+	walk(m)
+	Label(label + "done")
+}
+
+// every is the number of steps in which a line of next is fetched.
+func (t *tile) every() int {
+	if t.panels == 1 {
+		return 2
+	}
+	return 1
+}
+
+// product adds k steps to the accumulators.
+func (t *tile) product() {
+	k := Load(Param("k"), GP64())
 	SUBQ(Imm(unroll), k)
 	JL(LabelRef("tail"))
 	Label("loop")
 	for u := range unroll {
-		step(u)
+		t.step(u)
+		if (u+1)%t.every() == 0 {
+			PREFETCHT1(Mem{Base: t.next, Disp: 64 * (u / t.every())})
+		}
 	}
-	advance(unroll)
+	t.advance(unroll)
+	ADDQ(I32(64*int32(unroll/t.every())), t.next)
 	SUBQ(Imm(unroll), k)
 	JGE(LabelRef("loop"))
 	Label("tail")
 	ADDQ(Imm(unroll), k)
 	JZ(LabelRef("store"))
 	Label("one")
-	step(0)
-	advance(1)
+	t.step(0)
+	t.advance(1)
 	DECQ(k)
 	JNZ(LabelRef("one"))
+}
 
-	Label("store")
-	for r := range acc {
-		for i, x := range acc[r] {
-			VMOVUPS(x, Mem{Base: c, Disp: i * v.lanes * 4})
+// step is one k.
+func (t *tile) step(u int) {
+	width := len(t.acc[0])
+	switch {
+	case t.rows == 1:
+		// One row: the weights are memory operands.
+		x := t.vec()
+		VBROADCASTSS(t.elem(0, u), x)
+		for i, s := range t.acc[0] {
+			VFMADD231PS(t.weight(i, u), x, s)
 		}
-		if r < rows-1 {
-			ADDQ(ldc, c)
+	case t.panels > 1 && t.rows <= 4:
+		// Few rows: keep A's elements, so that one register holds the weights.
+		x := make([]VecVirtual, t.rows)
+		for r := range x {
+			x[r] = t.vec()
+			VBROADCASTSS(t.elem(r, u), x[r])
+		}
+		for i := range width {
+			w := t.vec()
+			VMOVUPS(t.weight(i, u), w)
+			for r := range x {
+				VFMADD231PS(w, x[r], t.acc[r][i])
+			}
+		}
+	default:
+		w := make([]VecVirtual, width)
+		for i := range w {
+			w[i] = t.vec()
+			VMOVUPS(t.weight(i, u), w[i])
+		}
+		for r := range t.rows {
+			if t.lanes == 16 && t.panels == 1 {
+				VFMADD231PS_BCST(t.elem(r, u), w[0], t.acc[r][0])
+				continue
+			}
+			x := t.vec()
+			VBROADCASTSS(t.elem(r, u), x)
+			for i := range w {
+				VFMADD231PS(w[i], x, t.acc[r][i])
+			}
 		}
 	}
-	VZEROUPPER()
-	RET()
+}
+
+func (t *tile) advance(n int) {
+	for _, r := range t.bases {
+		ADDQ(Imm(uint64(4*n)), r)
+	}
+	for _, r := range []Register{t.b, t.b3} {
+		switch {
+		case r == nil:
+		case t.direct && n == 1:
+			ADDQ(t.ldb, r)
+		case t.direct:
+			LEAQ(Mem{Base: r, Index: t.ldb, Scale: uint8(n)}, r)
+		default:
+			ADDQ(I32(4*panel*int32(n)), r)
+		}
+	}
 }

@@ -4,137 +4,322 @@
 
 package amd64
 
-// GemmF32Tile6x16AVX2 adds to or sets a tile of C = A·B:
+// GemmF32Tile1x64AVX2 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 1 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile1x64AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile3x32AVX2 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 3 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile3x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile2x32AVX2 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 2 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile2x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile1x32AVX2 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 1 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile1x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile6x16AVX2 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 6 {
-//		for j := range 16 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile6x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile6x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile5x16AVX2 adds to or sets a tile of C = A·B:
+// GemmF32Tile5x16AVX2 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 5 {
-//		for j := range 16 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile5x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile5x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile4x16AVX2 adds to or sets a tile of C = A·B:
+// GemmF32Tile4x16AVX2 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 4 {
-//		for j := range 16 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile4x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile4x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile3x16AVX2 adds to or sets a tile of C = A·B:
+// GemmF32Tile3x16AVX2 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 3 {
-//		for j := range 16 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile3x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile3x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile2x16AVX2 adds to or sets a tile of C = A·B:
+// GemmF32Tile2x16AVX2 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 2 {
-//		for j := range 16 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile2x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile2x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile1x16AVX2 adds to or sets a tile of C = A·B:
+// GemmF32Tile1x16AVX2 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 1 {
-//		for j := range 16 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile1x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile1x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile3x32AVX2 adds to or sets a tile of C = A·B:
+// GemmF32Direct1x64AVX2 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 1 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct1x64AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct3x32AVX2 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 3 {
-//		for j := range 32 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
-//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile3x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Direct3x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile2x32AVX2 adds to or sets a tile of C = A·B:
+// GemmF32Direct2x32AVX2 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 2 {
-//		for j := range 32 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
-//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile2x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Direct2x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile1x64AVX2 adds to or sets a tile of C = A·B:
+// GemmF32Direct1x32AVX2 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 1 {
-//		for j := range 64 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
-//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile1x64AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Direct1x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct6x16AVX2 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 6 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct6x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct5x16AVX2 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 5 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct5x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct4x16AVX2 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 4 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct4x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct3x16AVX2 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 3 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct3x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct2x16AVX2 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 2 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct2x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct1x16AVX2 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 1 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct1x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)

@@ -4,392 +4,834 @@
 
 package amd64
 
-// GemmF32Tile2x64AVX512 adds to or sets a tile of C = A·B:
-//
-//	for i := range 2 {
-//		for j := range 64 {
-//			s := c[i*ldc+j] or 0
-//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
-//			c[i*ldc+j] = s
-//		}
-//	}
-//
-// Strides are in floats. k may be 0.
-//
-//go:noescape
-func GemmF32Tile2x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
-
-// GemmF32Tile1x64AVX512 adds to or sets a tile of C = A·B:
-//
-//	for i := range 1 {
-//		for j := range 64 {
-//			s := c[i*ldc+j] or 0
-//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
-//			c[i*ldc+j] = s
-//		}
-//	}
-//
-// Strides are in floats. k may be 0.
-//
-//go:noescape
-func GemmF32Tile1x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
-
-// GemmF32Tile12x32AVX512 adds to or sets a tile of C = A·B:
-//
-//	for i := range 12 {
-//		for j := range 32 {
-//			s := c[i*ldc+j] or 0
-//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
-//			c[i*ldc+j] = s
-//		}
-//	}
-//
-// Strides are in floats. k may be 0.
-//
-//go:noescape
-func GemmF32Tile12x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
-
-// GemmF32Tile11x32AVX512 adds to or sets a tile of C = A·B:
-//
-//	for i := range 11 {
-//		for j := range 32 {
-//			s := c[i*ldc+j] or 0
-//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
-//			c[i*ldc+j] = s
-//		}
-//	}
-//
-// Strides are in floats. k may be 0.
-//
-//go:noescape
-func GemmF32Tile11x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
-
-// GemmF32Tile10x32AVX512 adds to or sets a tile of C = A·B:
-//
-//	for i := range 10 {
-//		for j := range 32 {
-//			s := c[i*ldc+j] or 0
-//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
-//			c[i*ldc+j] = s
-//		}
-//	}
-//
-// Strides are in floats. k may be 0.
-//
-//go:noescape
-func GemmF32Tile10x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
-
-// GemmF32Tile9x32AVX512 adds to or sets a tile of C = A·B:
-//
-//	for i := range 9 {
-//		for j := range 32 {
-//			s := c[i*ldc+j] or 0
-//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
-//			c[i*ldc+j] = s
-//		}
-//	}
-//
-// Strides are in floats. k may be 0.
-//
-//go:noescape
-func GemmF32Tile9x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
-
-// GemmF32Tile8x32AVX512 adds to or sets a tile of C = A·B:
-//
-//	for i := range 8 {
-//		for j := range 32 {
-//			s := c[i*ldc+j] or 0
-//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
-//			c[i*ldc+j] = s
-//		}
-//	}
-//
-// Strides are in floats. k may be 0.
-//
-//go:noescape
-func GemmF32Tile8x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
-
-// GemmF32Tile7x32AVX512 adds to or sets a tile of C = A·B:
-//
-//	for i := range 7 {
-//		for j := range 32 {
-//			s := c[i*ldc+j] or 0
-//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
-//			c[i*ldc+j] = s
-//		}
-//	}
-//
-// Strides are in floats. k may be 0.
-//
-//go:noescape
-func GemmF32Tile7x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
-
-// GemmF32Tile6x32AVX512 adds to or sets a tile of C = A·B:
-//
-//	for i := range 6 {
-//		for j := range 32 {
-//			s := c[i*ldc+j] or 0
-//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
-//			c[i*ldc+j] = s
-//		}
-//	}
-//
-// Strides are in floats. k may be 0.
-//
-//go:noescape
-func GemmF32Tile6x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
-
-// GemmF32Tile5x32AVX512 adds to or sets a tile of C = A·B:
-//
-//	for i := range 5 {
-//		for j := range 32 {
-//			s := c[i*ldc+j] or 0
-//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
-//			c[i*ldc+j] = s
-//		}
-//	}
-//
-// Strides are in floats. k may be 0.
-//
-//go:noescape
-func GemmF32Tile5x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
-
-// GemmF32Tile4x32AVX512 adds to or sets a tile of C = A·B:
+// GemmF32Tile4x64AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 4 {
-//		for j := range 32 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile4x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile4x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile3x32AVX512 adds to or sets a tile of C = A·B:
+// GemmF32Tile3x64AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 3 {
-//		for j := range 32 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile3x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile3x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile2x32AVX512 adds to or sets a tile of C = A·B:
+// GemmF32Tile2x64AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 2 {
-//		for j := range 32 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile2x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile2x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile1x32AVX512 adds to or sets a tile of C = A·B:
+// GemmF32Tile1x64AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 1 {
-//		for j := range 32 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile1x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile1x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile12x16AVX512 adds to or sets a tile of C = A·B:
+// GemmF32Tile12x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 12 {
-//		for j := range 16 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile12x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile12x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile11x16AVX512 adds to or sets a tile of C = A·B:
+// GemmF32Tile11x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 11 {
-//		for j := range 16 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile11x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile11x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile10x16AVX512 adds to or sets a tile of C = A·B:
+// GemmF32Tile10x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 10 {
-//		for j := range 16 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile10x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile10x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile9x16AVX512 adds to or sets a tile of C = A·B:
+// GemmF32Tile9x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 9 {
-//		for j := range 16 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile9x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile9x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile8x16AVX512 adds to or sets a tile of C = A·B:
+// GemmF32Tile8x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 8 {
-//		for j := range 16 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile8x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile8x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile7x16AVX512 adds to or sets a tile of C = A·B:
+// GemmF32Tile7x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 7 {
-//		for j := range 16 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile7x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile7x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile6x16AVX512 adds to or sets a tile of C = A·B:
+// GemmF32Tile6x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 6 {
-//		for j := range 16 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile6x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile6x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile5x16AVX512 adds to or sets a tile of C = A·B:
+// GemmF32Tile5x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 5 {
-//		for j := range 16 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile5x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile5x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile4x16AVX512 adds to or sets a tile of C = A·B:
+// GemmF32Tile4x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 4 {
-//		for j := range 16 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile4x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile4x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile3x16AVX512 adds to or sets a tile of C = A·B:
+// GemmF32Tile3x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 3 {
-//		for j := range 16 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile3x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile3x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile2x16AVX512 adds to or sets a tile of C = A·B:
+// GemmF32Tile2x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 2 {
-//		for j := range 16 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile2x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile2x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
 
-// GemmF32Tile1x16AVX512 adds to or sets a tile of C = A·B:
+// GemmF32Tile1x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 1 {
-//		for j := range 16 {
+//		for j := range cols {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. k may be 0.
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
 //
 //go:noescape
-func GemmF32Tile1x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool)
+func GemmF32Tile1x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile16x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 16 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile16x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile15x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 15 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile15x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile14x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 14 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile14x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile13x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 13 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile13x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile12x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 12 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile12x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile11x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 11 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile11x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile10x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 10 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile10x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile9x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 9 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile9x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile8x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 8 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile8x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile7x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 7 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile7x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile6x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 6 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile6x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile5x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 5 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile5x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile4x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 4 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile4x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile3x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 3 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile3x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile2x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 2 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile2x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Tile1x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 1 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Tile1x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct4x64AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 4 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct4x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct3x64AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 3 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct3x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct2x64AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 2 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct2x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct1x64AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 1 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct1x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct8x32AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 8 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct8x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct7x32AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 7 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct7x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct6x32AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 6 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct6x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct5x32AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 5 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct5x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct4x32AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 4 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct4x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct3x32AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 3 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct3x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct2x32AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 2 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct2x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct1x32AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 1 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct1x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct8x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 8 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct8x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct7x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 7 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct7x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct6x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 6 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct6x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct5x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 5 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct5x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct4x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 4 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct4x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct3x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 3 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct3x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct2x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 2 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct2x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+
+// GemmF32Direct1x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 1 {
+//		for j := range cols {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// is brought into L2.
+//
+//go:noescape
+func GemmF32Direct1x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
