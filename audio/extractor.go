@@ -20,6 +20,13 @@ type front interface {
 	features(x []float32) (data []float32, shape []int, err error)
 }
 
+// masker is a front that returns an attention mask whatever the batch.
+type masker interface {
+	// mask is of a sound of so many samples that features takes; nil if the
+	// configuration wants none.
+	mask(samples int) []int64
+}
+
 // batcher is a front whose features depend on the batch.
 type batcher interface {
 	batch(sounds [][]float32) (data []float32, shape []int, mask []int64, err error)
@@ -151,8 +158,10 @@ type Batch struct {
 	Name  string // of the model input
 	Data  []float32
 	Shape []int // the first dimension counts the sounds
-	// Mask is attention_mask, [sounds, samples], or nil if the class does not
-	// return one.
+	// Mask is attention_mask, a row a sound, or nil if the class and its
+	// configuration return none. Rows count what Hugging Face counts: samples
+	// of Wav2Vec2, samples (not frames) of Whisper's chunk, frames of
+	// Speech2Text, and every stride-th frame of SeamlessM4T.
 	Mask []int64
 }
 
@@ -176,7 +185,7 @@ func (x *Extractor) ProcessBatch(clips ...*Clip) (*Batch, error) {
 	if f, ok := x.front.(batcher); ok {
 		b.Data, b.Shape, b.Mask, err = f.batch(sounds)
 	} else {
-		b.Data, b.Shape, err = x.stack(sounds)
+		b.Data, b.Shape, b.Mask, err = x.stack(sounds)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("audio: %s: %w", x.class, err)
@@ -184,18 +193,23 @@ func (x *Extractor) ProcessBatch(clips ...*Clip) (*Batch, error) {
 	return b, nil
 }
 
-func (x *Extractor) stack(sounds [][]float32) (all []float32, shape []int, err error) {
+// stack puts features of equal length side by side.
+func (x *Extractor) stack(sounds [][]float32) (all []float32, shape []int, mask []int64, err error) {
+	m, masked := x.front.(masker)
 	for i, s := range sounds {
 		data, sh, err := x.front.features(s)
 		if err != nil {
-			return nil, nil, fmt.Errorf("clip %d: %w", i, err)
+			return nil, nil, nil, fmt.Errorf("clip %d: %w", i, err)
 		}
 		if i > 0 && len(data) != len(all)/i {
-			return nil, nil, fmt.Errorf("%w: batches of different length", ErrUnsupported)
+			return nil, nil, nil, fmt.Errorf("%w: batches of different length", ErrUnsupported)
 		}
 		all, shape = append(all, data...), append([]int{len(sounds)}, sh...)
+		if masked {
+			mask = append(mask, m.mask(len(s))...)
+		}
 	}
-	return all, shape, nil
+	return all, shape, mask, nil
 }
 
 // prepare returns the sound as one channel at the extractor's rate.

@@ -56,6 +56,15 @@ func (s *speech2text) features(x []float32) ([]float32, []int, error) {
 	return out, []int{frames, bins}, nil
 }
 
+// mask is 1 for each frame: no batch of this class is padded.
+func (s *speech2text) mask(samples int) []int64 {
+	m := make([]int64, 1+(samples-s.size)/s.shift)
+	for i := range m {
+		m[i] = 1
+	}
+	return m
+}
+
 func scaled(x []float32) []float32 {
 	out := make([]float32, len(x))
 	for i, v := range x {
@@ -139,11 +148,7 @@ func (s *seamlessM4T) features(x []float32) ([]float32, []int, error) {
 			columns[m*frames+t] = float32(math.Log(max(epsilon, s.bank.apply(m, sp.power))))
 		}
 	}
-	rows := frames + frames%2
-	if rows < s.stride {
-		rows = 0
-	}
-	rows -= rows % s.stride
+	rows := s.rows(frames)
 	out := make([]float32, rows*mels)
 	pad := 0
 	if s.left {
@@ -163,6 +168,26 @@ func (s *seamlessM4T) features(x []float32) ([]float32, []int, error) {
 		}
 	}
 	return out, []int{rows / s.stride, mels * s.stride}, nil
+}
+
+// rows returns how many frames are kept of so many, padded to an even number.
+func (s *seamlessM4T) rows(frames int) int {
+	n := frames + frames%2
+	return n - n%s.stride
+}
+
+// mask takes the second of each stride of frames.
+func (s *seamlessM4T) mask(samples int) []int64 {
+	frames := 1 + (samples-seamlessFrame)/seamlessShift
+	all := make([]int64, frames+frames%2)
+	s.mark(all, frames)
+	m := []int64{}
+	for i := range s.rows(frames) {
+		if i%s.stride == 1 {
+			m = append(m, all[i])
+		}
+	}
+	return m
 }
 
 // meanVar returns NumPy's mean and var(ddof=1) of contiguous float32.

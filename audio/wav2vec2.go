@@ -35,18 +35,29 @@ func (p padding) put(dst, x []float32) {
 	copy(dst[at:], x)
 }
 
+// mark sets the elements of mask that [padding.put] fills with n samples.
+func (p padding) mark(mask []int64, n int) {
+	at := 0
+	if p.left {
+		at = len(mask) - n
+	}
+	for i := range n {
+		mask[at+i] = 1
+	}
+}
+
 // wav2vec2 is Wav2Vec2FeatureExtractor
 // (transformers/models/wav2vec2/feature_extraction_wav2vec2.py).
 type wav2vec2 struct {
-	normalize, mask bool
-	featureSize     int
+	normalize, masked bool
+	featureSize       int
 	padding
 }
 
 func parseWav2Vec2(c *config) front {
 	return &wav2vec2{
 		normalize:   c.bool("do_normalize", true),
-		mask:        c.bool("return_attention_mask", false),
+		masked:      c.bool("return_attention_mask", false),
 		featureSize: c.int("feature_size", 1, 0, math.MaxInt32),
 		padding:     parsePadding(c),
 	}
@@ -72,7 +83,7 @@ func (w *wav2vec2) batch(sounds [][]float32) (data []float32, shape []int, mask 
 		return nil, nil, nil, fmt.Errorf("%w: %d × %d samples", ErrTooLarge, len(sounds), longest)
 	}
 	data = make([]float32, len(sounds)*longest)
-	if w.mask {
+	if w.masked {
 		mask = make([]int64, len(data))
 	}
 	for i, s := range sounds {
@@ -82,15 +93,9 @@ func (w *wav2vec2) batch(sounds [][]float32) (data []float32, shape []int, mask 
 		}
 		w.put(row, s)
 		n := longest
-		if w.mask {
+		if w.masked {
 			n = len(s)
-			at := i * longest
-			if w.left {
-				at += longest - n
-			}
-			for j := range n {
-				mask[at+j] = 1
-			}
+			w.mark(mask[i*longest:][:longest], n)
 		}
 		if w.normalize {
 			zeroMeanUnitVar(row, n)

@@ -14,6 +14,7 @@ import (
 type whisper struct {
 	samples, nfft, hop int
 	padding
+	masked    bool
 	window    []float32
 	bank      *filterBank
 	transform *fft.Real
@@ -35,6 +36,7 @@ func parseWhisper(c *config) front {
 		nfft:    c.int("n_fft", 400, 2, maxFFT),
 		hop:     c.int("hop_length", 160, 1, math.MaxInt32),
 		padding: parsePadding(c),
+		masked:  c.bool("return_attention_mask", false),
 	}
 	mels := c.int("feature_size", 80, 1, maxMels)
 	noDither(c)
@@ -63,6 +65,17 @@ func noDither(c *config) {
 	if d := c.float("dither", 0); d != 0 && c.err == nil {
 		c.err = fmt.Errorf("%w: dither %v", ErrUnsupported, d)
 	}
+}
+
+// mask counts samples: Hugging Face turns them into frames only for a call that
+// asks for the mask itself.
+func (w *whisper) mask(samples int) []int64 {
+	if !w.masked {
+		return nil
+	}
+	m := make([]int64, w.samples)
+	w.mark(m, min(samples, w.samples))
+	return m
 }
 
 func (w *whisper) features(x []float32) ([]float32, []int, error) {
