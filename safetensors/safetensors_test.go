@@ -68,6 +68,8 @@ func TestKinds(t *testing.T) {
 		{"twice", file(`{"a":`+entry+`,"\u0061":`+entry+`}`, "xx"), DuplicateName},
 		{"hole", file(`{"a":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}`, "xxx"), InvalidOffset},
 		{"overlap", file(`{"a":`+entry+`,"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}`, "xxx"), InvalidOffset},
+		{"backwards", file(`{"a":`+entry+`,"b":{"dtype":"U8","shape":[2],"data_offsets":[2,1]}}`, "xx"), InvalidOffset},
+		{"two low surrogates", file(`{"\udc00\udc00":`+entry+`}`, "xx"), InvalidHeaderDeserialization},
 		{"overflow", file(`{"a":{"dtype":"U8","shape":[9223372036854775808,4,0],"data_offsets":[0,0]}}`, ""), ValidationOverflow},
 		{"bits", file(`{"a":{"dtype":"F6_E2M3","shape":[3],"data_offsets":[0,2]}}`, "xx"), MisalignedSlice},
 		{"short", file(`{"a":{"dtype":"U8","shape":[3],"data_offsets":[0,2]}}`, "xx"), TensorInvalidInfo},
@@ -130,7 +132,7 @@ func TestWriteRefuses(t *testing.T) {
 		"shape":    {F32Entry("a", []float32{1}, 2)},
 		"negative": {F32Entry("a", []float32{1}, -1, -1)},
 		"type":     {{Name: "a"}},
-		"bits":     {{Name: "a", DType: F4, Shape: []int{3}, Data: []byte{0, 0}}},
+		"bits":     {{Name: "a", DType: F4, Shape: []int{3}, Data: []byte{0}}},
 		"wraps":    {{Name: "a", DType: U8, Shape: []int{math.MaxInt, math.MaxInt, 4}}},
 	} {
 		path := filepath.Join(dir, "f")
