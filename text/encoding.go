@@ -15,8 +15,9 @@ type Encoding struct {
 	SpecialTokensMask []int    // 1 for special tokens and padding
 	WordIDs           []int    // which pre-tokenized word of its text; NoWord for special tokens and padding
 
-	// Overflowing holds what truncation cut off, in windows that overlap by the
-	// stride, each finished like the Encoding itself.
+	// Overflowing holds what truncation cut off, if EncodeOptions.Overflow asks
+	// for it: windows that overlap by the stride, each finished like the Encoding
+	// itself. Of two texts every window of one goes with every window of the other.
 	Overflowing []Encoding
 }
 
@@ -57,9 +58,16 @@ func (e *Encoding) window(start, end int) Encoding {
 	}
 }
 
+// maxOverflow bounds the windows of two texts that were both cut.
+const maxOverflow = 1 << 18
+
 // append adds the tokens of other; every window that overflows here goes with
 // every one there, and with other itself.
-func (e *Encoding) append(other *Encoding) {
+func (e *Encoding) append(other *Encoding) error {
+	n, m := len(e.Overflowing), len(other.Overflowing)
+	if n > 0 && m > 0 && n+1 > maxOverflow/(m+1) {
+		return fmt.Errorf("text: %d by %d overflowing windows are more than %d", n, m, maxOverflow)
+	}
 	var over []Encoding
 	join := func(a, b *Encoding) {
 		w := a.window(0, a.Len())
@@ -77,6 +85,7 @@ func (e *Encoding) append(other *Encoding) {
 	}
 	e.appendTokens(other)
 	e.Overflowing = over
+	return nil
 }
 
 func (e *Encoding) appendTokens(o *Encoding) {
@@ -110,15 +119,20 @@ func parseDirection(v value) (direction, error) {
 	return 0, v.errorf("unknown direction %q", s)
 }
 
-// truncate cuts e to n tokens; what is cut off becomes overflowing windows.
-func (e *Encoding) truncate(n, stride int, d direction) error {
+// truncate cuts e to n tokens; what is cut off becomes overflowing windows, if
+// they are wanted.
+func (e *Encoding) truncate(n int, t *truncation) error {
+	stride := t.stride
 	size := e.Len()
 	if n >= size {
 		return nil
 	}
 	if n == 0 {
 		all := *e
-		*e = Encoding{Overflowing: append(all.Overflowing, all.window(0, size))}
+		*e = Encoding{}
+		if t.overflow {
+			e.Overflowing = []Encoding{all}
+		}
 		return nil
 	}
 	if stride >= n {
@@ -126,17 +140,17 @@ func (e *Encoding) truncate(n, stride int, d direction) error {
 	}
 	var windows []Encoding
 	step := n - stride
-	if d == right {
+	if t.direction == right {
 		for start := 0; ; start += step {
 			end := min(start+n, size)
-			if windows = append(windows, e.window(start, end)); end == size {
+			if windows = append(windows, e.window(start, end)); end == size || !t.overflow {
 				break
 			}
 		}
 	} else {
 		for end := size; ; end -= step {
 			start := max(0, end-n)
-			if windows = append(windows, e.window(start, end)); start == 0 {
+			if windows = append(windows, e.window(start, end)); start == 0 || !t.overflow {
 				break
 			}
 		}
@@ -157,6 +171,7 @@ type truncation struct {
 	maxLength, stride int
 	strategy          string
 	direction         direction
+	overflow          bool // keep what is cut off
 }
 
 func parseTruncation(v value) (*truncation, error) {
@@ -178,9 +193,9 @@ func parseTruncation(v value) (*truncation, error) {
 // apply truncates a and, if it is not nil, b to limit tokens together.
 func (t *truncation) apply(a, b *Encoding, limit int) error {
 	if limit == 0 {
-		err := a.truncate(0, t.stride, t.direction)
+		err := a.truncate(0, t)
 		if err == nil && b != nil {
-			err = b.truncate(0, t.stride, t.direction)
+			err = b.truncate(0, t)
 		}
 		return err
 	}
@@ -194,7 +209,7 @@ func (t *truncation) apply(a, b *Encoding, limit int) error {
 	}
 	if t.strategy == longestFirst {
 		if b == nil {
-			return a.truncate(limit, t.stride, t.direction)
+			return a.truncate(limit, t)
 		}
 		// The shorter keeps its length while it is below half.
 		n1, n2 := a.Len(), b.Len()
@@ -214,10 +229,10 @@ func (t *truncation) apply(a, b *Encoding, limit int) error {
 		if swap {
 			n1, n2 = n2, n1
 		}
-		if err := a.truncate(n1, t.stride, t.direction); err != nil {
+		if err := a.truncate(n1, t); err != nil {
 			return err
 		}
-		return b.truncate(n2, t.stride, t.direction)
+		return b.truncate(n2, t)
 	}
 	target := a
 	if t.strategy == onlySecond {
@@ -228,7 +243,7 @@ func (t *truncation) apply(a, b *Encoding, limit int) error {
 	if target.Len() <= excess {
 		return fmt.Errorf("text: %s truncation: a text of %d tokens is too short to lose %d", t.strategy, target.Len(), excess)
 	}
-	return target.truncate(target.Len()-excess, t.stride, t.direction)
+	return target.truncate(target.Len()-excess, t)
 }
 
 type padding struct {

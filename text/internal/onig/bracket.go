@@ -41,7 +41,8 @@ type classReader struct {
 // class parses a bracket expression after its [; the caller applies neg.
 func (p *parser) class(at int) (set runeSet, neg bool) {
 	p.enter(at)
-	defer func() { p.depth-- }()
+	p.brackets++
+	defer func() { p.depth--; p.brackets-- }()
 	c := classReader{p: p, at: at}
 	tok, r, s := c.next()
 	if tok == classChar && r == '^' && p.src[p.pos-1] == '^' && p.src[p.pos-2] != '\\' {

@@ -138,6 +138,11 @@ func (p *parser) ctype(name string) runeSet {
 		ascii = 0
 	}
 	s := mustProperty(name)
+	if name == "word" && p.brackets > 0 {
+		// Alone \w takes in the superscript digits and fractions of Latin-1; in
+		// brackets Oniguruma uses another table, which does not.
+		s = intersect(s, negate(runeSet{{0xB2, 0xB3}, {0xB9, 0xB9}, {0xBC, 0xBE}}))
+	}
 	if p.opt&ascii != 0 {
 		s = intersect(s, runeSet{{0, 127}})
 	}

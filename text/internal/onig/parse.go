@@ -30,6 +30,8 @@ type parser struct {
 	pos   int
 	opt   options
 	depth int
+
+	brackets int // bracket expressions round the present position
 }
 
 type tokenKind uint8

@@ -59,7 +59,7 @@ func main() {
 		}
 		var answer any
 		var err error
-		o := text.EncodeOptions{NoSpecialTokens: r.NoSpecial}
+		o := text.EncodeOptions{NoSpecialTokens: r.NoSpecial, Overflow: true}
 		switch {
 		case r.Open != "":
 			tok, err = text.Open(os.DirFS(r.Open))
