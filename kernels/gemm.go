@@ -49,7 +49,7 @@ func LinearF32(t *par.Team, dst []float32, ldd int, a []float32, lda, m int, w *
 	}
 	task := linearTasks.Get().(*linearTask)
 	*task = linearTask{dst: dst, ldd: ldd, a: a, lda: lda, m: m, w: w, ep: ep}
-	task.grid = split(t.Threads(), m, w.n, w.k, blockRows)
+	task.grid = split(t.Threads(), m, w.n, w.k, blockRows())
 	t.Run(task, task.grid.chunks())
 	*task = linearTask{}
 	linearTasks.Put(task)
@@ -121,20 +121,24 @@ const (
 	longestK = 4096
 )
 
-// blockK returns how many steps of k a block of rows takes at a time. A panel
-// is reread for every tile of rows: its part must stay in L1.
+// blockK returns how many steps of k a block of rows takes at a time.
 func blockK(rows, k int) int {
-	if rows <= gemmF32.active.once {
-		return min(k, longestK) + 1 // every panel is read once
+	if row := &gemmF32.active; rows > row.once && row.deep > 0 {
+		return even(k, row.deep)
 	}
-	most := cpu.l1 * 3 / 4 / (4 * panelWidth)
-	blocks := max(1, (k+most-1)/most)
-	return (k/blocks + 4) &^ 3
+	return even(k, longestK) // every panel is read once
+}
+
+// even divides k into parts of about the same size, each at most a little over
+// most and a multiple of 4, and returns the size.
+func even(k, most int) int {
+	parts := max(1, (k+most-1)/most)
+	return (k/parts + 4) &^ 3
 }
 
 // blockRows is the number of rows whose part of a block of k stays in L2 while
 // the panels of a chunk pass by.
-var blockRows = max(24, cpu.l2/2/(cpu.l1*3/4/panelWidth)/24*24)
+func blockRows() int { return max(24, cpu.l2/2/(4*max(1, gemmF32.active.deep))/24*24) }
 
 // grid divides a result into chunks: blocks of rows by ranges of panels.
 type grid struct {
@@ -223,16 +227,11 @@ func (s *strip) run() {
 			a, end := s.a[i0/seg*s.segStride:], min(i0+seg, s.rows)
 			for i := i0; i < end; tile++ {
 				h := tileHeight(end-i, most)
-				// A tile fetches as many lines as it takes steps; two tiles of one
-				// panel share the next one.
 				next := b
-				if at := tile * s.ldb; n == 1 && tile < 2 {
-					next = after[min(len(after), tile*s.k*panelWidth/2):]
-				} else if n > 1 && tile < n && at < len(after) {
+				if at := tile * row.fetch * s.k; n == 1 && at < s.k*panelWidth && at < len(after) {
 					next = after[at:]
-				}
-				if len(next) == 0 {
-					next = b
+				} else if at := tile * s.ldb; n > 1 && tile < n && at < len(after) {
+					next = after[at:]
 				}
 				row.tile(h, n, first(a[(i-i0)*s.lda:]), s.lda, first(b), s.ldb, &s.dst[i*s.ldd+j*panelWidth], s.ldd, s.k, cols, s.add, first(next))
 				i += h
@@ -293,6 +292,13 @@ var gemmFamilies = []anyFamily{&gemmF32}
 type gemmRow struct {
 	rows [5]int // of the tallest tile n panels wide
 	once int    // the most rows that read a panel once
+	// deep is the number of steps of k in a block: a panel is reread for every
+	// tile of rows, so its part of the block stays in L1, or in L2 if the tile
+	// is large enough to be fed from there.
+	deep int
+	// fetch is the number of floats of next that a tile one panel wide fetches a
+	// step; wider ones fetch 16.
+	fetch int
 	// side is the number of panels side by side that fill the pipeline when a
 	// block has m rows.
 	side         func(m int) int

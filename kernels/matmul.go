@@ -33,7 +33,7 @@ func MatMulF32(t *par.Team, dst []float32, ldd int, a []float32, lda int, b []fl
 		threads = 1 // the batch alone feeds them
 	}
 	// A block of B is packed for every block of rows: make those tall.
-	task.grid = split(threads, m, n, k, blockRows)
+	task.grid = split(threads, m, n, k, blockRows())
 	if threads := t.Threads(); threads > 1 && batch*m*n*k <= splitWork {
 		t = nil
 	}
@@ -65,7 +65,7 @@ func (g *matmulTask) Do(chunk int) {
 	}
 	scratch := scratches.Get().(*scratch)
 	s := strip{ldd: g.ldd, rows: i1 - i0}
-	step := min(blockK(s.rows, g.k), blockK(1<<20, g.k))
+	step := min(blockK(s.rows, g.k), even(g.k, cpu.l2/2/(4*groupPanels*panelWidth)))
 	for ; j0 < j1; j0 += groupPanels {
 		s.panels = min(groupPanels, j1-j0)
 		s.cols = min((j0+s.panels)*panelWidth, g.n) - j0*panelWidth

@@ -267,7 +267,7 @@ func (t *tile) eachOfC(label string, f func(c Mem, x VecVirtual, mask Register))
 
 // every is the number of steps in which a line of next is fetched.
 func (t *tile) every() int {
-	if t.panels == 1 {
+	if t.panels == 1 && t.lanes == 8 {
 		return 2
 	}
 	return 1

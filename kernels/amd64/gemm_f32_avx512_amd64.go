@@ -270,7 +270,7 @@ func GemmF32Tile1x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -286,7 +286,7 @@ func GemmF32Tile16x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -302,7 +302,7 @@ func GemmF32Tile15x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -318,7 +318,7 @@ func GemmF32Tile14x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -334,7 +334,7 @@ func GemmF32Tile13x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -350,7 +350,7 @@ func GemmF32Tile12x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -366,7 +366,7 @@ func GemmF32Tile11x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -382,7 +382,7 @@ func GemmF32Tile10x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -398,7 +398,7 @@ func GemmF32Tile9x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -414,7 +414,7 @@ func GemmF32Tile8x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -430,7 +430,7 @@ func GemmF32Tile7x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -446,7 +446,7 @@ func GemmF32Tile6x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -462,7 +462,7 @@ func GemmF32Tile5x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -478,7 +478,7 @@ func GemmF32Tile4x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -494,7 +494,7 @@ func GemmF32Tile3x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -510,7 +510,7 @@ func GemmF32Tile2x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -718,7 +718,7 @@ func GemmF32Direct1x32AVX512(a *float32, lda int, b *float32, ldb int, c *float3
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -734,7 +734,7 @@ func GemmF32Direct8x16AVX512(a *float32, lda int, b *float32, ldb int, c *float3
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -750,7 +750,7 @@ func GemmF32Direct7x16AVX512(a *float32, lda int, b *float32, ldb int, c *float3
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -766,7 +766,7 @@ func GemmF32Direct6x16AVX512(a *float32, lda int, b *float32, ldb int, c *float3
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -782,7 +782,7 @@ func GemmF32Direct5x16AVX512(a *float32, lda int, b *float32, ldb int, c *float3
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -798,7 +798,7 @@ func GemmF32Direct4x16AVX512(a *float32, lda int, b *float32, ldb int, c *float3
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -814,7 +814,7 @@ func GemmF32Direct3x16AVX512(a *float32, lda int, b *float32, ldb int, c *float3
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
@@ -830,7 +830,7 @@ func GemmF32Direct2x16AVX512(a *float32, lda int, b *float32, ldb int, c *float3
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
+// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
 // is brought into L2.
 //
 //go:noescape
