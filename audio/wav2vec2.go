@@ -112,42 +112,9 @@ func (w *wav2vec2) batch(sounds [][]float32) (data []float32, shape []int, mask 
 //
 //	x[i] = (x[i] - mean) / sqrt(var + 1e-7)
 func zeroMeanUnitVar(x []float32, n int) {
-	mean := pairwiseSum(x[:n]) / float32(n)
-	squares := make([]float32, n)
-	for i, v := range x[:n] {
-		d := v - mean
-		squares[i] = d * d
-	}
-	variance := pairwiseSum(squares) / float32(n)
+	mean, variance := meanVar(x[:n], 0)
 	std := float32(math.Sqrt(float64(variance + 1e-7)))
 	for i, v := range x {
 		x[i] = (v - mean) / std
 	}
-}
-
-// pairwiseSum adds in NumPy's order: eight partial sums in blocks of up to 128,
-// and the blocks in pairs.
-func pairwiseSum(x []float32) float32 {
-	n := len(x)
-	if n > 128 {
-		half := n / 2
-		half -= half % 8
-		return pairwiseSum(x[:half]) + pairwiseSum(x[half:])
-	}
-	sum := float32(0)
-	i := 0
-	if n >= 8 {
-		var r [8]float32
-		copy(r[:], x)
-		for i = 8; i+8 <= n; i += 8 {
-			for j := range r {
-				r[j] += x[i+j]
-			}
-		}
-		sum = ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]))
-	}
-	for ; i < n; i++ {
-		sum += x[i]
-	}
-	return sum
 }
