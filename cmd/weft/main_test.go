@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/seed-512d3d71/weft/safetensors"
+)
+
+const (
+	root    = "../../"
+	goldens = root + "testdata/golden/"
+	demo    = root + "testdata/demo/"
+)
+
+// invoke runs the command line and returns its exit status, stdout and stderr.
+func invoke(args ...string) (status int, stdout, stderr string) {
+	var out, err bytes.Buffer
+	status = runMain(context.Background(), args, strings.NewReader(""), &out, &err)
+	return status, out.String(), err.String()
+}
+
+func lastLine(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return lines[len(lines)-1]
+}
+
+func TestExitStatus(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out.safetensors")
+	in := goldens + "bert.model/in.safetensors"
+	for _, c := range []struct {
+		args   string
+		status int
+		last   string // the start of stderr's last line
+	}{
+		{"help", exitOK, ""},
+		{"--version", exitOK, ""},
+		{"run --help", exitOK, ""},
+		{"", exitUsage, ""},
+		{"fly", exitUsage, `weft: no command "fly"`},
+		{"run", exitUsage, "weft: --model is missing"},
+		{"run --fast", exitUsage, "weft: flag provided but not defined: -fast"},
+		{"run --model X --in Y --out Z more", exitUsage, `weft: unexpected argument "more"`},
+		{"run --model X --in Y --out Z --set k", exitUsage, "weft: invalid value"},
+		{"run --model X --in Y --out Z --threads -1", exitUsage, "weft: --threads -1 is negative"},
+		{"run --model X --in Y --out Z --quant w3", exitUsage, `weft: --quant "w3"`},
+		{"preprocess --model X --out Y", exitUsage, "weft: give either --image or --audio"},
+		{"classify --model " + goldens + "bert.model", exitUsage, "weft: give one of --text, --image and --audio"},
+		{"info", exitUsage, "weft: give one PATH"},
+		{"quantize --model X", exitUnsupported, `weft: unsupported: command "quantize"`},
+		{"run --model X --in " + in + " --out " + out, exitError, "weft: "},
+		{"run --model " + goldens + "bert.model --in " + in + " --out " + out + " --class BertForTelepathy", exitUnsupported, `weft: unsupported: class "BertForTelepathy"`},
+		{"run --model " + goldens + "bert.model --in " + in + " --out " + out + " --set speed=9", exitUnsupported, `weft: unsupported: bert: argument "speed"`},
+		{"run --model " + goldens + "bert.model --in " + goldens + "vit.model/in.safetensors --out " + out, exitError, "weft: bert: bad input: pixel_values"},
+		{"run --model " + goldens + "bert.model --in " + in + " --out " + filepath.Join(out, "no"), exitError, "weft: "},
+		{"run --model " + goldens + "bert.model --in " + in + " --out " + out + " --device cuda", exitUnsupported, `weft: unsupported: device "cuda"`},
+		{"generate --model " + goldens + "bert.model --in " + in, exitUnsupported, "weft: unsupported: generate with BertModel"},
+		{"embed --model " + goldens + "bert.model hello", exitError, "weft: "},
+		{"info " + in + " --json", exitOK, ""},
+		{"info " + root + "go.mod", exitError, "weft: "},
+		{"kernels --json", exitOK, ""},
+		{"devices --json", exitOK, ""},
+	} {
+		status, _, stderr := invoke(strings.Fields(c.args)...)
+		if status != c.status || !strings.HasPrefix(lastLine(stderr), c.last) {
+			t.Errorf("weft %s: status %d, want %d; stderr %q, want %q", c.args, status, c.status, stderr, c.last)
+		}
+		if _, err := os.Stat(out); err == nil {
+			t.Fatalf("weft %s wrote its output", c.args)
+		}
+	}
+}
+
+// TestRun: the output file holds every output, and only the whole file has its
+// name.
+func TestRun(t *testing.T) {
+	dir := t.TempDir()
+	out := filepath.Join(dir, "out.safetensors")
+	if status, _, stderr := invoke("run", "--model", goldens+"vit.interpolate", "--in", goldens+"vit.interpolate/in.safetensors",
+		"--out", out, "--set", "interpolate_pos_encoding=true", "--hidden-states", "--threads", "1"); status != 0 {
+		t.Fatal(stderr)
+	}
+	f, err := safetensors.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if got := strings.Join(f.Names(), " "); got != "hidden_states.0 hidden_states.1 hidden_states.2 logits" {
+		t.Error(got)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("%v, %v", files, err)
+	}
+}
+
+func TestInfo(t *testing.T) {
+	_, stdout, _ := invoke("info", "--json", goldens+"bert.model/in.safetensors")
+	var file struct{ Tensors []tensorInfo }
+	if err := json.Unmarshal([]byte(stdout), &file); err != nil || len(file.Tensors) != 3 {
+		t.Fatalf("%v: %s", err, stdout)
+	}
+	x := file.Tensors[0]
+	if x.Name != "attention_mask" || x.DType != "I64" || len(x.Shape) != 2 || x.End-x.Begin != int64(8*x.Shape[0]*x.Shape[1]) {
+		t.Errorf("%+v", x)
+	}
+	_, stdout, _ = invoke("info", goldens+"bert.sharded")
+	for _, want := range []string{"BertForTokenClassification", "F16", "yes"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("%s does not say %s", stdout, want)
+		}
+	}
+	_, stdout, _ = invoke("info", "--json", demo+"encoders/text")
+	var model struct {
+		Class, Tokenizer string
+		Parameters       int64
+		Runs             bool
+	}
+	if err := json.Unmarshal([]byte(stdout), &model); err != nil || model.Class != "BertModel" || !model.Runs || model.Tokenizer != "tokenizer.json" || model.Parameters == 0 {
+		t.Errorf("%v: %s", err, stdout)
+	}
+}
+
+func TestGenerateCTC(t *testing.T) {
+	status, stdout, stderr := invoke("generate", "--model", goldens+"wav2vec2.ctc", "--in", goldens+"wav2vec2.ctc/in.safetensors", "--json")
+	var g generated
+	if err := json.Unmarshal([]byte(stdout), &g); status != 0 || err != nil || len(g.Sequences) == 0 || len(g.Sequences[0]) == 0 {
+		t.Errorf("%d, %v, %s%s", status, err, stdout, stderr)
+	}
+}
+
+func TestTokenize(t *testing.T) {
+	lines := filepath.Join(t.TempDir(), "lines.jsonl")
+	if err := os.WriteFile(lines, []byte("\"the cat\"\n[\"a\", \"dog\"]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr := invoke("tokenize", "--model", demo+"encoders/text", "--text-file", lines, "--json")
+	var first, second encoding
+	d := json.NewDecoder(strings.NewReader(stdout))
+	if status != 0 || d.Decode(&first) != nil || d.Decode(&second) != nil {
+		t.Fatal(status, stdout, stderr)
+	}
+	if got := strings.Join(first.Tokens, " "); got != "[CLS] the cat [SEP]" || first.Offsets[2] != [2]int{4, 7} {
+		t.Errorf("%+v", first)
+	}
+	if n := len(second.TypeIDs); second.TypeIDs[0] != 0 || second.TypeIDs[n-1] != 1 {
+		t.Errorf("%+v", second)
+	}
+	ids, _ := json.Marshal(first.InputIDs)
+	if err := os.WriteFile(lines, ids, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, stdout, _ = invoke("detokenize", "--model", demo+"encoders/text", "--ids-file", lines, "--json", "--skip-special-tokens"); !strings.Contains(stdout, "the cat") {
+		t.Error(stdout)
+	}
+}
+
+// TestHelp: each command's help shows its flags.
+func TestHelp(t *testing.T) {
+	for _, c := range commands() {
+		status, stdout, _ := invoke(c.name, "--help")
+		if status != 0 || !strings.HasPrefix(stdout, "usage: weft "+c.name) || !strings.Contains(stdout, "-threads") {
+			t.Errorf("weft %s --help: status %d, %s", c.name, status, stdout)
+		}
+		for _, flag := range regexp.MustCompile(`--[a-z-]+`).FindAllString(c.args, -1) {
+			if !strings.Contains(stdout, "\n  "+flag[1:]) {
+				t.Errorf("weft %s --help does not explain %s", c.name, flag)
+			}
+		}
+	}
+}
+
+// TestReadme: the README's commands and flags exist, and its main command
+// works as it is printed.
+func TestReadme(t *testing.T) {
+	b, err := os.ReadFile(root + "README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{"help": true}
+	for _, c := range commands() {
+		known[c.name] = true
+	}
+	for _, m := range regexp.MustCompile("`weft ([a-z]+)[ `]").FindAllStringSubmatch(string(b), -1) {
+		if !known[m[1]] {
+			t.Errorf("the README names weft %s", m[1])
+		}
+	}
+	const prefix = "go run ./cmd/weft "
+	at := strings.Index(string(b), "\n"+prefix)
+	if at < 0 {
+		t.Fatal("the README has no main command")
+	}
+	command, _, _ := strings.Cut(string(b[at+1+len(prefix):]), "\n")
+	var args []string
+	for i, part := range strings.Split(command, `"`) {
+		if i%2 == 1 {
+			args = append(args, part)
+		} else {
+			args = append(args, strings.Fields(part)...)
+		}
+	}
+	t.Chdir(root)
+	status, stdout, stderr := invoke(args...)
+	if status != 0 {
+		t.Fatal(stderr)
+	}
+	for _, want := range []string{"text.last_hidden_state", "image.last_hidden_state", "audio.extract_features", "audio.last_hidden_state"} {
+		if !strings.Contains(stdout, want) || !strings.Contains(string(b), want) {
+			t.Errorf("%s is not printed or not in the README", want)
+		}
+	}
+}
