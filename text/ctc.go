@@ -4,6 +4,8 @@ import (
 	"io/fs"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/seed-512d3d71/weft/text/internal/uni"
 )
 
 // openCTC builds the tokenizer of a speech model (Wav2Vec2CTCTokenizer) from
@@ -51,8 +53,8 @@ func openCTC(dir fs.FS, c *config) (*Tokenizer, error) {
 	// Tokens of several characters are not to be split.
 	var whole []AddedToken
 	for tok := range m.vocab.ids {
-		if _, ok := t.added.ids[tok]; !ok && utf8.RuneCountInString(tok) > 1 {
-			whole = append(whole, AddedToken{Content: tok, LStrip: true, RStrip: true})
+		if utf8.RuneCountInString(tok) > 1 {
+			whole = append(whole, AddedToken{Content: tok, LStrip: true, RStrip: true, Special: t.added.special[tok]})
 		}
 	}
 	t.setAdded(whole)
@@ -90,17 +92,10 @@ func (m *characters) tokenize(s string, dst []token) ([]token, error) {
 	return dst, nil
 }
 
-// upper is Python's str.upper for one character; Go's has no mapping to several.
+// upper is Python's str.upper for one character.
 func upper(s string) string {
-	switch s {
-	case "ß":
-		return "SS"
-	case "ŉ":
-		return "ʼN"
-	case "ﬁ":
-		return "FI"
-	case "ﬂ":
-		return "FL"
+	if u, ok := fullUpper[s]; ok {
+		return u
 	}
 	return strings.ToUpper(s)
 }
@@ -125,7 +120,11 @@ func (d ctcTextDecoder) decode(tokens []string) []string {
 	}
 	s := strings.TrimFunc(b.String(), isPythonSpace)
 	if d.lower {
-		s = strings.ToLower(s)
+		var low []rune
+		for _, r := range s {
+			low = uni.ToLower(r, low)
+		}
+		s = string(low)
 	}
 	if d.cleanup {
 		for _, p := range [...][2]string{{" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"},

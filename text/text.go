@@ -57,6 +57,8 @@ type EncodeOptions struct {
 	NoTruncation    bool // keep the whole text
 	NoPadding       bool // do not pad
 
+	Overflow bool // keep what truncation cuts off, in Encoding.Overflowing
+
 	// MaxLength, if positive, truncates to so many tokens, special ones
 	// included, instead of to the length in the file; Stride is then the overlap
 	// of the overflowing windows.
@@ -156,7 +158,9 @@ func (t *Tokenizer) finish(texts []string, o EncodeOptions) (Encoding, error) {
 	}
 	e := parts[0]
 	for i := 1; i < len(parts); i++ {
-		e.append(&parts[i])
+		if err := e.append(&parts[i]); err != nil {
+			return Encoding{}, err
+		}
 	}
 	return e, nil
 }
@@ -166,17 +170,18 @@ func (t *Tokenizer) truncate(parts []Encoding, o EncodeOptions) error {
 	if o.NoTruncation {
 		return nil
 	}
-	if o.MaxLength > 0 {
-		own := truncation{strategy: longestFirst}
-		if trunc != nil {
-			own = *trunc
-		}
-		own.maxLength, own.stride = o.MaxLength, o.Stride
-		trunc = &own
-	}
-	if trunc == nil {
+	if trunc == nil && o.MaxLength <= 0 {
 		return nil
 	}
+	own := truncation{strategy: longestFirst}
+	if trunc != nil {
+		own = *trunc
+	}
+	if o.MaxLength > 0 {
+		own.maxLength, own.stride = o.MaxLength, o.Stride
+	}
+	own.overflow = o.Overflow
+	trunc = &own
 	limit := trunc.maxLength
 	if t.postProcessor != nil && !o.NoSpecialTokens {
 		if limit -= t.postProcessor.added(len(parts) == 2); limit < 0 {

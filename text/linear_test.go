@@ -1,0 +1,74 @@
+package text_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-512d3d71/weft/text"
+)
+
+// TestLinear checks that long runs of anything cost time in proportion to their
+// length, for every pre-tokenizer and model.
+func TestLinear(t *testing.T) {
+	const size = 1 << 16
+	models := map[string]string{
+		"bpe":       `{"type":"BPE","unk_token":"u","vocab":{"a":0,"u":1,"aa":2,"aaaa":3," ":4,"  ":5},"merges":["a a","aa aa","   "]}`,
+		"unigram":   `{"type":"Unigram","unk_id":0,"vocab":[["u",0],["a",-1],["aa",-1.5],["aaaa",-2],[" ",-1]]}`,
+		"wordpiece": `{"type":"WordPiece","unk_token":"u","continuing_subword_prefix":"##","max_input_chars_per_word":1000000000,"vocab":{"u":0,"a":1,"##a":2,"##aaa":3}}`,
+		"wordlevel": `{"type":"WordLevel","unk_token":"u","vocab":{"u":0}}`,
+	}
+	models["bpe"] = strings.Replace(models["bpe"], `,"   "]`, `]`, 1)
+	split := func(re string) string {
+		return `{"type":"Split","pattern":{"Regex":"` + re + `"},"behavior":"Isolated","invert":false}`
+	}
+	pres := map[string]string{
+		"none": "null", "bert": `{"type":"BertPreTokenizer"}`, "whitespace": `{"type":"Whitespace"}`, "scripts": `{"type":"UnicodeScripts"}`,
+		"bytelevel": `{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true}`, "metaspace": `{"type":"Metaspace","replacement":"▁","prepend_scheme":"always"}`,
+		"lookahead": split(`\\s+(?!\\S)|\\s+|\\w+x`), "nested": split(`(a|aa)+b`), "lazy": split(`a*?a*?c`), "behind": split(`(?<=a)b|\\S`), "possessive": split(`(?>a+)a`),
+	}
+	norms := map[string]string{
+		"none": "null", "bert": `{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":true,"lowercase":true}`,
+		"forms": `{"type":"Sequence","normalizers":[{"type":"NFKD"},{"type":"NFC"},{"type":"StripAccents"},{"type":"Strip","strip_left":true,"strip_right":true}]}`,
+	}
+	added := `[{"id":0,"content":"aaab","single_word":false,"lstrip":true,"rstrip":true,"normalized":true,"special":false},{"id":0,"content":"\n","single_word":false,"lstrip":true,"rstrip":true,"normalized":false,"special":false}]`
+	check := func(name, norm, pre, model string, units []string) {
+		tok, err := text.Parse([]byte(`{"normalizer":` + norm + `,"pre_tokenizer":` + pre + `,"added_tokens":` + added + `,"model":` + model + `}`))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, unit := range units {
+			measure := func(n int) time.Duration {
+				s := strings.Repeat(unit, n/len(unit))
+				best := time.Hour
+				for range 2 {
+					start := time.Now()
+					if _, err := tok.Encode(s, text.EncodeOptions{}); err != nil {
+						t.Fatalf("%s: %v", name, err)
+					}
+					best = min(best, time.Since(start))
+				}
+				return best
+			}
+			// Quadratic time would be 4 times as long; noise is not.
+			a, b := measure(size), measure(2*size)
+			for try := 0; b > 3*a && b > 20*time.Millisecond; try++ {
+				if try == 4 {
+					t.Errorf("%s, %q: %v for %d bytes, %v for twice as many", name, unit, a, size, b)
+					break
+				}
+				a, b = min(a, measure(size)), min(b, measure(2*size))
+			}
+		}
+	}
+	units := []string{"a", " ", "\u0301", "a ", "中", "a\n"}
+	for p, pre := range pres {
+		check("pre-tokenizer "+p, "null", pre, models["wordlevel"], units)
+	}
+	for m, model := range models {
+		check("model "+m, "null", "null", model, []string{"a", " ", "\u0301"})
+	}
+	for n, norm := range norms {
+		check("normalizer "+n, norm, "null", models["wordlevel"], units)
+	}
+}
