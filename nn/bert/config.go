@@ -126,8 +126,15 @@ func ParseConfig(c *hfconfig.Config) (Config, error) {
 
 // task returns what follows the family's name in a class ("Model",
 // "ForMaskedLM", …).
-func task(class string) (string, bool) {
-	for _, p := range []string{"XLMRoberta", "Roberta", "Camembert", "DistilBert", "Bert"} {
+func (f Family) task(class string) (string, bool) {
+	prefixes := []string{"Roberta", "XLMRoberta", "Camembert"} // one architecture
+	switch f {
+	case BERT:
+		prefixes = []string{"Bert"}
+	case DistilBERT:
+		prefixes = []string{"DistilBert"}
+	}
+	for _, p := range prefixes {
 		if t, ok := strings.CutPrefix(class, p); ok {
 			return t, true
 		}

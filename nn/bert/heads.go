@@ -36,7 +36,7 @@ func Load(c *hfconfig.Config, class string, p nn.Params) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bert: config.json: %w", err)
 	}
-	t, ok := task(class)
+	t, ok := cfg.Family.task(class)
 	if !ok {
 		return nil, nn.Unsupported("class %q for this model type", class)
 	}

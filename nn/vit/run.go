@@ -37,8 +37,12 @@ func Load(c *hfconfig.Config, class string, p nn.Params) (*Model, error) {
 	base := p.Base(cfg.family())
 	h, labels := cfg.HiddenSize, cfg.NumLabels
 	m.headless = labels == 0
-	switch task := strings.TrimPrefix(strings.TrimPrefix(class, "ViT"), "DeiT"); {
-	case task == class:
+	prefix := "ViT"
+	if cfg.DeiT {
+		prefix = "DeiT"
+	}
+	switch task, ok := strings.CutPrefix(class, prefix); {
+	case !ok:
 		return nil, nn.Unsupported("class %q for this model type", class)
 	case task == "Model":
 		m.base, m.headless = true, false

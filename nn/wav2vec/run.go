@@ -32,8 +32,13 @@ func Load(c *hfconfig.Config, class string, p nn.Params) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wav2vec: config.json: %w", err)
 	}
-	m := &Model{Class: class, params: p, task: strings.TrimPrefix(strings.TrimPrefix(class, "Wav2Vec2"), "Hubert")}
-	if m.task == class {
+	family := "Wav2Vec2"
+	if cfg.HuBERT {
+		family = "Hubert"
+	}
+	m := &Model{Class: class, params: p}
+	var ok bool
+	if m.task, ok = strings.CutPrefix(class, family); !ok {
 		return nil, nn.Unsupported("class %q for this model type", class)
 	}
 	h := cfg.HiddenSize
@@ -68,11 +73,7 @@ func Load(c *hfconfig.Config, class string, p nn.Params) (*Model, error) {
 	default:
 		return nil, nn.Unsupported("class %q", class)
 	}
-	prefix := "wav2vec2"
-	if cfg.HuBERT {
-		prefix = "hubert"
-	}
-	m.Encoder = bindEncoder(p.Base(prefix), cfg)
+	m.Encoder = bindEncoder(p.Base(strings.ToLower(family)), cfg)
 	if err := p.Err(); err != nil {
 		return nil, err
 	}
