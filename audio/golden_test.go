@@ -102,7 +102,8 @@ func TestGolden(t *testing.T) {
 			for i := range k {
 				at := i * (len(got.data) - 1) / max(1, k-1)
 				w := math.Float32frombits(binary.LittleEndian.Uint32(want[i*4:]))
-				if d := math.Abs(float64(got.data[at]) - float64(w)); !(d <= v.Bound) {
+				// Speech2Text divides bins that never change by 0.
+				if d := math.Abs(float64(got.data[at]) - float64(w)); got.data[at] != w && !(d <= v.Bound) {
 					t.Fatalf("%s: element %d is %v, want %v ± %g", v.Config, at, got.data[at], w, v.Bound)
 				}
 			}

@@ -53,7 +53,7 @@ def coded_number(v):
 
 def residual(b, rng, r, n, order):
     """Writes the residuals r of a block of n samples."""
-    orders = [p for p in range(9) if n % (1 << p) == 0 and n >> p >= order]
+    orders = [p for p in range(9) if n % (1 << p) == 0 and n >> p > order]
     p = int(rng.choice(orders))
     method = int(rng.integers(2))
     b.put(method, 2)
@@ -88,15 +88,15 @@ def subframe(b, rng, x, bits):
         wasted = int(rng.integers(0, common + 1)) if common and rng.random() < 0.7 else 0
     x = [v >> wasted for v in x]
     bits -= wasted
-    kinds = ["verbatim", "fixed", "lpc", "lpc"] + ["constant"] * (4 if len(set(x)) == 1 else 0)
+    kinds = ["verbatim", "fixed"] + ["lpc", "lpc"] * (n > 1) + ["constant"] * (4 if len(set(x)) == 1 else 0)
     kind = str(rng.choice(kinds))
     code, order, shift, precision, coefs, r = 1, 0, 0, 0, [], []
     if kind in ("fixed", "lpc"):
         if kind == "fixed":
-            order = int(rng.integers(0, min(4, n) + 1))
+            order = int(rng.integers(0, min(4, n - 1) + 1))
             coefs, code = FIXED[order], 8 + order
         else:
-            order = int(rng.integers(1, min(32, n) + 1))
+            order = int(rng.integers(1, min(32, n - 1) + 1))
             precision, shift = int(rng.integers(2, 16)), int(rng.integers(0, 16))
             top = 1 << (precision - 1)
             coefs = [int(rng.integers(-top, top)) if rng.random() < 0.5 else 0 for _ in range(order)]

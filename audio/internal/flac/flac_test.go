@@ -147,6 +147,7 @@ func TestFrames(t *testing.T) {
 		{with(func(f *frame) { f.body = head(8<<1, func(w *bitWriter) { w.put(0, 2); w.put(5, 4) }) }), "32 partitions"},
 		{with(func(f *frame) { f.body = head(12<<1, func(w *bitWriter) { w.put(0, 32); w.put(0, 2); w.put(3, 4) }) }), "8 partitions"},
 		{with(func(f *frame) { f.body = head(48<<1, func(w *bitWriter) {}) }), "order 17"},
+		{with(func(f *frame) { f.body = head(47<<1, func(w *bitWriter) {}) }), "order 16"},
 		{with(func(f *frame) { f.body = head(32<<1, func(w *bitWriter) { w.put(0, 8); w.put(15, 4) }) }), "precision"},
 		{with(func(f *frame) { f.body = head(32<<1, func(w *bitWriter) { w.put(0, 8); w.put(3, 4); w.put(16, 5) }) }), "shift"},
 		{with(func(f *frame) { f.body = head(8<<1, func(w *bitWriter) { w.put(0, 10); w.put(1, 9) }) }), "ends in the frame"},

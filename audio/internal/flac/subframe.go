@@ -71,7 +71,8 @@ func subframe(r *reader, x []int64, bits uint) error {
 // predicted decodes a subframe of warm-up samples, the predictor that read
 // takes from the stream, and residuals.
 func predicted(r *reader, x []int64, bits uint, order int, read func([]int64) ([]int64, uint)) error {
-	if order > len(x) {
+	// As libFLAC has it. RFC 9639 wants each partition to be longer than order.
+	if order >= len(x) {
 		return fmt.Errorf("subframe: predictor of order %d in a block of %d samples", order, len(x))
 	}
 	for i := range order {
