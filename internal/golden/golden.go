@@ -282,3 +282,69 @@ func SameBits(tb testing.TB, got, want nn.Outputs) {
 		}
 	}
 }
+
+// RunAlone runs each row of the named golden folders' batches by itself,
+// without the padding on its right, and checks that its bits are those it has in
+// the batch.
+func RunAlone(t *testing.T, load LoadFunc, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			c := Open(t, filepath.Join(Root(t), "testdata", "golden", name))
+			whole := c.Forward(t, load, 2)
+			batch := 0
+			for _, x := range c.Inputs {
+				batch = max(batch, x.Dim(0))
+			}
+			inputs := c.Inputs
+			for row := range batch {
+				c.Inputs = rowOf(inputs, row)
+				for _, got := range c.Forward(t, load, 1) {
+					want := whole.Get(got.Name)
+					n := got.Len()
+					at := row * want.Len() / batch
+					for i, v := range got.F32() {
+						if w := want.F32()[at+i]; math.Float32bits(v) != math.Float32bits(w) {
+							t.Errorf("row %d alone: %s: element %d of %d is %v, in the batch %v", row, got.Name, i, n, v, w)
+							break
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// rowOf returns one row of a batch, up to its last position that the attention
+// mask shows.
+func rowOf(in nn.Inputs, row int) nn.Inputs {
+	length := -1 // all
+	if mask, ok := in["attention_mask"]; ok {
+		t := mask.Dim(1)
+		for j, v := range mask.I64()[row*t : (row+1)*t] {
+			if v != 0 {
+				length = j + 1
+			}
+		}
+	}
+	out := nn.Inputs{}
+	for name, x := range in {
+		shape := x.Shape()
+		each := x.Len() / shape[0]
+		at := row * each
+		if shape[0] == 1 { // given once for all rows
+			at = 0
+		}
+		shape[0] = 1
+		if length >= 0 && len(shape) >= 2 && !strings.HasPrefix(name, "encoder_") {
+			each = each / shape[1] * length
+			shape[1] = length
+		}
+		if x.DType() == tensor.I64 {
+			out[name] = tensor.FromI64(x.I64()[at:at+each], shape...)
+		} else {
+			out[name] = tensor.FromF32(x.F32()[at:at+each], shape...)
+		}
+	}
+	return out
+}

@@ -20,3 +20,7 @@ func load(c *hfconfig.Config, class string, p nn.Params) (nn.Model, error) {
 func TestGolden(t *testing.T) {
 	golden.Run(t, load, "bert", "roberta", "xlm_roberta", "camembert", "distilbert")
 }
+
+func TestRowsAlone(t *testing.T) {
+	golden.RunAlone(t, load, "bert.model", "bert.leftpad", "bert.decoder", "bert.pretraining", "bert.cross_attention", "bert.inputs_embeds", "bert.sequence_classification", "roberta.model", "distilbert.model")
+}

@@ -20,3 +20,7 @@ func load(c *hfconfig.Config, class string, p nn.Params) (nn.Model, error) {
 func TestGolden(t *testing.T) {
 	golden.Run(t, load, "vit", "deit")
 }
+
+func TestRowsAlone(t *testing.T) {
+	golden.RunAlone(t, load, "vit.model", "vit.nonsquare", "vit.interpolate", "vit.masked", "deit.teacher")
+}

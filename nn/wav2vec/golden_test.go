@@ -20,3 +20,7 @@ func load(c *hfconfig.Config, class string, p nn.Params) (nn.Model, error) {
 func TestGolden(t *testing.T) {
 	golden.Run(t, load, "wav2vec2", "hubert")
 }
+
+func TestRowsAlone(t *testing.T) {
+	golden.RunAlone(t, load, "wav2vec2.stable", "wav2vec2.ctc", "hubert.ctc")
+}
