@@ -22,6 +22,8 @@ type Backend interface {
 	// Vector places a bias, gain or table on the device. The backend may keep
 	// data itself: it must not change.
 	Vector(name string, data []float32, rows, cols int) (tensor.Tensor, error)
+	// Pages returns the memory of a [Cache], of no pages yet.
+	Pages(layers, keyCols, valueCols int) Pages
 	// Begin starts a pass. Its End must be called.
 	Begin(ctx context.Context) Pass
 }
@@ -75,6 +77,10 @@ type AttentionArgs struct {
 	// s*BiasSeq + h*BiasHead + i*BiasRow + j. -Inf masks a key.
 	Bias                       tensor.Tensor
 	BiasSeq, BiasHead, BiasRow int
+	// Cache, if not nil, holds the keys and values, those of Layer; the operands
+	// k and v are not used. See [Cache.Args].
+	Cache *Cache
+	Layer int
 }
 
 // Window1D is the geometry of a 1-d convolution.
@@ -117,6 +123,15 @@ type Pass interface {
 	// Attention: softmax(scale·q·kᵀ + bias)·v, head by head, sequence by
 	// sequence. dst may not alias q, k or v. A row that sees no key gives 0.
 	Attention(dst, q, k, v tensor.Tensor, a AttentionArgs)
+	// Append stores k and v, the keys and values of the rows that the cache's last
+	// Extend made, in a layer of the cache.
+	Append(c *Cache, layer int, k, v tensor.Tensor)
+	// Rotary turns pairs of elements of each head of x [rows, heads·headDim], in
+	// place: elements i and i+n of a head by the angle whose cosine is element i,
+	// and whose sine is element n+i, of row positions[row] of table [P, 2n].
+	Rotary(x, table, positions tensor.Tensor, headDim int)
+	// RMSNorm: dst = x / √(mean(x²) + eps) · gain, row by row.
+	RMSNorm(dst, x, gain tensor.Tensor, eps float32)
 	// LayerNorm normalises each row of x (+ residual, if present).
 	LayerNorm(dst, x, residual, gain, bias tensor.Tensor, eps float32)
 	// GroupNorm normalises x [T, C] over time and each group's channels.

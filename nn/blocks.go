@@ -35,6 +35,20 @@ func (l LayerNorm) Forward(p Pass, x tensor.Tensor) tensor.Tensor {
 	return dst
 }
 
+// RMSNorm divides each row by its root mean square: Zhang & Sennrich 2019,
+// arXiv:1910.07467.
+type RMSNorm struct {
+	Gain tensor.Tensor
+	Eps  float32
+}
+
+// Forward returns the normalised rows of x.
+func (l RMSNorm) Forward(p Pass, x tensor.Tensor) tensor.Tensor {
+	dst := p.New(x.Rows(), x.Cols())
+	p.RMSNorm(dst, x, l.Gain, l.Eps)
+	return dst
+}
+
 // Embedding is a table of vectors, one an id.
 type Embedding struct{ Table tensor.Tensor }
 
@@ -50,13 +64,17 @@ type Attention struct {
 }
 
 // Forward returns the heads' outputs side by side [rows, C], before the output
-// projection.
+// projection. With args.Cache the keys and values are appended to it first.
 func (a Attention) Forward(p Pass, x tensor.Tensor, args AttentionArgs) tensor.Tensor {
 	qkv := a.QKV.Forward(p, x, 0)
 	args.Heads, args.KVHeads = a.Heads, a.Heads
 	args.HeadDim = a.Dim / a.Heads
+	q, k, v := qkv.SliceCols(0, a.Dim), qkv.SliceCols(a.Dim, 2*a.Dim), qkv.SliceCols(2*a.Dim, 3*a.Dim)
+	if args.Cache != nil {
+		p.Append(args.Cache, args.Layer, k, v)
+	}
 	dst := p.New(x.Rows(), a.Dim)
-	p.Attention(dst, qkv.SliceCols(0, a.Dim), qkv.SliceCols(a.Dim, 2*a.Dim), qkv.SliceCols(2*a.Dim, 3*a.Dim), args)
+	p.Attention(dst, q, k, v, args)
 	return dst
 }
 

@@ -3,6 +3,7 @@ package nn
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -69,36 +70,17 @@ func (c *CPU) Matrix(name string, parts ...MatrixPart) (Matrix, error) {
 	return cpuMatrix{kernels.PackRowsF32(rows, ns, parts[0].In)}, nil
 }
 
-type cpuConv1D struct {
-	*kernels.Conv1D
-	out, in, width int
-}
-
-func (m cpuConv1D) Out() int { return m.out }
-func (m cpuConv1D) In() int  { return m.in }
-
 // Conv1D packs w [out, in/groups, width].
 func (c *CPU) Conv1D(name string, w []float32, out, in, width, groups int) (Conv, error) {
-	if err := checkConv(name, len(w), out, in, groups, width); err != nil {
-		return nil, err
-	}
-	return cpuConv1D{kernels.PackConv1D(w, out, in, width, groups), out, in, width}, nil
+	return c.Conv2D(name, w, out, in, 1, width, groups)
 }
-
-type cpuConv2D struct {
-	*kernels.Conv2D
-	out, in int
-}
-
-func (m cpuConv2D) Out() int { return m.out }
-func (m cpuConv2D) In() int  { return m.in }
 
 // Conv2D packs w [out, in/groups, kh, kw].
 func (c *CPU) Conv2D(name string, w []float32, out, in, kh, kw, groups int) (Conv, error) {
 	if err := checkConv(name, len(w), out, in, groups, kh, kw); err != nil {
 		return nil, err
 	}
-	return cpuConv2D{kernels.PackConv2D(w, out, in, kh, kw, groups), out, in}, nil
+	return kernels.PackConvF32(w, out, in, kh, kw, groups), nil
 }
 
 func checkConv(name string, n, out, in, groups int, kernel ...int) error {
@@ -121,6 +103,11 @@ func (c *CPU) Vector(name string, data []float32, rows, cols int) (tensor.Tensor
 		return tensor.FromF32(data, cols), nil
 	}
 	return tensor.FromF32(data, rows, cols), nil
+}
+
+// Pages returns memory on the Go heap.
+func (c *CPU) Pages(layers, keyCols, valueCols int) Pages {
+	return &cpuPages{layers: layers, keyCols: keyCols, valueCols: valueCols}
 }
 
 // Begin takes a pass, with the arena it grew in earlier calls.
@@ -245,13 +232,82 @@ func (p *cpuPass) Attention(dst, q, k, v tensor.Tensor, a AttentionArgs) {
 		return
 	}
 	p.att = kernels.Attention{
-		Dst: dst.F32(), Q: q.F32(), K: k.F32(), V: v.F32(),
-		LDD: dst.LD(), LDQ: q.LD(), LDK: k.LD(), LDV: v.LD(),
+		Dst: dst.F32(), Q: q.F32(), LDD: dst.LD(), LDQ: q.LD(),
 		Heads: a.Heads, KVHeads: a.KVHeads, D: a.HeadDim, DV: a.HeadDim, Scale: a.Scale,
 		QOff: a.QOff, KOff: a.KOff, Causal: a.Causal, Window: a.Window,
 		Bias: optional(a.Bias), BiasSeq: a.BiasSeq, BiasHead: a.BiasHead, BiasRow: a.BiasRow,
 	}
+	if c := a.Cache; c != nil {
+		m := c.pages.(*cpuPages)
+		k, v := m.at(a.Layer)
+		p.att.K, p.att.V, p.att.LDK, p.att.LDV = m.data[min(k, len(m.data)):], m.data[min(v, len(m.data)):], m.keyCols, m.valueCols
+		p.att.PageRows, p.att.PageK, p.att.PageV = CachePage, m.page(), m.page()
+		p.att.Pages, p.att.SeqPages = c.table, c.stride
+	} else {
+		p.att.K, p.att.V, p.att.LDK, p.att.LDV = k.F32(), v.F32(), k.LD(), v.LD()
+	}
 	kernels.AttentionF32(p.team, &p.att)
+}
+
+func (p *cpuPass) Append(c *Cache, layer int, k, v tensor.Tensor) {
+	if p.done() {
+		return
+	}
+	m := c.pages.(*cpuPages)
+	atK, atV := m.at(layer)
+	for s := range c.n {
+		row := c.Rows(s) - int(c.qOff[s+1]-c.qOff[s])
+		for i := int(c.qOff[s]); i < int(c.qOff[s+1]); i++ {
+			page, in := int(c.table[s*c.stride+row/CachePage])*m.page(), row%CachePage
+			copy(m.data[page+atK+in*m.keyCols:][:m.keyCols], k.F32()[i*k.LD():])
+			copy(m.data[page+atV+in*m.valueCols:][:m.valueCols], v.F32()[i*v.LD():])
+			row++
+		}
+	}
+}
+
+func (p *cpuPass) Rotary(x, table, positions tensor.Tensor, headDim int) {
+	if p.done() {
+		return
+	}
+	n := table.Cols() / 2
+	for i, at := range positions.I32() {
+		row := x.F32()[i*x.LD():][:x.Cols()]
+		angles := table.F32()[int(at)*table.LD():][:2*n]
+		cos, sin := angles[:n], angles[n:]
+		for h := 0; h < len(row); h += headDim {
+			a, b := row[h:][:n], row[h+n:][:n]
+			for j, c := range cos {
+				// HF rounds each product before the sum.
+				u, v, s := a[j], b[j], sin[j]
+				a[j] = float32(u*c) - float32(v*s)
+				b[j] = float32(v*c) + float32(u*s)
+			}
+		}
+	}
+}
+
+func (p *cpuPass) RMSNorm(dst, x, gain tensor.Tensor, eps float32) {
+	if p.done() {
+		return
+	}
+	g := gain.F32()
+	for r := range x.Rows() {
+		in, out := x.F32()[r*x.LD():][:x.Cols()], dst.F32()[r*dst.LD():][:x.Cols()]
+		var lanes [32]float32
+		for j, v := range in {
+			lanes[j%32] += float32(v * v)
+		}
+		for n := 16; n > 0; n /= 2 {
+			for j := range n {
+				lanes[j] += lanes[j+n]
+			}
+		}
+		inv := 1 / float32(math.Sqrt(float64(lanes[0]/float32(len(in))+eps)))
+		for j, v := range in {
+			out[j] = float32(v*inv) * g[j]
+		}
+	}
 }
 
 func (p *cpuPass) LayerNorm(dst, x, residual, gain, bias tensor.Tensor, eps float32) {
@@ -279,13 +335,8 @@ func (p *cpuPass) Embedding(dst, ids, table tensor.Tensor, accumulate bool) {
 }
 
 func (p *cpuPass) Conv1D(dst, x tensor.Tensor, w Conv, g Window1D, e Epilogue) {
-	if p.done() {
-		return
-	}
-	e, after := splitEpilogue(e)
-	kernels.Conv1DF32(p.team, dst.F32(), x.F32(), x.Rows(), w.(cpuConv1D).Conv1D,
-		g.Stride, g.PadLeft, g.PadRight, g.Dilation, epilogue(e))
-	after.apply(dst)
+	p.Conv2D(dst, x, 1, x.Rows(), w, Window2D{StrideH: 1, StrideW: g.Stride,
+		PadL: g.PadLeft, PadR: g.PadRight, DilationH: 1, DilationW: g.Dilation}, e)
 }
 
 func (p *cpuPass) Conv2D(dst, x tensor.Tensor, h, w int, k Conv, g Window2D, e Epilogue) {
@@ -293,8 +344,9 @@ func (p *cpuPass) Conv2D(dst, x tensor.Tensor, h, w int, k Conv, g Window2D, e E
 		return
 	}
 	e, after := splitEpilogue(e)
-	kernels.Conv2DF32(p.team, dst.F32(), x.F32(), h, w, k.(cpuConv2D).Conv2D,
-		g.StrideH, g.StrideW, g.PadT, g.PadL, g.PadB, g.PadR, g.DilationH, g.DilationW, epilogue(e))
+	win := kernels.Window{StrideH: g.StrideH, StrideW: g.StrideW, PadT: g.PadT, PadL: g.PadL, PadB: g.PadB, PadR: g.PadR,
+		DilH: g.DilationH, DilW: g.DilationW}
+	kernels.ConvF32(p.team, dst.F32(), x.F32(), h, w, k.(*kernels.Conv), win, epilogue(e))
 	after.apply(dst)
 }
 

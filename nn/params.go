@@ -225,6 +225,11 @@ func (p Params) LayerNorm(name string, n int, eps float32) LayerNorm {
 	return LayerNorm{Gain: p.Vector(w, n), Bias: p.Vector(b, n), Eps: eps}
 }
 
+// RMSNorm binds name.weight.
+func (p Params) RMSNorm(name string, n int, eps float32) RMSNorm {
+	return RMSNorm{Gain: p.Vector(name+".weight", n), Eps: eps}
+}
+
 // Embedding binds name.weight [rows, cols].
 func (p Params) Embedding(name string, rows, cols int) Embedding {
 	return Embedding{Table: p.Table(name+".weight", rows, cols)}

@@ -1,0 +1,56 @@
+package nn
+
+import (
+	"context"
+
+	"github.com/seed-512d3d71/weft/tensor"
+)
+
+// Generator is a [Model] that can write token by token: a decoder, or an
+// encoder and a decoder.
+type Generator interface {
+	Model
+	// DecoderInfo returns what a search over tokens must know of the model.
+	DecoderInfo() DecoderInfo
+	// NewDecoder returns a decoder that holds no sequence yet.
+	NewDecoder() Decoder
+}
+
+// DecoderInfo describes the decoder of a [Generator].
+type DecoderInfo struct {
+	VocabSize int
+	// MaxPositions is the most tokens that a sequence can have; 0: any number.
+	MaxPositions int
+	// Encoder says that an encoder's output is attended to.
+	Encoder bool
+	// Input is the encoder's main input ("input_ids", "pixel_values",
+	// "input_features"), whose first dimension is the batch; "" without Encoder.
+	Input string
+}
+
+// Prompt is what generation starts from.
+type Prompt struct {
+	// IDs are the first tokens of each sequence, at least one, without padding.
+	// They count their positions from 0.
+	IDs [][]int32
+	// Inputs are what an encoder reads: its rows are the sequences.
+	Inputs Inputs
+	// Room is the number of tokens that sequences are expected to grow to.
+	Room int
+}
+
+// Decoder is a batch of sequences that grow token by token, and the keys and
+// values computed so far. It belongs to one goroutine. Sequences do not
+// influence each other: the logits of one are the same to the bit in any batch,
+// and the same as those of one pass over all its tokens.
+type Decoder interface {
+	// Prefill drops what the decoder holds and takes the prompts, one sequence
+	// each. It returns the logits [sequences, V] of what follows their last
+	// tokens, which the next call overwrites.
+	Prefill(ctx context.Context, p Prompt) (tensor.Tensor, error)
+	// Step appends ids[i] to sequence i and returns the next logits, as Prefill.
+	Step(ctx context.Context, ids []int32) (tensor.Tensor, error)
+	// Reorder makes sequence i what sequence from[i] was. Sequences may be
+	// repeated and left out; their keys and values are shared, not copied.
+	Reorder(from []int32)
+}
