@@ -119,6 +119,15 @@ func (re *Regexp) FindAll(s string, dst [][2]int) [][2]int {
 		m = newMachine(re.prog)
 	}
 	m.reset(s)
+	dst = m.findAll(dst)
+	m.release()
+	re.pool.Put(m)
+	return dst
+}
+
+// findAll is FindAll on the text of m.
+func (m *machine) findAll(dst [][2]int) [][2]int {
+	s := m.text
 	lastMatch := -1
 	for at := 0; at <= len(s); {
 		start, end, ok := m.search(at)
@@ -137,7 +146,5 @@ func (re *Regexp) FindAll(s string, dst [][2]int) [][2]int {
 		dst = append(dst, [2]int{start, end})
 		at, lastMatch = end, end
 	}
-	m.release()
-	re.pool.Put(m)
 	return dst
 }
