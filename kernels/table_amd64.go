@@ -29,6 +29,12 @@ var gemmF32 = family[gemmRow]{op: "gemm_f32", rows: []row[gemmRow]{
 	{name: "ref.GemmRowF32", isa: ISARef},
 }}
 
+var depthwiseF32 = family[depthwiseRow]{op: "depthwise_f32", rows: []row[depthwiseRow]{
+	{name: "DepthwiseF32AVX512", isa: ISAAVX512, tile: "64", impl: amd64.DepthwiseF32AVX512},
+	{name: "DepthwiseF32AVX2", isa: ISAAVX2, tile: "32", impl: amd64.DepthwiseF32AVX2},
+	{name: "ref.DepthwiseF32", isa: ISARef},
+}}
+
 func sideAVX2(m int) int {
 	switch m {
 	case 1:

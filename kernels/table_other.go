@@ -9,3 +9,7 @@ var isaNeeds = map[string][]cpuid.FeatureID{ISARef: nil}
 var gemmF32 = family[gemmRow]{op: "gemm_f32", rows: []row[gemmRow]{
 	{name: "ref.GemmRowF32", isa: ISARef},
 }}
+
+var depthwiseF32 = family[depthwiseRow]{op: "depthwise_f32", rows: []row[depthwiseRow]{
+	{name: "ref.DepthwiseF32", isa: ISARef},
+}}

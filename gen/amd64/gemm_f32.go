@@ -12,6 +12,7 @@ var gemmOps = map[string]func(){
 	"gemm_f32_avx2":   func() { gemmF32(avx2) },
 	"gemm_f32_avx512": func() { gemmF32(avx512) },
 	"gemm_pack":       gemmPack,
+	"gemm_depthwise":  func() { depthwise(avx2); depthwise(avx512) },
 	"gemm_peak":       gemmPeak,
 }
 
@@ -46,7 +47,7 @@ func (v isa) zero(x VecVirtual) {
 
 func gemmF32(v isa) {
 	if v.lanes == 8 {
-		columnMasks()
+		columnMasks("gemmColumnMasks")
 	}
 	for _, panels := range []int{4, 2, 1} {
 		for rows := v.tall[panels]; rows >= 1; rows-- {
@@ -64,8 +65,8 @@ var gemmMasks Mem
 
 // columnMasks is a table of 16 set and 16 clear lanes: the masks of the first
 // n columns of a panel start at element 16-n.
-func columnMasks() {
-	gemmMasks = GLOBL("gemmColumnMasks", RODATA|NOPTR)
+func columnMasks(name string) {
+	gemmMasks = GLOBL(name, RODATA|NOPTR)
 	for i := range 32 {
 		v := U32(0)
 		if i < 16 {

@@ -28,3 +28,21 @@ func Conv2DF32(dst, x []float32, h, w, cin int, weight []float32, cout, kh, kw, 
 		}
 	}
 }
+
+// DepthwiseF32 computes one pixel of a depthwise convolution, a channel a lane:
+//
+//	dst[i] = Σ_y Σ_z x[y*row+z*col+i]·w[(y*kw+z)*c+i]    c = len(dst)
+//
+// as one chain of fused multiply-adds from 0 in the order written.
+func DepthwiseF32(dst, x, w []float32, kh, kw, row, col int) {
+	c := len(dst)
+	for i := range dst {
+		s := float32(0)
+		for y := range kh {
+			for z := range kw {
+				s = FMA32(x[y*row+z*col+i], w[(y*kw+z)*c+i], s)
+			}
+		}
+		dst[i] = s
+	}
+}

@@ -1,0 +1,139 @@
+package kernels
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/seed-512d3d71/weft/internal/ktest"
+	"github.com/seed-512d3d71/weft/internal/par"
+	"github.com/seed-512d3d71/weft/kernels/ref"
+)
+
+type convCase struct {
+	h, w, in, out, kh, kw, groups int
+	win                           Window
+}
+
+func (c convCase) String() string {
+	return fmt.Sprintf("%dx%dx%d_to_%d_k%dx%d_g%d_s%dx%d_p%d.%d.%d.%d_d%dx%d", c.h, c.w, c.in, c.out, c.kh, c.kw, c.groups,
+		c.win.StrideH, c.win.StrideW, c.win.PadT, c.win.PadL, c.win.PadB, c.win.PadR, c.win.DilH, c.win.DilW)
+}
+
+func win2(stride, pad, dil int) Window {
+	return Window{stride, stride, pad, pad, pad, pad, dil, dil}
+}
+
+func win1(stride, left, right, dil int) Window {
+	return Window{StrideH: 1, StrideW: stride, PadL: left, PadR: right, DilH: 1, DilW: dil}
+}
+
+func convCases() []convCase {
+	list := []convCase{
+		// 1-d: wav2vec 2.0's layers, small.
+		{1, 400, 1, 24, 1, 10, 1, win1(5, 0, 0, 1)},
+		{1, 61, 32, 40, 1, 3, 1, win1(2, 0, 0, 1)},
+		{1, 40, 48, 48, 1, 32, 4, win1(1, 16, 16, 1)},
+		{1, 3, 8, 8, 1, 7, 2, win1(1, 3, 3, 1)},
+		{1, 50, 12, 17, 1, 5, 1, win1(1, 4, 4, 3)},
+		{1, 330, 4, 8, 1, 3, 1, win1(1, 2, 0, 1)},
+		{1, 1, 5, 3, 1, 1, 1, win1(1, 0, 0, 1)},
+		// 2-d.
+		{9, 9, 16, 20, 1, 1, 1, win2(1, 0, 1)},
+		{9, 7, 16, 20, 1, 1, 1, win2(2, 0, 1)},
+		{8, 9, 5, 33, 3, 3, 1, win2(1, 1, 1)},
+		{9, 8, 32, 16, 3, 3, 1, win2(2, 1, 1)},
+		{19, 23, 3, 16, 7, 7, 1, win2(2, 3, 1)},
+		{11, 12, 40, 24, 3, 3, 1, win2(1, 2, 2)},
+		{7, 7, 64, 36, 3, 3, 1, win2(1, 1, 1)},
+		{6, 170, 4, 20, 3, 3, 1, win2(1, 1, 1)},
+		{8, 8, 16, 8, 2, 2, 1, win2(2, 0, 1)},
+		{5, 5, 8, 8, 5, 5, 1, win2(1, 0, 1)},
+		{4, 4, 8, 8, 3, 3, 1, win2(1, 5, 1)},
+		{8, 8, 12, 24, 3, 3, 3, win2(1, 1, 1)},
+		{8, 8, 6, 6, 3, 5, 2, Window{2, 1, 0, 2, 1, 1, 1, 2}},
+		// depthwise, and with a multiplier.
+		{8, 9, 70, 70, 3, 3, 70, win2(1, 1, 1)},
+		{8, 9, 131, 131, 3, 3, 131, win2(2, 1, 1)},
+		{1, 30, 15, 15, 1, 31, 15, win1(1, 15, 15, 1)},
+		{6, 6, 8, 16, 3, 3, 8, win2(1, 1, 1)},
+	}
+	for c := 1; c <= 34; c += 3 {
+		list = append(list, convCase{3, 4, c, c, 3, 3, c, win2(1, 1, 1)}, convCase{3, 4, c, c + 1, 2, 2, 1, win2(1, 1, 1)})
+	}
+	return list
+}
+
+func TestConvF32(t *testing.T) {
+	type data struct {
+		x, w, bits []float32
+		f64, near  []float64
+	}
+	cases := convCases()
+	made := make([]data, len(cases))
+	for i, c := range cases {
+		r := ktest.Rand(uint64(i))
+		d := data{x: make([]float32, c.h*c.w*c.in), w: make([]float32, c.out*c.in/c.groups*c.kh*c.kw)}
+		ktest.Fill(r, d.x)
+		ktest.Fill(r, d.w)
+		if i%2 == 1 {
+			ktest.Sprinkle(r, d.x, 40)
+			ktest.Sprinkle(r, d.w, 40)
+		} else {
+			d.f64, d.near = ktest.Conv2D(d.x, c.h, c.w, c.in, d.w, c.out, ktest.Window{KH: c.kh, KW: c.kw, Groups: c.groups,
+				StrideH: c.win.StrideH, StrideW: c.win.StrideW, PadT: c.win.PadT, PadL: c.win.PadL, PadB: c.win.PadB, PadR: c.win.PadR, DilH: c.win.DilH, DilW: c.win.DilW})
+		}
+		oh, ow := c.win.Out(c.h, c.w, c.kh, c.kw)
+		d.bits = make([]float32, oh*ow*c.out)
+		ref.Conv2DF32(d.bits, d.x, c.h, c.w, c.in, d.w, c.out, c.kh, c.kw, c.groups,
+			c.win.StrideH, c.win.StrideW, c.win.PadT, c.win.PadL, oh, ow, c.win.DilH, c.win.DilW)
+		made[i] = d
+	}
+	eachISA(t, func(t *testing.T) {
+		for i, c := range cases {
+			t.Run(c.String(), func(t *testing.T) {
+				d := made[i]
+				for _, edge := range ktest.Edges {
+					x, w := ktest.GuardCopy(t, d.x, edge), ktest.GuardCopy(t, d.w, edge)
+					dst := ktest.Guard[float32](t, len(d.bits), edge)
+					packed := PackConvF32(w, c.out, c.in, c.kh, c.kw, c.groups)
+					ConvF32(nil, dst, x, c.h, c.w, packed, c.win, Epilogue{})
+					if !ktest.SameBits(t, "one thread", dst, d.bits) {
+						return
+					}
+					if d.f64 != nil {
+						ktest.Near(t, "float64", dst, d.f64, d.near)
+					}
+				}
+			})
+		}
+	})
+}
+
+// TestConvF32Epilogue: bias, activation and residual of every block, on
+// several threads.
+func TestConvF32Epilogue(t *testing.T) {
+	for _, c := range []convCase{{1, 200, 24, 36, 1, 3, 2, win1(1, 1, 1, 1)}, {20, 21, 20, 40, 3, 3, 1, win2(1, 1, 1)}, {20, 21, 20, 20, 3, 3, 20, win2(1, 1, 1)}} {
+		r := ktest.Rand(7)
+		x, w := make([]float32, c.h*c.w*c.in), make([]float32, c.out*c.in/c.groups*c.kh*c.kw)
+		oh, ow := c.win.Out(c.h, c.w, c.kh, c.kw)
+		bias, residual, want := make([]float32, c.out), make([]float32, oh*ow*c.out), make([]float32, oh*ow*c.out)
+		for _, v := range [][]float32{x, w, bias, residual} {
+			ktest.Fill(r, v)
+		}
+		ref.Conv2DF32(want, x, c.h, c.w, c.in, w, c.out, c.kh, c.kw, c.groups,
+			c.win.StrideH, c.win.StrideW, c.win.PadT, c.win.PadL, oh, ow, c.win.DilH, c.win.DilW)
+		for i := range want {
+			want[i] = max(want[i]+bias[i%c.out], 0) + residual[i]
+		}
+		eachISA(t, func(t *testing.T) {
+			packed := PackConvF32(w, c.out, c.in, c.kh, c.kw, c.groups)
+			for _, threads := range []int{1, 2, 3, 8} {
+				team := par.Enter(threads)
+				got := make([]float32, len(want))
+				ConvF32(team, got, x, c.h, c.w, packed, c.win, Epilogue{Bias: bias, Act: ActReLU, Residual: residual, LDR: c.out})
+				ktest.SameBits(t, fmt.Sprintf("%v, %d threads", c, threads), got, want)
+				team.Leave()
+			}
+		})
+	}
+}
