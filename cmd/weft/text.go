@@ -185,7 +185,7 @@ func runEmbed(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	vectors, err := e.Embed(ctx, sentences)
+	vectors, err := c.embed(ctx, e, sentences)
 	if err != nil {
 		return err
 	}
@@ -199,6 +199,23 @@ func runEmbed(ctx context.Context, c *call) error {
 	}
 	printSimilarities(c.stdout, sentences, vectors)
 	return nil
+}
+
+// embed embeds sentences, some at a time so that progress can be shown.
+func (c *call) embed(ctx context.Context, e *weft.Embedder, sentences []string) (tensor.Tensor, error) {
+	const group = 512
+	show, clear := c.progress("sentences")
+	defer clear()
+	all := make([]float32, 0, len(sentences)*e.Dim())
+	for at := 0; at < len(sentences); at += group {
+		vectors, err := e.Embed(ctx, sentences[at:min(at+group, len(sentences))])
+		if err != nil {
+			return tensor.Tensor{}, fmt.Errorf("sentences from %d on: %w", at, err)
+		}
+		all = append(all, vectors.F32()...)
+		show(at+vectors.Rows(), len(sentences))
+	}
+	return tensor.FromF32(all, len(sentences), e.Dim()), nil
 }
 
 func rowsOf(t tensor.Tensor) [][]float32 {
