@@ -28,6 +28,9 @@ type options struct {
 	sizeDivisor   *int     // size_divisor
 	rescaleOffset bool     // rescale_offset
 	includeTop    bool     // include_top
+	multiple      int      // ensure_multiple_of
+	keepAspect    bool     // keep_aspect_ratio
+	flip          bool     // do_flip_channel_order
 }
 
 // size is a size dictionary; 0 is an absent key.
@@ -43,6 +46,14 @@ func (s *size) fields() map[string]*int {
 		"max_height": &s.maxHeight, "max_width": &s.maxWidth,
 		"min_pixels": &s.minPixels, "max_pixels": &s.maxPixels,
 	}
+}
+
+// shortestEdge is size's shortest_edge, 0 when it has none.
+func (p *options) shortestEdge() int {
+	if p.size == nil {
+		return 0
+	}
+	return p.size.shortestEdge
 }
 
 // sizeKeys are the sets of keys that a size dictionary may have.
@@ -152,6 +163,19 @@ func length(raw json.RawMessage) (int, error) {
 		return 0, fmt.Errorf("%s, want an integer from 1 to %d", clip(raw), maxEdge)
 	}
 	return int(v), nil
+}
+
+// length reads a positive number of pixels; nil when it is absent or null.
+func (r *optionReader) length(key string) *int {
+	raw, null, ok := r.value(key)
+	if !ok || null {
+		return nil
+	}
+	n, err := length(raw)
+	if err != nil {
+		r.fail(key, err)
+	}
+	return &n
 }
 
 // stats reads image_mean or image_std: a list of numbers, or one for all channels.
@@ -318,17 +342,27 @@ func (p *options) read(o object, c *class) error {
 	square := c.square
 	r.boolean("default_to_square", &square)
 	r.boolean("do_resize", &p.resize)
-	r.size("size", square, &p.size)
+	if c.oldMaxSize {
+		p.readMaxSize(r)
+	} else {
+		r.size("size", square, &p.size)
+	}
+	if c.oldSize {
+		r.size("image_size", true, &p.size)
+	}
 	r.boolean("do_center_crop", &p.centerCrop)
 	r.size("crop_size", true, &p.cropSize)
 	r.boolean("do_rescale", &p.rescale)
-	if c.fixedNames {
+	if c.oldRescale {
 		r.boolean("rescale", &p.rescale)
 	}
 	r.number("rescale_factor", &p.rescaleFactor)
 	r.boolean("do_normalize", &p.normalize)
 	r.stats("image_mean", &p.mean)
 	r.stats("image_std", &p.std)
+	if c.oldMaxSize {
+		r.boolean("pad_and_return_pixel_mask", &p.pad)
+	}
 	r.boolean("do_pad", &p.pad)
 	r.size("pad_size", true, &p.padSize)
 	var resample *float64
@@ -351,14 +385,19 @@ func (p *options) read(o object, c *class) error {
 		if v := p.cropPct; v != nil && !(*v > 0 && *v <= 1e6) {
 			r.fail("crop_pct", fmt.Errorf("%v, want a positive number", *v))
 		}
-	case resizeDivisible:
-		if raw, null, ok := r.value("size_divisor"); ok && !null {
-			n, err := length(raw)
-			if err != nil {
-				r.fail("size_divisor", err)
-			}
-			p.sizeDivisor = &n
+	case resizeMultiple:
+		r.boolean("keep_aspect_ratio", &p.keepAspect)
+		if n := r.length("ensure_multiple_of"); n != nil {
+			p.multiple = *n
 		}
+		p.sizeDivisor = r.length("size_divisor")
+	case resizeDivisible, resizeRoundUp, resizeRoundDown:
+		if n := r.length("size_divisor"); n != nil {
+			p.sizeDivisor = n
+		}
+	}
+	if c.flip {
+		r.boolean("do_flip_channel_order", &p.flip)
 	}
 	if c.topOptions {
 		r.boolean("rescale_offset", &p.rescaleOffset)
@@ -373,14 +412,18 @@ func (p *options) read(o object, c *class) error {
 	}
 	p.pad = p.pad && !c.noPad
 	switch {
-	case p.resize && p.size == nil:
+	case p.resize && p.size == nil && c.rule != resizeRoundDown:
 		return errors.New("do_resize without size")
-	case p.resize && p.resample == nil:
+	case p.resize && p.resample == nil && c.rule != resizeRoundDown:
 		return errors.New("do_resize without resample")
 	case p.centerCrop && p.cropSize == nil:
 		return errors.New("do_center_crop without crop_size")
-	case p.centerCrop && p.cropSize.height == 0 && !c.noCrop:
+	case c.cropEdge && p.centerCrop && p.cropSize.shortestEdge == 0:
+		return errors.New("crop_size without shortest_edge")
+	case p.centerCrop && p.cropSize.height == 0 && !c.noCrop && !c.cropEdge:
 		return errors.New("crop_size without height and width")
+	case c.cropFirst && p.centerCrop && (p.size == nil || p.size.height == 0):
+		return errors.New("size without height and width")
 	case p.rescale && p.rescaleFactor == nil:
 		return errors.New("do_rescale without rescale_factor")
 	case p.normalize && (p.mean == nil || p.std == nil):
@@ -391,6 +434,7 @@ func (p *options) read(o object, c *class) error {
 		return errors.New("pad_size without height and width")
 	}
 	p.centerCrop = p.centerCrop && !c.noCrop
+	p.normalize = p.normalize && !c.noNormalize
 	if n := len(p.mean); p.normalize && n != 3 {
 		return fmt.Errorf("image_mean: %d values, want 3", n)
 	}
@@ -407,19 +451,43 @@ func (p *options) read(o object, c *class) error {
 	return p.checkResize(c)
 }
 
+// readMaxSize reads size where max_size may give the limit of the longest
+// edge: to an integer size, which is the shortest edge.
+func (p *options) readMaxSize(r *optionReader) {
+	limit := ptr(1333)
+	if _, _, ok := r.value("max_size"); ok {
+		limit = r.length("max_size")
+	}
+	if _, null, _ := r.value("size"); null {
+		return
+	}
+	r.size("size", false, &p.size)
+	if raw := r.o["size"]; limit != nil && p.size != nil && len(raw) > 0 && raw[0] != '{' && p.size.shortestEdge != 0 {
+		p.size.longestEdge = *limit
+	}
+}
+
 // checkResize refuses sizes that the class cannot resize to.
 func (p *options) checkResize(c *class) error {
-	if !p.resize {
+	if !p.resize || c.rule == resizeRoundDown {
 		return nil
 	}
 	s := p.size
 	switch c.rule {
-	case resizeCropPct, resizeDivisible:
+	case resizeCropPct, resizeDivisible, resizeRoundUp:
 		if s.shortestEdge == 0 {
 			return errors.New("size without shortest_edge")
 		}
 		if c.rule == resizeCropPct && p.cropPct == nil && s.shortestEdge < 384 {
 			return errors.New("crop_pct is null")
+		}
+	case resizeMultiple:
+		if s.height == 0 {
+			return errors.New("size without height and width")
+		}
+	case resizeDetr, resizeYolos:
+		if s.height == 0 && s.maxHeight == 0 && (s.shortestEdge == 0 || s.longestEdge == 0) {
+			return errors.New("size has neither height and width, nor max_height and max_width, nor shortest_edge and longest_edge")
 		}
 	default:
 		if s.shortestEdge == 0 && s.height == 0 && s.maxHeight == 0 {

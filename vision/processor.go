@@ -37,19 +37,41 @@ func (p *Processor) Process(im *Image) (pixels []float32, shape [3]int, err erro
 	if p == nil || p.class == nil {
 		return nil, shape, errors.New("vision: processor without a class")
 	}
-	o := &p.opt
-	if o.resize {
-		if im, err = p.resize(im); err != nil {
-			return nil, shape, fmt.Errorf("%w (%s)", err, p.class.name)
-		}
+	o, c := &p.opt, p.class
+	if c.padFirst && o.pad {
+		im = padSquare(im, o.mean)
 	}
-	if o.centerCrop {
-		if im, err = centerCrop(im, o.cropSize.height, o.cropSize.width); err != nil {
+	if c.cropFirst && o.centerCrop {
+		edge := float64(min(im.H, im.W))
+		h := int(float64(o.size.height) / float64(o.cropSize.height) * edge)
+		w := int(float64(o.size.width) / float64(o.cropSize.width) * edge)
+		if im, err = centerCrop(im, h, w); err != nil {
 			return nil, shape, err
 		}
 	}
-	h, w := im.H, im.W
-	if o.pad && o.padSize != nil && !p.class.pixelMask {
+	if o.resize {
+		if im, err = p.resize(im); err != nil {
+			return nil, shape, fmt.Errorf("%w (%s)", err, c.name)
+		}
+	}
+	if o.centerCrop && !c.cropFirst {
+		h, w := o.cropSize.height, o.cropSize.width
+		if c.cropEdge {
+			h, w = o.cropSize.shortestEdge, o.cropSize.shortestEdge
+		}
+		if im, err = centerCrop(im, h, w); err != nil {
+			return nil, shape, err
+		}
+	}
+	h, w, top, left := im.H, im.W, 0, 0
+	switch {
+	case !o.pad || c.padFirst || c.padBatch:
+	case c.padMiddle:
+		if d := o.sizeDivisor; d != nil {
+			h, w = ceilMultiple(im.H, *d), ceilMultiple(im.W, *d)
+			top, left = (h-im.H)/2, (w-im.W)/2
+		}
+	case o.padSize != nil:
 		if h, w = o.padSize.height, o.padSize.width; h < im.H || w < im.W {
 			return nil, shape, fmt.Errorf("vision: pad_size %d×%d is smaller than the picture, %d×%d (height × width)", h, w, im.H, im.W)
 		}
@@ -58,11 +80,15 @@ func (p *Processor) Process(im *Image) (pixels []float32, shape [3]int, err erro
 		return nil, shape, fmt.Errorf("vision: %w: %d×%d pixels", ErrTooLarge, w, h)
 	}
 	pixels = make([]float32, 3*h*w)
-	for c := range 3 {
-		lut := o.levels(c)
+	for channel := range 3 {
+		lut := o.levels(channel)
+		plane := channel
+		if o.flip {
+			plane = 2 - channel
+		}
 		for y := range im.H {
-			row := pixels[(c*h+y)*w:][:im.W]
-			in := im.Pix[3*y*im.W+c:]
+			row := pixels[(plane*h+top+y)*w+left:][:im.W]
+			in := im.Pix[3*y*im.W+channel:]
 			for x := range row {
 				row[x] = lut[in[3*x]]
 			}
@@ -96,106 +122,24 @@ func (o *options) levels(c int) *[256]float32 {
 
 // resize applies the class's resize step.
 func (p *Processor) resize(im *Image) (*Image, error) {
-	o, f := &p.opt, *p.opt.resample
-	to := *o.size
-	switch p.class.rule {
-	case resizeCropPct:
-		edge := to.shortestEdge
-		if edge >= 384 {
-			return Resize(im, edge, edge, f) // warped, not cropped
-		}
-		h, w := edgeToSize(im, int(float64(edge) / *o.cropPct))
-		big, err := Resize(im, w, h, f)
-		if err != nil {
-			return nil, err
-		}
-		return centerCrop(big, edge, edge)
-	case resizeScalePct:
-		if o.cropPct == nil {
-			break
-		}
-		scale := func(n int) int { return int(float64(n) / *o.cropPct) }
-		switch {
-		case to.shortestEdge != 0:
-			to.height, to.width = edgeToSize(im, scale(to.shortestEdge))
-		case to.height == to.width:
-			to.height, to.width = edgeToSize(im, scale(to.height))
-		default:
-			to.height, to.width = scale(to.height), scale(to.width)
-		}
-		return Resize(im, to.width, to.height, f)
-	case resizeLevit:
-		if to.shortestEdge != 0 {
-			ratio := 256.0 / 224
-			to.height, to.width = edgeToSize(im, int(ratio*float64(to.shortestEdge)))
-			return Resize(im, to.width, to.height, f)
-		}
-	case resizeDivisible:
-		h, w := divisibleSize(im, to.shortestEdge, *o.sizeDivisor)
-		return Resize(im, w, h, f)
+	f := Bilinear // GLPNImageProcessor's when there is none
+	if p.opt.resample != nil {
+		f = *p.opt.resample
 	}
-	switch {
-	case to.shortestEdge != 0 && to.longestEdge != 0:
-		to.height, to.width = aspectSize(im, to.shortestEdge, to.longestEdge)
-	case to.shortestEdge != 0:
-		to.height, to.width = edgeToSize(im, to.shortestEdge)
-	case to.maxHeight != 0:
-		scale := min(float64(to.maxHeight)/float64(im.H), float64(to.maxWidth)/float64(im.W))
-		to.height, to.width = int(float64(im.H)*scale), int(float64(im.W)*scale)
+	h, w := p.outputSize(im)
+	out, err := Resize(im, w, h, f)
+	if edge := p.opt.shortestEdge(); err == nil && p.class.rule == resizeCropPct && edge < 384 {
+		return centerCrop(out, edge, edge)
 	}
-	return Resize(im, to.width, to.height, f)
-}
-
-// edgeToSize scales the shortest edge to n, keeping the aspect ratio and
-// rounding the other edge down (get_resize_output_image_size).
-func edgeToSize(im *Image, n int) (h, w int) {
-	if im.W <= im.H {
-		return int(float64(n*im.H) / float64(im.W)), n
-	}
-	return n, int(float64(n*im.W) / float64(im.H))
-}
-
-// aspectSize scales the shortest edge to n, or the longest to limit if it
-// would be longer (get_size_with_aspect_ratio).
-func aspectSize(im *Image, n, limit int) (h, w int) {
-	short, long := float64(min(im.H, im.W)), float64(max(im.H, im.W))
-	exact := float64(n)
-	if long/short*exact > float64(limit) {
-		exact = float64(limit) * short / long
-		n = int(math.RoundToEven(exact))
-	}
-	switch {
-	case im.H <= im.W && im.H == n, im.W <= im.H && im.W == n:
-		return im.H, im.W
-	case im.W < im.H:
-		return int(exact * float64(im.H) / float64(im.W)), n
-	}
-	return n, int(exact * float64(im.W) / float64(im.H))
-}
-
-// divisibleSize scales the shortest edge to n, limits the longest to 1333/800
-// of that, and rounds both down to multiples of div
-// (models/vilt, get_resize_output_image_size).
-func divisibleSize(im *Image, n, div int) (h, w int) {
-	ratio := 1333.0 / 800
-	limit := float64(int(ratio * float64(n)))
-	scale := float64(n) / float64(min(im.H, im.W))
-	fh, fw := float64(n), float64(n)
-	if im.H < im.W {
-		fw = scale * float64(im.W)
-	} else {
-		fh = scale * float64(im.H)
-	}
-	if m := max(fh, fw); m > limit {
-		scale = limit / m
-		fh, fw = scale*fh, scale*fw
-	}
-	return int(fh+0.5) / div * div, int(fw+0.5) / div * div
+	return out, err
 }
 
 // centerCrop cuts the middle h×w pixels out; where the picture is smaller it
 // is surrounded with black first (image_transforms.center_crop).
 func centerCrop(im *Image, h, w int) (*Image, error) {
+	if h < 1 || w < 1 {
+		return nil, fmt.Errorf("vision: crop of %d×%d pixels to %d×%d is empty", im.W, im.H, w, h)
+	}
 	if w > math.MaxInt32/3/h {
 		return nil, fmt.Errorf("vision: crop: %w: %d×%d", ErrTooLarge, w, h)
 	}
@@ -213,6 +157,27 @@ func centerCrop(im *Image, h, w int) (*Image, error) {
 		copy(out.Pix[3*(y*w+x0):3*(y*w+x1)], im.Pix[3*((y+top)*im.W+left+x0):])
 	}
 	return out, nil
+}
+
+// padSquare puts the picture in the middle of a square of the mean colour.
+func padSquare(im *Image, mean []float64) *Image {
+	n := max(im.H, im.W)
+	if im.H == im.W || n > math.MaxInt32/3/n {
+		return im // if too large, the resize says so
+	}
+	var ground [3]uint8
+	for c, v := range mean {
+		ground[c] = uint8(min(max(v*255, 0), 255))
+	}
+	out := &Image{W: n, H: n, Pix: make([]uint8, 3*n*n)}
+	for i := range n * n {
+		copy(out.Pix[3*i:], ground[:])
+	}
+	top, left := (n-im.H)/2, (n-im.W)/2
+	for y := range im.H {
+		copy(out.Pix[3*((top+y)*n+left):], im.Pix[3*y*im.W:][:3*im.W])
+	}
+	return out
 }
 
 // cropStart is where a crop of n out of have begins; negative when the

@@ -183,6 +183,25 @@ func TestProcessHuge(t *testing.T) {
 	}
 }
 
+// TestProcessEmpty has pictures of which a configuration leaves nothing.
+func TestProcessEmpty(t *testing.T) {
+	for _, config := range []string{
+		`{"image_processor_type":"PerceiverImageProcessor"}`,
+		`{"image_processor_type":"GLPNImageProcessor"}`,
+		`{"image_processor_type":"DPTImageProcessor","ensure_multiple_of":9000}`,
+		`{"image_processor_type":"YolosImageProcessor","size":8}`,
+		`{"image_processor_type":"ViltImageProcessor","size":{"shortest_edge":20}}`,
+	} {
+		p, err := ParseProcessor([]byte(config), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := p.Process(noise(1, 40)); err == nil {
+			t.Errorf("%s: no error", config)
+		}
+	}
+}
+
 // FuzzProcessor reads arbitrary configurations and, where they are small, runs
 // them.
 func FuzzProcessor(f *testing.F) {

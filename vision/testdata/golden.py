@@ -7,7 +7,7 @@ import base64, gzip, hashlib, json, os, re
 import numpy as np
 from PIL import Image
 import pictures
-from processors import configs, hf_processor
+from processors import configs, hf_pixels, hf_processor
 from visdiff import TMP, load, write
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -83,12 +83,16 @@ def resize_sample():
 def process_sample():
     out = []
     for i, (cfg, model) in enumerate(configs()):
-        if i % 4:
+        if i % 7:
             continue
-        w, h = SIZES[i // 4 % 5]
+        w, h = SIZES[i // 7 % 5]
+        if "Perceiver" in str(cfg) and min(w, h) < 30:
+            continue  # crops thin pictures to nothing, which is refused here
         case = dict(config=cfg, model=model, size=[w, h])
         try:
-            a = hf_processor(TMP, cfg, model)(noise(w, h), return_tensors="np")["pixel_values"][0]
+            a = hf_pixels(hf_processor(TMP, cfg, model), noise(w, h))
+            if a.size > 300_000:
+                continue  # for the sake of the tests' time
             case.update(shape=list(a.shape), integer=a.dtype.kind in "iub", sum=digest(a.astype(np.float32)))
         except Exception:
             pass  # refused
