@@ -13,7 +13,7 @@ import (
 // this with what the assembly says it requires.
 var isaNeeds = map[string][]cpuid.FeatureID{
 	ISAAVX512: {cpuid.AVX2, cpuid.FMA3, cpuid.BMI2, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL},
-	ISAAVX2:   {cpuid.AVX2, cpuid.FMA3},
+	ISAAVX2:   {cpuid.AVX2, cpuid.FMA3, cpuid.F16C},
 	ISARef:    nil,
 }
 

@@ -76,10 +76,6 @@ func emitConstants(v isa) {
 // op3 is a three-operand instruction in its register and broadcast forms.
 type op3 struct{ plain, bcst func(ops ...Op) }
 
-func op3of(plain func(a, b, c Op), bcst func(ops ...Op)) op3 {
-	return op3{func(o ...Op) { plain(o[0], o[1], o[2]) }, bcst}
-}
-
 var (
 	addPS = op3{VADDPS, VADDPS_BCST}
 	subPS = op3{VSUBPS, VSUBPS_BCST}
@@ -147,17 +143,19 @@ func (m simd) horner(p, x vecs, c float32) { m.doC(fma213, p, x, math.Float32bit
 // accC is a = x·c + a.
 func (m simd) accC(a, x vecs, c float32) { m.doC(fma231, a, x, math.Float32bits(c)) }
 
-// acc is a = x·y + a, by a new copy of a.
+// acc is a = x·y + a.
 func (m simd) acc(a, x, y vecs) { m.do(fma231, a, x, y) }
 
 // set returns registers that hold a constant.
-func (m simd) set(c float32) vecs {
+func (m simd) set(c float32) vecs { return m.setBits(math.Float32bits(c)) }
+
+func (m simd) setBits(c uint32) vecs {
 	d := m.alloc()
 	for i := range d {
 		if m.lanes == 16 {
-			VBROADCASTSS(m.float(c), d[i])
+			VBROADCASTSS(m.bits(c), d[i])
 		} else {
-			VMOVUPS(m.float(c), d[i])
+			VMOVUPS(m.bits(c), d[i])
 		}
 	}
 	return d

@@ -10,3 +10,11 @@ package amd64
 //go:generate go -C ../../gen run ./amd64 -op gemm_pack -out ../kernels/amd64/gemm_pack_amd64.s -stubs ../kernels/amd64/gemm_pack_amd64.go -pkg amd64
 //go:generate go -C ../../gen run ./amd64 -op attn_f32_avx2 -out ../kernels/amd64/attn_f32_avx2_amd64.s -stubs ../kernels/amd64/attn_f32_avx2_amd64.go -pkg amd64
 //go:generate go -C ../../gen run ./amd64 -op attn_f32_avx512 -out ../kernels/amd64/attn_f32_avx512_amd64.s -stubs ../kernels/amd64/attn_f32_avx512_amd64.go -pkg amd64
+//go:generate go -C ../../gen run ./amd64 -op vec_act_avx2 -out ../kernels/amd64/vec_act_avx2_amd64.s -stubs ../kernels/amd64/vec_act_avx2_amd64.go -pkg amd64
+//go:generate go -C ../../gen run ./amd64 -op vec_act_avx512 -out ../kernels/amd64/vec_act_avx512_amd64.s -stubs ../kernels/amd64/vec_act_avx512_amd64.go -pkg amd64
+//go:generate go -C ../../gen run ./amd64 -op vec_norm_avx2 -out ../kernels/amd64/vec_norm_avx2_amd64.s -stubs ../kernels/amd64/vec_norm_avx2_amd64.go -pkg amd64
+//go:generate go -C ../../gen run ./amd64 -op vec_norm_avx512 -out ../kernels/amd64/vec_norm_avx512_amd64.s -stubs ../kernels/amd64/vec_norm_avx512_amd64.go -pkg amd64
+//go:generate go -C ../../gen run ./amd64 -op vec_map_avx2 -out ../kernels/amd64/vec_map_avx2_amd64.s -stubs ../kernels/amd64/vec_map_avx2_amd64.go -pkg amd64
+//go:generate go -C ../../gen run ./amd64 -op vec_map_avx512 -out ../kernels/amd64/vec_map_avx512_amd64.s -stubs ../kernels/amd64/vec_map_avx512_amd64.go -pkg amd64
+//go:generate go -C ../../gen run ./amd64 -op vec_convert_avx2 -out ../kernels/amd64/vec_convert_avx2_amd64.s -stubs ../kernels/amd64/vec_convert_avx2_amd64.go -pkg amd64
+//go:generate go -C ../../gen run ./amd64 -op vec_convert_avx512 -out ../kernels/amd64/vec_convert_avx512_amd64.s -stubs ../kernels/amd64/vec_convert_avx512_amd64.go -pkg amd64

@@ -1,0 +1,137 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"testing"
+
+	"github.com/seed-512d3d71/weft/internal/ktest"
+)
+
+// actOracles are the activations in float64 and how many ULP a float32 result
+// may be off; 0 means only that abs bounds the difference.
+var actOracles = map[Act]struct {
+	f   func(x float64) float64
+	ulp float64
+	abs float64
+}{
+	ActNone:        {f: func(x float64) float64 { return x }},
+	ActGELU:        {f: func(x float64) float64 { return limit(x, x*phi64(x)) }, ulp: 2.5},
+	ActGELUTanh:    {f: func(x float64) float64 { return logistic64(x, 2*math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)) }, ulp: 2.5},
+	ActReLU:        {f: func(x float64) float64 { return max(x, 0) }},
+	ActSiLU:        {f: func(x float64) float64 { return logistic64(x, x) }, ulp: 2.5},
+	ActQuickGELU:   {f: func(x float64) float64 { return logistic64(x, float64(float32(1.702))*x) }, ulp: 2.5},
+	ActTanh:        {f: math.Tanh, ulp: 2},
+	ActSigmoid:     {f: func(x float64) float64 { return logistic64(1, x) }, ulp: 2},
+	ActGELU10:      {f: func(x float64) float64 { return min(max(limit(x, x*phi64(x)), -10), 10) }, ulp: 2.5},
+	ActReLU2:       {f: func(x float64) float64 { return max(x, 0) * max(x, 0) }, ulp: 0.5},
+	ActReLU6:       {f: func(x float64) float64 { return min(max(x, 0), 6) }},
+	ActLeakyReLU:   {f: func(x float64) float64 { return max(x, float64(float32(0.01))*x) }, ulp: 0.5},
+	ActHardsigmoid: {f: func(x float64) float64 { return min(max(x+3, 0), 6) / 6 }, abs: 0x1p-22},
+	ActHardswish:   {f: func(x float64) float64 { return limit(x, x*min(max(x+3, 0), 6)/6) }, ulp: 1, abs: 0x1p-20},
+	ActHardtanh:    {f: func(x float64) float64 { return min(max(x, -1), 1) }},
+	ActELU: {f: func(x float64) float64 {
+		if x < 0 {
+			return math.Expm1(x)
+		}
+		return x
+	}, ulp: 2},
+	ActSoftplus:     {f: softplus64, ulp: 4},
+	ActSqrtSoftplus: {f: func(x float64) float64 { return math.Sqrt(softplus64(x)) }, ulp: 3, abs: 0x1p-75},
+	ActMish:         {f: mish64, ulp: 4},
+	ActLaplace:      {f: func(x float64) float64 { return phi64((x - 0.707107) / 0.282095) }, abs: 0x1p-22},
+	ActErf:          {f: math.Erf, ulp: 2.5},
+	ActExp:          {f: math.Exp, ulp: 1},
+}
+
+func phi64(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 }
+
+// limit is y, or what an activation tends to where its formula is -Inf·0.
+func limit(x, y float64) float64 {
+	if math.IsInf(x, -1) {
+		return 0
+	}
+	return y
+}
+
+// logistic64 is a/(1+e^-v).
+func logistic64(a, v float64) float64 {
+	if math.IsInf(v, -1) {
+		return 0
+	}
+	return a / (1 + math.Exp(-v))
+}
+
+func softplus64(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
+
+func mish64(x float64) float64 {
+	if x < -30 {
+		return limit(x, x*math.Exp(x))
+	}
+	return x * math.Tanh(softplus64(x))
+}
+
+// TestActAccuracy compares every activation with float64 over all exponents
+// and signs, and all rows with ref. WEFT_EXHAUSTIVE=1 takes every float32.
+func TestActAccuracy(t *testing.T) {
+	step := uint64(4093)
+	if testing.Short() {
+		step = 65521
+	}
+	if os.Getenv("WEFT_EXHAUSTIVE") != "" {
+		step = 1
+	}
+	const block = 1 << 12
+	x := make([]float32, block)
+	got := map[string][]float32{}
+	for _, isa := range ISAs() {
+		got[isa] = make([]float32, block)
+	}
+	worst := make([]float64, numActs)
+	at := make([]float32, numActs)
+	for bits := uint64(0); bits < 1<<32; {
+		n := 0
+		for ; n < block && bits < 1<<32; n++ {
+			x[n] = math.Float32frombits(uint32(bits))
+			bits += step
+		}
+		for _, a := range Acts() {
+			for isa, y := range got {
+				runAct(isa, y[:n], x[:n], a)
+			}
+			want := got[ISAs()[0]]
+			for isa, y := range got {
+				if !ktest.SameBits(t, fmt.Sprintf("%v: %s and %s", a, isa, ISAs()[0]), y[:n], want[:n]) {
+					t.FailNow()
+				}
+			}
+			o := actOracles[a]
+			for i, v := range x[:n] {
+				w := o.f(float64(v))
+				if o.abs != 0 && math.Abs(float64(want[i])-w) <= o.abs {
+					continue
+				}
+				if d := ktest.ULP(want[i], w); d > worst[a] {
+					worst[a], at[a] = d, v
+				}
+			}
+		}
+	}
+	for _, a := range Acts() {
+		if t.Logf("%v: %.3f ULP at %v", a, worst[a], at[a]); worst[a] > actOracles[a].ulp {
+			t.Errorf("%v: %.3f ULP at %v, over %v", a, worst[a], at[a], actOracles[a].ulp)
+		}
+	}
+}
+
+func runAct(isa string, dst, x []float32, a Act) {
+	f, ok := actF32[a].row(isa)
+	if !ok || f == nil {
+		for i, v := range x {
+			dst[i] = actRefs[a](v)
+		}
+		return
+	}
+	f(&dst[0], 0, &x[0], 0, nil, nil, 0, false, 1, len(x))
+}
