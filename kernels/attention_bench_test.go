@@ -22,42 +22,54 @@ func newAttention(heads, kvHeads, nq, nk, d int) *Attention {
 	}
 }
 
-// GFLOP/s counts the two matrix products only.
+// newDecoding returns one query of a sequence whose keys and values lie in a
+// cache [kvHeads, nk, d].
+func newDecoding(heads, kvHeads, nk, d int) *Attention {
+	a := newAttention(heads, kvHeads, 1, 1, d)
+	a.K, a.V = make([]float32, kvHeads*nk*d), make([]float32, kvHeads*nk*d)
+	r := ktest.Rand(2)
+	ktest.Fill(r, a.K)
+	ktest.Fill(r, a.V)
+	a.LDK, a.LDV, a.HeadK, a.HeadV = d, d, nk*d, nk*d
+	a.KOff = offsets(nk)
+	return a
+}
+
+// GFLOP/s counts the two matrix products only, GB/s the keys and values.
 func BenchmarkAttentionF32(b *testing.B) {
 	for _, isa := range ISAs() {
 		if isa == ISARef {
 			continue
 		}
-		for _, s := range []struct {
-			heads, kv, q, k, d int
-			causal             bool
-		}{
-			{12, 12, 16, 16, 64, false}, {12, 12, 128, 128, 64, false}, {12, 12, 197, 197, 64, false},
-			{12, 12, 512, 512, 64, false}, {12, 12, 1500, 1500, 64, false}, {12, 12, 499, 499, 64, false},
-			{12, 12, 128, 128, 32, false}, {16, 16, 257, 257, 80, false}, {12, 12, 512, 512, 64, true},
-			{12, 12, 1, 128, 64, false}, {12, 12, 1, 2048, 64, false}, {32, 8, 1, 2048, 128, false},
-		} {
-			name := fmt.Sprintf("isa=%s/heads=%d/q=%d/k=%d/d=%d", isa, s.heads, s.q, s.k, s.d)
-			if s.kv != s.heads {
-				name += fmt.Sprintf("/kvheads=%d", s.kv)
-			}
-			work := float64(4*s.heads*s.d) * float64(s.q*s.k)
-			if s.causal {
-				name += "/causal"
-				work *= float64(s.q+1) / float64(2*s.q)
-			}
-			b.Run(name, func(b *testing.B) {
+		run := func(name string, a *Attention, work, bytes int) {
+			b.Run("isa="+isa+"/"+name, func(b *testing.B) {
 				Use(b, isa)
-				a := newAttention(s.heads, s.kv, s.q, s.k, s.d)
-				a.Causal = s.causal
 				for b.Loop() {
 					AttentionF32(nil, a)
 				}
-				b.ReportMetric(work*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
-				if s.q == 1 {
-					b.ReportMetric(float64(8*s.k*s.kv*s.d)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
+				b.ReportMetric(float64(work)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+				if bytes > 0 {
+					b.ReportMetric(float64(bytes)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
 				}
 			})
+		}
+		for _, s := range []struct{ heads, n, d int }{
+			{12, 16, 64}, {12, 128, 64}, {12, 197, 64}, {12, 512, 64}, {12, 1500, 64}, {12, 128, 32}, {16, 257, 80},
+		} {
+			name := fmt.Sprintf("heads=%d/q=%d/k=%d/d=%d", s.heads, s.n, s.n, s.d)
+			work := 4 * s.heads * s.n * s.n * s.d
+			run(name, newAttention(s.heads, s.heads, s.n, s.n, s.d), work, 0)
+			if s.n == 512 {
+				a := newAttention(s.heads, s.heads, s.n, s.n, s.d)
+				a.Causal = true
+				run(name+"/causal", a, 2*s.heads*s.n*(s.n+1)*s.d, 0)
+			}
+		}
+		for _, s := range []struct{ heads, kvHeads, n, d int }{
+			{12, 12, 128, 64}, {12, 12, 2048, 64}, {32, 8, 2048, 128},
+		} {
+			run(fmt.Sprintf("heads=%d/q=1/k=%d/d=%d/kvheads=%d", s.heads, s.n, s.d, s.kvHeads),
+				newDecoding(s.heads, s.kvHeads, s.n, s.d), 4*s.heads*s.n*s.d, 8*s.kvHeads*s.n*s.d)
 		}
 	}
 }

@@ -25,7 +25,7 @@ func offsets(lengths ...int) []int32 {
 	return off
 }
 
-// sharedOperand makes an operand of rows rows and heads heads of d floats, as
+// attnOperand makes an operand of rows rows and heads heads of d floats, as
 // projections lay them out (layout 0), with room between rows and heads (1),
 // or as [heads][rows][d] (2).
 func attnOperand(tb testing.TB, r *rand.Rand, layout, rows, heads, d int) (x []float32, ld, head int) {
@@ -64,7 +64,10 @@ func randomAttention(tb testing.TB, r *rand.Rand, most int) attnCase {
 	a.KVHeads = 1 + r.IntN(3)
 	a.Heads = a.KVHeads * (1 + r.IntN(4))
 	a.D, a.DV = 1+r.IntN(80), 1+r.IntN(80)
-	if r.IntN(2) == 0 {
+	if r.IntN(3) == 0 {
+		a.D, a.DV = 4*(1+r.IntN(20)), 16*(1+r.IntN(6))
+	}
+	if r.IntN(3) == 0 {
 		a.DV = a.D
 	}
 	if r.IntN(20) == 0 {
@@ -105,7 +108,7 @@ func randomAttention(tb testing.TB, r *rand.Rand, most int) attnCase {
 		for _, n := range nk {
 			a.SeqPages = max(a.SeqPages, (n+a.PageRows-1)/a.PageRows)
 		}
-		pages := seqs * a.SeqPages
+		pages := seqs * a.SeqPages // each sequence has as many; the last may be part full
 		for _, p := range r.Perm(pages) {
 			a.Pages = append(a.Pages, int32(p))
 		}

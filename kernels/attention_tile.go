@@ -11,8 +11,11 @@ import (
 // attnRow is one implementation of attention's inner loops. The stubs of
 // kernels/amd64 say what each does. A row without product is ref.
 type attnRow struct {
-	rows       int // of the tallest tile
-	product    func(h int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, k, panels int, add bool)
+	rows    int // of the tallest tile
+	product func(h int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, k, panels int, add bool)
+	// keys and values are the products of few rows with keys and values in place.
+	keys       func(h int, q *float32, ldq int, k *float32, ldk int, s *float32, lds, d, groups int)
+	values     func(h int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, k, panels int, add bool)
 	packKeys   func(dst, k *float32, ldk, d, groups int)
 	packValues func(dst *float32, ldd int, v *float32, ldv, keys, panels int)
 	scores     func(s *float32, lds int, bias *float32, ldbias int, m *float32, rows, n, pad int, scale float32)
@@ -26,6 +29,10 @@ const (
 	// attnRows is the most rows of a unit: with their running sums and a block
 	// of keys and values they fit the L2.
 	attnRows = 256
+	// attnFew is the most rows for which keys and values are read in place, and
+	// attnFewTile how many of them at a time.
+	attnFew     = 8
+	attnFewTile = 4
 	// attnStep is a multiple of every row's tile height.
 	attnStep = 12
 	// attnStride is the row stride of a tile's scores: 33 lines, so that its rows
@@ -187,7 +194,11 @@ type attnCall struct {
 	query0, head0 int
 	single        bool // the rows are heads
 	heads, rows   int  // heads of rows rows
+	most          int  // rows of a tile
 	ldq, ldd, ldb int  // from row to row
+
+	from, to                   int  // keys of the block that some row sees
+	keysInPlace, valuesInPlace bool // how the block is read
 }
 
 // place returns the query and the head of row r of head g.
@@ -208,12 +219,22 @@ func (c *attnCall) unit(u attnUnit) {
 	lo, _ := c.visible(c.seq, int(u.from))
 	_, hi := c.visible(c.seq, int(u.to)-1)
 	c.size(c.Attention, c.heads*c.rows, hi)
+	c.most = c.row.rows
+	few := c.heads*c.rows <= attnFew
+	if few {
+		c.most = attnFewTile
+	}
 	for b := lo / attnBlock * attnBlock; b < hi; b += attnBlock {
-		n := min(attnBlock, hi-b)
-		from := max(lo-b, 0) &^ 31
-		c.keyPanels(b, from, n)
-		c.valuePanels(b, from, n)
-		c.tiles(func(g, r, h int) { c.tile(g, r, h, b, n) })
+		c.from, c.to = max(lo-b, 0)&^31, min(attnBlock, hi-b)
+		c.keysInPlace = few && c.D%4 == 0 && c.longRuns(b)
+		c.valuesInPlace = few && c.DV%panelWidth == 0
+		if !c.keysInPlace {
+			c.keyPanels(b)
+		}
+		if !c.valuesInPlace {
+			c.valuePanels(b)
+		}
+		c.tiles(func(g, r, h int) { c.tile(g, r, h, b) })
 	}
 	c.tiles(c.end)
 }
@@ -221,7 +242,7 @@ func (c *attnCall) unit(u attnUnit) {
 // tiles calls f for every tile: rows r … r+h-1 of head g.
 func (c *attnCall) tiles(f func(g, r, h int)) {
 	for g := range c.heads {
-		left := (c.rows + c.row.rows - 1) / c.row.rows
+		left := (c.rows + c.most - 1) / c.most
 		for r := 0; r < c.rows; left-- {
 			h := (c.rows - r + left - 1) / left
 			f(g, r, h)
@@ -230,11 +251,24 @@ func (c *attnCall) tiles(f func(g, r, h int)) {
 	}
 }
 
-// keyPanels transposes the keys b+from … b+n-1 into panels.
-func (c *attnCall) keyPanels(b, from, n int) {
-	for j := from; j < n; {
+// longRuns reports whether the block's keys come in runs of at least 8 that lie
+// one stride apart.
+func (c *attnCall) longRuns(b int) bool {
+	for j := c.from; j < c.to; {
+		_, _, run := c.key(c.seq, b+j, c.kv)
+		if run = min(run, c.to-j); run < 8 {
+			return false
+		}
+		j += run
+	}
+	return true
+}
+
+// keyPanels transposes the block's keys into panels.
+func (c *attnCall) keyPanels(b int) {
+	for j := c.from; j < c.to; {
 		at, _, run := c.key(c.seq, b+j, c.kv)
-		run = min(run, n-j)
+		run = min(run, c.to-j)
 		panel := c.k[j/panelWidth*panelWidth*c.D:]
 		lane := j % panelWidth
 		if run >= 8 && lane%8 == 0 && c.D >= 8 {
@@ -253,13 +287,13 @@ func (c *attnCall) keyPanels(b, from, n int) {
 	}
 }
 
-// valuePanels copies the values b+from … b+n-1 into panels.
-func (c *attnCall) valuePanels(b, from, n int) {
+// valuePanels copies the block's values into panels.
+func (c *attnCall) valuePanels(b int) {
 	const ld = attnBlock * panelWidth
 	whole := c.DV / panelWidth
-	for j := from; j < n; {
+	for j := c.from; j < c.to; {
 		_, at, run := c.key(c.seq, b+j, c.kv)
-		run = min(run, n-j)
+		run = min(run, c.to-j)
 		if whole > 0 {
 			c.row.packValues(&c.v[j*panelWidth], ld, &c.V[at], c.LDV, run, whole)
 		}
@@ -272,8 +306,8 @@ func (c *attnCall) valuePanels(b, from, n int) {
 	}
 }
 
-// tile takes rows r … r+h-1 of head g through the keys b … b+n-1.
-func (c *attnCall) tile(g, r, h, b, n int) {
+// tile takes rows r … r+h-1 of head g through the block that begins at key b.
+func (c *attnCall) tile(g, r, h, b int) {
 	query, head := c.place(g, r)
 	lastQuery, _ := c.place(g, r+h-1)
 	lo, hi := c.visible(c.seq, query)
@@ -283,7 +317,7 @@ func (c *attnCall) tile(g, r, h, b, n int) {
 		lo2, _ := c.visible(c.seq, lastQuery)
 		same = same && lo2 <= b
 	}
-	first, end := max(lo-b, 0)&^31, min(last-b, n) // keys from the block's first
+	first, end := max(lo-b, 0)&^31, min(last-b, c.to) // keys from the block's first
 	if first >= end {
 		return
 	}
@@ -303,9 +337,14 @@ func (c *attnCall) tile(g, r, h, b, n int) {
 	copy(before, m)
 
 	s := c.scores[first:]
-	panel := first / panelWidth
-	c.row.product(h, &c.Q[c.query(c.seq, query, head)], c.ldq, &c.k[panel*panelWidth*c.D], panelWidth*c.D,
-		&s[0], attnStride, c.D, (end+panelWidth-1)/panelWidth-panel, false)
+	q := &c.Q[c.query(c.seq, query, head)]
+	if c.keysInPlace {
+		c.keyProduct(h, q, b)
+	} else {
+		panel := first / panelWidth
+		c.row.product(h, q, c.ldq, &c.k[panel*panelWidth*c.D], panelWidth*c.D,
+			&s[0], attnStride, c.D, (end+panelWidth-1)/panelWidth-panel, false)
+	}
 	if same {
 		c.row.scores(&s[0], attnStride, c.biasOf(query, head, b+first), c.ldb, &m[0], h, end-first, pad, c.Scale)
 	} else {
@@ -325,8 +364,34 @@ func (c *attnCall) tile(g, r, h, b, n int) {
 		c.correct(before, m, sum, acc)
 	}
 	c.row.exp(&s[0], attnStride, &m[0], &sum[0], h, end-first+pad)
+	if c.valuesInPlace {
+		for j := first; j < end; {
+			_, v, run := c.key(c.seq, b+j, c.kv)
+			run = min(run, end-j)
+			c.row.values(h, &c.scores[j], attnStride, &c.V[v], c.LDV, &acc[0], c.dv, run, c.dv/panelWidth, begun || j > first)
+			j += run
+		}
+		return
+	}
 	c.row.product(h, &s[0], attnStride, &c.v[first*panelWidth], attnBlock*panelWidth,
 		&acc[0], c.dv, end-first, c.dv/panelWidth, begun)
+}
+
+// keyProduct multiplies h rows from q on by the block's keys in place, also by
+// those that these rows do not see. The last 8 of a run overlap the ones before
+// where the run is no multiple of 8.
+func (c *attnCall) keyProduct(h int, q *float32, b int) {
+	for j := c.from; j < c.to; {
+		k, _, run := c.key(c.seq, b+j, c.kv)
+		run = min(run, c.to-j)
+		c.row.keys(h, q, c.ldq, &c.K[k], c.LDK, &c.scores[j], attnStride, c.D, run/8)
+		if run%8 > 0 {
+			j, k = j+run-8, k+(run-8)*c.LDK
+			c.row.keys(h, q, c.ldq, &c.K[k], c.LDK, &c.scores[j], attnStride, c.D, 1)
+			run = 8
+		}
+		j += run
+	}
 }
 
 // biasOf points at the bias of a row from key j on.

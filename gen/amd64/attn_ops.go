@@ -6,6 +6,7 @@ var attnOps = map[string]func(){
 		attnProduct(avx2)
 		attnSoftmax(avx2)
 		attnPack()
+		attnKeys()
 	},
 	"attn_f32_avx512": func() {
 		attnProduct(avx512)

@@ -90,7 +90,7 @@ func attnPackKeys() {
 			if j > 0 {
 				m.Index, m.Scale = ldk, uint8(j)
 			}
-			PREFETCHT0(m)
+			PREFETCHT1(m)
 		}
 	}
 	Label("near")
@@ -153,7 +153,7 @@ func attnPackValues() {
 	MOVQ(panels, n)
 	Label("panel")
 	lo, hi := YMM(), YMM()
-	PREFETCHT0(Mem{Base: in, Index: far, Scale: 1})
+	PREFETCHT1(Mem{Base: in, Index: far, Scale: 1})
 	VMOVUPS(Mem{Base: in}, lo)
 	VMOVUPS(Mem{Base: in, Disp: 32}, hi)
 	VMOVUPS(lo, Mem{Base: out})

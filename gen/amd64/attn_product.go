@@ -12,11 +12,20 @@ import (
 // one panel for 16 keys, and output = P·V with one panel for 16 columns of V.
 // Unlike gemm's tiles, which see one panel of a large weight, these run over
 // all panels of a block in one call: with 64 steps a panel the call would show.
+//
+// With few rows it does not pay to bring values into panels first: those
+// kernels read them where they are.
 func attnProduct(v isa) {
 	for rows := 1; rows <= attnRows(v); rows++ {
-		attnTile(v, rows)
+		attnTile(v, rows, false)
+	}
+	for rows := 1; rows <= attnFew; rows++ {
+		attnTile(v, rows, true)
 	}
 }
+
+// attnFew is the most rows that read keys and values in place.
+const attnFew = 4
 
 // attnRows is the height of the tallest tile.
 func attnRows(v isa) int {
@@ -38,19 +47,25 @@ func attnSide(v isa, rows int) int {
 	return 1
 }
 
-func attnTile(v isa, rows int) {
+// attnTile writes the kernel for a number of rows. inPlace: B is not in panels.
+func attnTile(v isa, rows int, inPlace bool) {
 	name := fmt.Sprintf("AttnProductF32Rows%d%s", rows, v.name)
+	what, elem, note := "a row of tiles of C = A·B", "b[(j/16)*ldb+p*16+j%16]", "Strides are in floats. k and panels may be 0."
+	if inPlace {
+		name = fmt.Sprintf("AttnValuesF32Rows%d%s", rows, v.name)
+		what, elem = "C = A·B with B in place", "b[p*ldb+j]"
+	}
 	TEXT(name, NOSPLIT, "func(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, panels int, add bool)")
 	Pragma("noescape")
-	Doc(name+" sets or adds to a row of tiles of C = A·B:",
+	Doc(name+" sets or adds to "+what+":",
 		fmt.Sprintf("	for i := range %d {", rows),
 		"		for j := range 16*panels {",
 		"			s := c[i*ldc+j] if add, or 0",
-		"			for p := range k { s = fma(a[i*lda+p], b[(j/16)*ldb+p*16+j%16], s) }",
+		"			for p := range k { s = fma(a[i*lda+p], "+elem+", s) }",
 		"			c[i*ldc+j] = s",
 		"		}",
 		"	}",
-		"Strides are in floats. k and panels may be 0.")
+		note)
 	a, lda := Load(Param("a"), GP64()), Load(Param("lda"), GP64())
 	SHLQ(Imm(2), lda)
 	bases := []Register{a} // three rows a base register: base, base+lda, base+2·lda
@@ -65,7 +80,7 @@ func attnTile(v isa, rows int) {
 	c, ldc := Load(Param("c"), GP64()), Load(Param("ldc"), GP64())
 	SHLQ(Imm(2), ldc)
 	panels := Load(Param("panels"), GP64())
-	t := attnGroup{v: v, rows: rows, bases: bases, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc}
+	t := attnGroup{v: v, rows: rows, bases: bases, lda: lda, b: b, ldb: ldb, c: c, ldc: ldc, inPlace: inPlace}
 
 	side := attnSide(v, rows)
 	if side > 1 {
@@ -98,6 +113,8 @@ type attnGroup struct {
 	lda    Register
 	b, ldb Register
 	c, ldc Register
+
+	inPlace bool
 }
 
 // panels computes n panels side by side and moves b and c behind them. Labels
@@ -112,15 +129,19 @@ func (t *attnGroup) panels(n int, at string) {
 		}
 		return m
 	}
-	var b3 Register
-	if n > 3 {
+	const unroll = 4
+	var b3 Register // panel 3, or row 3
+	if n > 3 || t.inPlace {
 		b3 = GP64()
 		LEAQ(Mem{Base: t.b, Index: t.ldb, Scale: 2}, b3)
 		ADDQ(t.ldb, b3)
 	}
 	weight := func(i, u int) Mem {
-		m := Mem{Base: t.b, Disp: u*panel*4 + (i%per)*v.lanes*4}
-		switch q := i / per; q {
+		m, q := Mem{Base: t.b, Disp: u*panel*4 + (i%per)*v.lanes*4}, i/per
+		if t.inPlace {
+			m, q = Mem{Base: t.b, Disp: i * v.lanes * 4}, u
+		}
+		switch q {
 		case 1, 2:
 			m.Index, m.Scale = t.ldb, uint8(q)
 		case 3:
@@ -204,16 +225,48 @@ func (t *attnGroup) panels(n int, at string) {
 		for _, r := range t.bases {
 			ADDQ(Imm(uint64(4*u)), r)
 		}
-		ADDQ(I32(4*panel*int32(u)), t.b)
+		step := Op(I32(4 * panel * int32(u)))
+		if t.inPlace {
+			bytes := GP64()
+			MOVQ(t.ldb, bytes)
+			if u == unroll {
+				SHLQ(Imm(2), bytes)
+			}
+			step = bytes
+		}
+		ADDQ(step, t.b)
 		if b3 != nil {
-			ADDQ(I32(4*panel*int32(u)), b3)
+			ADDQ(step, b3)
 		}
 	}
-	const unroll = 4
+	// ahead fetches the four rows that are read 16 iterations later: memory is
+	// some 300 cycles away.
+	ahead := func() {
+		far := GP64()
+		MOVQ(t.ldb, far)
+		SHLQ(Imm(6), far)
+		ADDQ(t.b, far)
+		for u := range unroll {
+			for q := range n {
+				m := Mem{Base: far, Disp: 64 * q}
+				if u == 3 {
+					m.Base = GP64()
+					LEAQ(Mem{Base: far, Index: t.ldb, Scale: 2}, m.Base)
+					m.Index, m.Scale = t.ldb, 1
+				} else if u > 0 {
+					m.Index, m.Scale = t.ldb, uint8(u)
+				}
+				PREFETCHT1(m)
+			}
+		}
+	}
 	k := Load(Param("k"), GP64())
 	SUBQ(Imm(unroll), k)
 	JL(LabelRef(at + "Tail"))
 	Label(at + "Loop")
+	if t.inPlace {
+		ahead()
+	}
 	for u := range unroll {
 		step(u)
 	}
@@ -246,6 +299,13 @@ func (t *attnGroup) panels(n int, at string) {
 	SHLQ(Imm(2), k)
 	for _, r := range t.bases {
 		SUBQ(k, r)
+	}
+	if t.inPlace {
+		SHRQ(Imm(2), k)
+		IMULQ(t.ldb, k)
+		SUBQ(k, t.b)
+		ADDQ(I32(int32(64*n)), t.b)
+		return
 	}
 	SHLQ(Imm(4), k)
 	SUBQ(k, t.b)

@@ -94,6 +94,66 @@ func AttnProductF32Rows5AVX2(a *float32, lda int, b *float32, ldb int, c *float3
 //go:noescape
 func AttnProductF32Rows6AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, panels int, add bool)
 
+// AttnValuesF32Rows1AVX2 sets or adds to C = A·B with B in place:
+//
+//	for i := range 1 {
+//		for j := range 16*panels {
+//			s := c[i*ldc+j] if add, or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k and panels may be 0.
+//
+//go:noescape
+func AttnValuesF32Rows1AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, panels int, add bool)
+
+// AttnValuesF32Rows2AVX2 sets or adds to C = A·B with B in place:
+//
+//	for i := range 2 {
+//		for j := range 16*panels {
+//			s := c[i*ldc+j] if add, or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k and panels may be 0.
+//
+//go:noescape
+func AttnValuesF32Rows2AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, panels int, add bool)
+
+// AttnValuesF32Rows3AVX2 sets or adds to C = A·B with B in place:
+//
+//	for i := range 3 {
+//		for j := range 16*panels {
+//			s := c[i*ldc+j] if add, or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k and panels may be 0.
+//
+//go:noescape
+func AttnValuesF32Rows3AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, panels int, add bool)
+
+// AttnValuesF32Rows4AVX2 sets or adds to C = A·B with B in place:
+//
+//	for i := range 4 {
+//		for j := range 16*panels {
+//			s := c[i*ldc+j] if add, or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k and panels may be 0.
+//
+//go:noescape
+func AttnValuesF32Rows4AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, panels int, add bool)
+
 // AttnScoresF32AVX2 turns products into scores and finds each row's largest:
 //
 //	for i := range rows {
@@ -173,3 +233,63 @@ func AttnPackKeysF32AVX2(dst *float32, k *float32, ldk int, d int, groups int)
 //
 //go:noescape
 func AttnPackValuesF32AVX2(dst *float32, ldd int, v *float32, ldv int, keys int, panels int)
+
+// AttnKeysF32Rows1AVX2 multiplies queries by groups of 8 keys in place:
+//
+//	for i := range 1 {
+//		for j := range 8*groups {
+//			x := 0
+//			for p := range d { x = fma(q[i*ldq+p], k[j*ldk+p], x) }
+//			s[i*lds+j] = x
+//		}
+//	}
+//
+// d is a multiple of 4 and strides are in floats.
+//
+//go:noescape
+func AttnKeysF32Rows1AVX2(q *float32, ldq int, k *float32, ldk int, s *float32, lds int, d int, groups int)
+
+// AttnKeysF32Rows2AVX2 multiplies queries by groups of 8 keys in place:
+//
+//	for i := range 2 {
+//		for j := range 8*groups {
+//			x := 0
+//			for p := range d { x = fma(q[i*ldq+p], k[j*ldk+p], x) }
+//			s[i*lds+j] = x
+//		}
+//	}
+//
+// d is a multiple of 4 and strides are in floats.
+//
+//go:noescape
+func AttnKeysF32Rows2AVX2(q *float32, ldq int, k *float32, ldk int, s *float32, lds int, d int, groups int)
+
+// AttnKeysF32Rows3AVX2 multiplies queries by groups of 8 keys in place:
+//
+//	for i := range 3 {
+//		for j := range 8*groups {
+//			x := 0
+//			for p := range d { x = fma(q[i*ldq+p], k[j*ldk+p], x) }
+//			s[i*lds+j] = x
+//		}
+//	}
+//
+// d is a multiple of 4 and strides are in floats.
+//
+//go:noescape
+func AttnKeysF32Rows3AVX2(q *float32, ldq int, k *float32, ldk int, s *float32, lds int, d int, groups int)
+
+// AttnKeysF32Rows4AVX2 multiplies queries by groups of 8 keys in place:
+//
+//	for i := range 4 {
+//		for j := range 8*groups {
+//			x := 0
+//			for p := range d { x = fma(q[i*ldq+p], k[j*ldk+p], x) }
+//			s[i*lds+j] = x
+//		}
+//	}
+//
+// d is a multiple of 4 and strides are in floats.
+//
+//go:noescape
+func AttnKeysF32Rows4AVX2(q *float32, ldq int, k *float32, ldk int, s *float32, lds int, d int, groups int)

@@ -184,6 +184,66 @@ func AttnProductF32Rows11AVX512(a *float32, lda int, b *float32, ldb int, c *flo
 //go:noescape
 func AttnProductF32Rows12AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, panels int, add bool)
 
+// AttnValuesF32Rows1AVX512 sets or adds to C = A·B with B in place:
+//
+//	for i := range 1 {
+//		for j := range 16*panels {
+//			s := c[i*ldc+j] if add, or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k and panels may be 0.
+//
+//go:noescape
+func AttnValuesF32Rows1AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, panels int, add bool)
+
+// AttnValuesF32Rows2AVX512 sets or adds to C = A·B with B in place:
+//
+//	for i := range 2 {
+//		for j := range 16*panels {
+//			s := c[i*ldc+j] if add, or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k and panels may be 0.
+//
+//go:noescape
+func AttnValuesF32Rows2AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, panels int, add bool)
+
+// AttnValuesF32Rows3AVX512 sets or adds to C = A·B with B in place:
+//
+//	for i := range 3 {
+//		for j := range 16*panels {
+//			s := c[i*ldc+j] if add, or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k and panels may be 0.
+//
+//go:noescape
+func AttnValuesF32Rows3AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, panels int, add bool)
+
+// AttnValuesF32Rows4AVX512 sets or adds to C = A·B with B in place:
+//
+//	for i := range 4 {
+//		for j := range 16*panels {
+//			s := c[i*ldc+j] if add, or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k and panels may be 0.
+//
+//go:noescape
+func AttnValuesF32Rows4AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, panels int, add bool)
+
 // AttnScoresF32AVX512 turns products into scores and finds each row's largest:
 //
 //	for i := range rows {
