@@ -51,10 +51,10 @@ func TestLinear(t *testing.T) {
 				return time.Since(start)
 			}
 			// Quadratic time would take 256 times as long; a busy machine alone does
-			// not take four times 16 for the fastest of several.
+			// not make 128 of the fastest of several.
 			short, long := measure(size), measure(factor*size)
-			for try := 0; long > 4*factor*max(short, 100*time.Microsecond); try++ {
-				if try == 5 {
+			for try := 0; long > 8*factor*max(short, 100*time.Microsecond); try++ {
+				if try == 9 {
 					t.Errorf("%s, %q: %v for %d bytes, %v for %d times as many", name, unit, short, size, long, factor)
 					break
 				}
