@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/seed-512d3d71/weft/internal/ktest"
@@ -131,4 +132,195 @@ func TestGemmF32Threads(t *testing.T) {
 			team.Leave()
 		}
 	})
+}
+
+// TestGemmF32Strides: rows further apart than they are long, the batch of a
+// product, an epilogue whose residual is the destination, and no write beyond
+// the columns.
+func TestGemmF32Strides(t *testing.T) {
+	r := ktest.Rand(2)
+	const m, n, k, batch = 29, 45, 37, 3
+	const lda, ldb, ldd = k + 3, n + 5, n + 2
+	a, b := make([]float32, batch*m*lda), make([]float32, batch*k*ldb)
+	ktest.Fill(r, a)
+	ktest.Fill(r, b)
+	bias := make([]float32, n)
+	ktest.Fill(r, bias)
+	const untouched = 1234
+	eachISA(t, func(t *testing.T) {
+		dst := ktest.Guard[float32](t, batch*m*ldd, ktest.Tail)
+		for i := range dst {
+			dst[i] = untouched
+		}
+		MatMulF32(nil, dst, ldd, a, lda, b, ldb, false, m, n, k, batch, m*ldd, m*lda, k*ldb)
+		for z := range batch {
+			for i := range m {
+				row := dst[(z*m+i)*ldd:]
+				want := make([]float32, n)
+				ref.GemmRowF32(want, a[(z*m+i)*lda:][:k], b[z*k*ldb:], ldb, false)
+				ktest.SameBits(t, fmt.Sprintf("product %d, row %d", z, i), row[:n], want)
+				ktest.SameBits(t, "beyond the row", row[n:ldd], []float32{untouched, untouched})
+			}
+		}
+		w := PackF32T(b, k, n, ldb)
+		before := slices.Clone(dst)
+		LinearF32(nil, dst, ldd, a, lda, m, w, Epilogue{Bias: bias, Act: ActReLU, Residual: dst, LDR: ldd})
+		for i := range m {
+			want := make([]float32, n)
+			ref.GemmRowF32(want, a[i*lda:][:k], b, ldb, false)
+			for j := range want {
+				want[j] = max(want[j]+bias[j], 0) + before[i*ldd+j]
+			}
+			ktest.SameBits(t, fmt.Sprintf("epilogue, row %d", i), dst[i*ldd:][:n], want)
+		}
+	})
+}
+
+// TestPackRowsF32: stacked weights are one product, wherever they begin.
+func TestPackRowsF32(t *testing.T) {
+	r := ktest.Rand(3)
+	for _, ns := range [][]int{{16, 16, 16}, {5, 40, 1, 30}, {70}, {0, 3, 0}, {768 / 12, 100, 60}} {
+		const k = 50
+		var ws [][]float32
+		var all []float32
+		for _, n := range ns {
+			w := make([]float32, n*k)
+			ktest.Fill(r, w)
+			ws, all = append(ws, w), append(all, w...)
+		}
+		total := len(all) / k
+		eachISA(t, func(t *testing.T) {
+			want := make([]float32, (total+15)/16*16*k)
+			for i := range total {
+				for p := range k {
+					want[i/16*16*k+p*16+i%16] = all[i*k+p]
+				}
+			}
+			ktest.SameBits(t, fmt.Sprint("stacked ", ns), PackRowsF32(ws, ns, k).data, want)
+			ktest.SameBits(t, fmt.Sprint("one ", ns), PackF32(all, total, k, k).data, want)
+			ktest.SameBits(t, fmt.Sprint("transposed ", ns), PackF32T(transposed(all, total, k), k, total, total).data, want)
+		})
+	}
+}
+
+// TestGemmF32Allocs: a steady state allocates nothing.
+func TestGemmF32Allocs(t *testing.T) {
+	m, n, k := 40, 70, 2048
+	a, b, d := make([]float32, m*k*2), make([]float32, n*k), make([]float32, m*n*2)
+	w := PackF32(b, n, k, k)
+	conv := PackConvF32(b[:32*32*9], 32, 32, 3, 3, 1)
+	eachISA(t, func(t *testing.T) {
+		team := par.Enter(2)
+		defer team.Leave()
+		for name, f := range map[string]func(){
+			"linear": func() { LinearF32(team, d, n, a, k, 2, w, Epilogue{Bias: b[:n], Act: ActReLU}) },
+			"matmul": func() { MatMulF32(team, d, n, a, k, b, k, true, 9, n, k, 1, 0, 0, 0) },
+			"conv":   func() { ConvF32(team, d, a, 9, 9, conv, Window{1, 1, 0, 1, 0, 1, 1, 1}, Epilogue{}) },
+		} {
+			if got := testing.AllocsPerRun(20, f); got >= 1 {
+				t.Errorf("%s: %v allocations a call", name, got)
+			}
+		}
+	})
+}
+
+// FuzzGemmF32 holds every row against ref and float64 on random shapes,
+// strides and values.
+func FuzzGemmF32(f *testing.F) {
+	f.Add(uint64(1), uint16(7), uint16(33), uint16(20), uint8(0), uint8(0))
+	f.Add(uint64(2), uint16(13), uint16(16), uint16(1024), uint8(1), uint8(3))
+	f.Add(uint64(3), uint16(200), uint16(5), uint16(3), uint8(9), uint8(2))
+	f.Fuzz(func(t *testing.T, seed uint64, mm, nn, kk uint16, pad, mode uint8) {
+		r := ktest.Rand(seed)
+		m, n, k := int(mm)%300+1, int(nn)%300+1, int(kk)%2100
+		if m*n*k > 1<<21 {
+			return
+		}
+		lda, ldd := k+int(pad)%20, n+int(pad)%5
+		a, b := make([]float32, m*lda), make([]float32, k*n)
+		ktest.Fill(r, a)
+		ktest.Fill(r, b)
+		var f64, near []float64
+		if mode&1 == 0 {
+			f64, near = ktest.Gemm(a, lda, b, n, 1, m, n, k)
+		} else {
+			ktest.Sprinkle(r, a, 30)
+			ktest.Sprinkle(r, b, 30)
+		}
+		want := refProduct(a, lda, b, m, n, k)
+		bT := transposed(b, k, n)
+		for _, isa := range ISAs()[:len(ISAs())-1] {
+			install(isa)
+			dst := ktest.Guard[float32](t, (m-1)*ldd+n, ktest.Tail)
+			ga := ktest.GuardCopy(t, a[:max(0, (m-1)*lda+k)], ktest.Edges[mode>>1&1])
+			switch mode >> 2 % 3 {
+			case 0:
+				LinearF32(nil, dst, ldd, ga, lda, m, PackF32(bT, n, k, k), Epilogue{})
+			case 1:
+				MatMulF32(nil, dst, ldd, ga, lda, ktest.GuardCopy(t, b, ktest.Tail), n, false, m, n, k, 1, 0, 0, 0)
+			case 2:
+				MatMulF32(nil, dst, ldd, ga, lda, ktest.GuardCopy(t, bT, ktest.Tail), k, true, m, n, k, 1, 0, 0, 0)
+			}
+			for i := range m {
+				if !ktest.SameBits(t, fmt.Sprintf("%s, row %d", isa, i), dst[i*ldd:][:n], want[i*n:][:n]) {
+					break
+				}
+				if f64 != nil {
+					ktest.Near(t, isa, dst[i*ldd:][:n], f64[i*n:][:n], near[i*n:][:n])
+				}
+			}
+		}
+		install(chosen.isa)
+	})
+}
+
+// gemmShapes are BERT-base's, small and large, and MiniLM's.
+var gemmShapes = [][3]int{
+	{1, 768, 768}, {8, 768, 768}, {16, 768, 768}, {16, 3072, 768}, {16, 768, 3072}, {128, 384, 384},
+	{128, 768, 768}, {128, 2304, 768}, {128, 3072, 768}, {128, 768, 3072}, {512, 768, 768}, {1024, 1024, 1024},
+}
+
+func benchGemm(b *testing.B, run func(dst, a []float32, lda, m int, weight []float32, w *Matrix)) {
+	for _, isa := range ISAs()[:max(1, len(ISAs())-1)] {
+		for _, s := range gemmShapes {
+			m, n, k := s[0], s[1], s[2]
+			b.Run(fmt.Sprintf("isa=%s/m=%d/n=%d/k=%d", isa, m, n, k), func(b *testing.B) {
+				Use(b, isa)
+				r := ktest.Rand(1)
+				a, w, dst := make([]float32, m*k), make([]float32, n*k), make([]float32, m*n)
+				ktest.Fill(r, a)
+				ktest.Fill(r, w)
+				packed := PackF32(w, n, k, k)
+				for b.Loop() {
+					run(dst, a, k, m, w, packed)
+				}
+				b.ReportMetric(2*float64(m)*float64(n)*float64(k)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
+			})
+		}
+	}
+}
+
+func BenchmarkGemmF32(b *testing.B) {
+	benchGemm(b, func(dst, a []float32, lda, m int, _ []float32, w *Matrix) {
+		LinearF32(nil, dst, w.n, a, lda, m, w, Epilogue{})
+	})
+}
+
+func BenchmarkMatMulF32(b *testing.B) {
+	benchGemm(b, func(dst, a []float32, lda, m int, weight []float32, w *Matrix) {
+		MatMulF32(nil, dst, w.n, a, lda, weight, w.n, false, m, w.n, w.k, 1, 0, 0, 0)
+	})
+}
+
+func BenchmarkPackF32(b *testing.B) {
+	for _, isa := range ISAs() {
+		b.Run("isa="+isa+"/n=3072/k=768", func(b *testing.B) {
+			Use(b, isa)
+			w := make([]float32, 3072*768)
+			b.SetBytes(4 * 3072 * 768)
+			for b.Loop() {
+				PackF32(w, 3072, 768, 768)
+			}
+		})
+	}
 }
