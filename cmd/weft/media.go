@@ -41,6 +41,13 @@ func runPreprocess(ctx context.Context, c *call) error {
 			return fmt.Errorf("%s: %w", *picture, err)
 		}
 		entry = safetensors.F32Entry("pixel_values", data, 1, shape[0], shape[1], shape[2])
+		if p.Integer() { // as Transformers, which then leaves the bytes as they are
+			levels := make([]int64, len(data))
+			for i, v := range data {
+				levels[i] = int64(v)
+			}
+			entry = safetensors.I64Entry("pixel_values", levels, 1, shape[0], shape[1], shape[2])
+		}
 	} else {
 		x, err := weft.OpenFeatureExtractor(c.model)
 		if err != nil {
