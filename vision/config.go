@@ -178,6 +178,24 @@ func (r *optionReader) length(key string) *int {
 	return &n
 }
 
+// filter reads a resampling filter's number.
+func (r *optionReader) filter(key string, p **Filter) {
+	_, _, ok := r.value(key)
+	if !ok {
+		return
+	}
+	*p = nil
+	var v *float64
+	if r.number(key, &v); v == nil {
+		return
+	}
+	if *v != math.Trunc(*v) || *v < 0 || *v > float64(MKS2021) {
+		r.fail(key, fmt.Errorf("%w filter %v", ErrUnsupported, *v))
+		return
+	}
+	*p = ptr(Filter(*v))
+}
+
 // stats reads image_mean or image_std: a list of numbers, or one for all channels.
 func (r *optionReader) stats(key string, p *[]float64) {
 	raw, null, ok := r.value(key)
@@ -335,8 +353,7 @@ func findClass(o object, modelConfig []byte) (*class, error) {
 	return nil, fmt.Errorf("%w image processor %q", ErrUnsupported, name)
 }
 
-// read takes the options of o that class c knows, and checks that they fit
-// together (validate_preprocess_arguments).
+// read takes the options of o that class c knows.
 func (p *options) read(o object, c *class) error {
 	r := &optionReader{o: o}
 	square := c.square
@@ -365,20 +382,7 @@ func (p *options) read(o object, c *class) error {
 	}
 	r.boolean("do_pad", &p.pad)
 	r.size("pad_size", true, &p.padSize)
-	var resample *float64
-	if _, _, ok := r.value("resample"); ok {
-		r.number("resample", &resample)
-		p.resample = nil
-		if resample != nil {
-			f := Filter(-1)
-			if *resample == math.Trunc(*resample) && *resample >= 0 && *resample <= 7 {
-				f = Filter(*resample)
-			} else if r.err == nil {
-				r.fail("resample", fmt.Errorf("%w filter %v", ErrUnsupported, *resample))
-			}
-			p.resample = &f
-		}
-	}
+	r.filter("resample", &p.resample)
 	switch c.rule {
 	case resizeCropPct, resizeScalePct:
 		r.number("crop_pct", &p.cropPct)
@@ -410,6 +414,12 @@ func (p *options) read(o object, c *class) error {
 	if r.err != nil {
 		return r.err
 	}
+	return p.validate(c)
+}
+
+// validate checks that the options fit together
+// (validate_preprocess_arguments), and drops those that the class ignores.
+func (p *options) validate(c *class) error {
 	p.pad = p.pad && !c.noPad
 	switch {
 	case p.resize && p.size == nil && c.rule != resizeRoundDown:
