@@ -11,6 +11,7 @@ import (
 	"github.com/seed-512d3d71/weft/internal/hfconfig"
 	"github.com/seed-512d3d71/weft/nn"
 	"github.com/seed-512d3d71/weft/nn/bert"
+	"github.com/seed-512d3d71/weft/nn/gpt"
 	"github.com/seed-512d3d71/weft/nn/vit"
 	"github.com/seed-512d3d71/weft/nn/wav2vec"
 	"github.com/seed-512d3d71/weft/safetensors"
@@ -133,6 +134,8 @@ func loader(c *hfconfig.Config) (loadFunc, error) {
 	switch t := c.Str("model_type", ""); t {
 	case "bert", "roberta", "camembert", "xlm-roberta", "distilbert":
 		return wrap(bert.Load), nil
+	case "gpt2":
+		return wrap(gpt.Load), nil
 	case "vit", "deit":
 		return wrap(vit.Load), nil
 	case "wav2vec2", "hubert":

@@ -54,3 +54,24 @@ type Decoder interface {
 	// repeated and left out; their keys and values are shared, not copied.
 	Reorder(from []int32)
 }
+
+// HostRows keeps the result of a pass after its end.
+type HostRows struct{ data []float32 }
+
+// Keep copies x [rows, cols] to host memory that the next call overwrites, and
+// returns it with the pass's error.
+func (h *HostRows) Keep(p Pass, x tensor.Tensor) (tensor.Tensor, error) {
+	if err := p.Err(); err != nil {
+		return tensor.Tensor{}, err
+	}
+	x = p.Host(x)
+	rows, cols := x.Rows(), x.Cols()
+	if cap(h.data) < rows*cols {
+		h.data = make([]float32, rows*cols)
+	}
+	h.data = h.data[:rows*cols]
+	for r := range rows {
+		copy(h.data[r*cols:][:cols], x.F32()[r*x.LD():])
+	}
+	return tensor.FromF32(h.data, rows, cols), nil
+}

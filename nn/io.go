@@ -99,6 +99,23 @@ func (in Inputs) IDs(name string, limit, b, t int) ([]int32, error) {
 	return CheckIDs(name, x.I64(), limit)
 }
 
+// BroadcastIDs is IDs for an input that may be given once for all rows [1, T].
+func (in Inputs) BroadcastIDs(name string, limit, b, t int) ([]int32, error) {
+	rows := b
+	if x := in[name]; x.Rank() == 2 && x.Dim(0) == 1 {
+		rows = 1
+	}
+	given, err := in.IDs(name, limit, rows, t)
+	if err != nil || rows == b {
+		return given, err
+	}
+	out := make([]int32, b*t)
+	for i := range out {
+		out[i] = given[i%t]
+	}
+	return out, nil
+}
+
 // CheckIDs converts ids to int32 and returns an error that names the first one
 // outside [0, limit).
 func CheckIDs(name string, ids []int64, limit int) ([]int32, error) {

@@ -69,6 +69,18 @@ func (r *Ragged) Pack(p Pass, x tensor.Tensor) tensor.Tensor {
 	return dst
 }
 
+// Pick returns the elements of a grid [B·T] that the rows have; nil for nil.
+func (r *Ragged) Pick(grid []int32) []int32 {
+	if grid == nil || r.Whole() {
+		return grid
+	}
+	out := make([]int32, len(r.Row))
+	for i, g := range r.Row {
+		out[i] = grid[g]
+	}
+	return out
+}
+
 // Pad puts the rows of x [rows, C] back into the grid: a new host tensor
 // [B, T, C] on the Go heap with zeros at the stripped positions.
 func (r *Ragged) Pad(p Pass, x tensor.Tensor) tensor.Tensor {
