@@ -285,7 +285,7 @@ func (s *strip) runRef() {
 	}
 }
 
-var gemmFamilies = []anyFamily{&gemmF32, &depthwiseF32}
+var gemmFamilies = []anyFamily{&gemmF32, &depthwiseF32, &peakF32}
 
 // gemmRow is one implementation of the matrix product. The functions are the
 // stubs of kernels/amd64 by height and panels of the tile; nil: ref.

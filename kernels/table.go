@@ -5,7 +5,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"testing"
 
 	"github.com/klauspost/cpuid/v2"
 )
@@ -131,18 +130,31 @@ func ISAs() []string {
 	return list
 }
 
-// Use makes tests of the package and of its callers run on one instruction
-// set, until the test ends. It skips the test if the machine lacks it. Tests
-// that use it do not run in parallel.
-func Use(tb testing.TB, isa string) {
-	tb.Helper()
+// Select makes the process use one of [ISAs] from now on: what tests and
+// benchmarks compare. Nothing may compute meanwhile.
+func Select(isa string) error {
 	got, err := choose(isa)
 	if err != nil {
-		tb.Skip(err)
+		return err
 	}
-	old := chosen.isa
 	chosen.isa = got
 	install(got)
+	return nil
+}
+
+// Use selects an instruction set until a test ends, and skips the test if the
+// machine lacks it. tb is a *testing.T or *testing.B. Tests that use it do not
+// run in parallel.
+func Use(tb interface {
+	Helper()
+	Skip(...any)
+	Cleanup(func())
+}, isa string) {
+	tb.Helper()
+	old := chosen.isa
+	if err := Select(isa); err != nil {
+		tb.Skip(err)
+	}
 	tb.Cleanup(func() { chosen.isa = old; install(old) })
 }
 

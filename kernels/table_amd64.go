@@ -35,6 +35,12 @@ var depthwiseF32 = family[depthwiseRow]{op: "depthwise_f32", rows: []row[depthwi
 	{name: "ref.DepthwiseF32", isa: ISARef},
 }}
 
+var peakF32 = family[peakRow]{op: "peak_f32", rows: []row[peakRow]{
+	{name: "PeakF32AVX512", isa: ISAAVX512, impl: peakRow{amd64.PeakF32AVX512, 12 * 16}},
+	{name: "PeakF32AVX2", isa: ISAAVX2, impl: peakRow{amd64.PeakF32AVX2, 12 * 8}},
+	{name: "none", isa: ISARef},
+}}
+
 func sideAVX2(m int) int {
 	switch m {
 	case 1:

@@ -13,3 +13,5 @@ var gemmF32 = family[gemmRow]{op: "gemm_f32", rows: []row[gemmRow]{
 var depthwiseF32 = family[depthwiseRow]{op: "depthwise_f32", rows: []row[depthwiseRow]{
 	{name: "ref.DepthwiseF32", isa: ISARef},
 }}
+
+var peakF32 = family[peakRow]{op: "peak_f32", rows: []row[peakRow]{{name: "none", isa: ISARef}}}
