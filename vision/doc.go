@@ -8,7 +8,9 @@
 //     arithmetic included.
 //   - [ParseProcessor] reads preprocessor_config.json and [Processor.Process]
 //     does what the image processor of that class does (resize, crop, rescale,
-//     normalise, pad).
+//     normalise, pad), for the classes that give one 3×H×W picture: those of
+//     ViT, DeiT, CLIP, SigLIP, BLIP, BEiT, ConvNeXT, DETR, DPT and their like.
+//     A class that is not implemented is [ErrUnsupported].
 //
 // Lossless formats give Pillow's pixels exactly, and so does JPEG, whose inverse
 // DCT, chroma upsampling and colour conversion are those of libjpeg-turbo.

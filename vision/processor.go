@@ -25,7 +25,7 @@ func (p *Processor) Integer() bool {
 }
 
 // PixelMask reports whether the processor's output has a pixel_mask beside
-// pixel_values; for one picture it is 1 everywhere, of shape [H, W].
+// pixel_values, of shape [H, W]: 1 where the picture is, 0 where pad_size pads it.
 func (p *Processor) PixelMask() bool { return p.class.pixelMask && p.opt.pad }
 
 // Process gives the picture's pixel_values, channels first, and their shape

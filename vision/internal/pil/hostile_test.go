@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"runtime"
 	"testing"
@@ -211,10 +210,4 @@ func inverse(o orientation) orientation {
 		return 6
 	}
 	return o
-}
-
-func ExampleDecodeConfig() {
-	cfg, err := DecodeConfig(pngFile(640, 480, 8, 2), testLimits)
-	fmt.Println(cfg.Format, cfg.W, cfg.H, err)
-	// Output: png 640 480 <nil>
 }
