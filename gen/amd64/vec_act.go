@@ -74,8 +74,8 @@ func emitTables(v isa) {
 type act struct {
 	name string
 	f    func(m simd, x vecs) vecs
-	// large: two registers of floats side by side would need more registers
-	// than AVX2 has.
+	// large: two registers of floats side by side need more registers than
+	// AVX2 has, or keep its permutations waiting for each other.
 	large bool
 }
 
@@ -89,14 +89,14 @@ func (a act) unroll(v isa) int {
 
 var acts = []act{
 	{name: "None", f: func(m simd, x vecs) vecs { return x }},
-	{name: "GELU", f: simd.gelu},
+	{name: "GELU", f: simd.gelu, large: true},
 	{name: "GELUTanh", f: simd.geluTanh, large: true},
 	{name: "ReLU", f: simd.relu},
 	{name: "SiLU", f: simd.silu, large: true},
 	{name: "QuickGELU", f: simd.quickGELU, large: true},
 	{name: "Tanh", f: simd.tanh},
 	{name: "Sigmoid", f: simd.sigmoid, large: true},
-	{name: "GELU10", f: func(m simd, x vecs) vecs { return m.atMost(m.atLeast(m.gelu(x), -10), 10) }},
+	{name: "GELU10", large: true, f: func(m simd, x vecs) vecs { return m.atMost(m.atLeast(m.gelu(x), -10), 10) }},
 	{name: "ReLU2", f: func(m simd, x vecs) vecs { y := m.relu(x); return m.mul(y, y) }},
 	{name: "ReLU6", f: simd.relu6},
 	{name: "LeakyReLU", f: func(m simd, x vecs) vecs { return m.op(maxPS, m.mulC(x, 0.01), x) }},
@@ -113,7 +113,7 @@ var acts = []act{
 		return y
 	}},
 	{name: "Mish", f: simd.mish},
-	{name: "Laplace", f: simd.laplace},
+	{name: "Laplace", f: simd.laplace, large: true},
 	{name: "Erf", f: simd.erf, large: true},
 	{name: "Exp", f: simd.exp},
 }

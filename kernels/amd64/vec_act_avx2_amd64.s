@@ -120,283 +120,164 @@ TEXT ·ActGELUF32AVX2(SB), NOSPLIT, $0-80
 row:
 	XORQ R9, R9
 	MOVQ SI, R10
-	SUBQ $0x10, R10
+	SUBQ $0x08, R10
 	JL   colsTail
 
 colsLoop:
 	VMOVUPS (CX)(R9*1), Y0
-	VMOVUPS 32(CX)(R9*1), Y1
 	TESTQ   BX, BX
 	JZ      biasLoop
-	VMOVUPS (BX)(R9*1), Y2
-	VMOVUPS 32(BX)(R9*1), Y3
-	VADDPS  Y2, Y0, Y0
-	VADDPS  Y3, Y1, Y1
+	VMOVUPS (BX)(R9*1), Y1
+	VADDPS  Y1, Y0, Y0
 
 biasLoop:
-	VANDPS      vecConst<>+0(SB), Y0, Y2
-	VANDPS      vecConst<>+0(SB), Y1, Y3
-	VMINPS      vecConst<>+32(SB), Y2, Y2
-	VMINPS      vecConst<>+32(SB), Y3, Y3
-	VADDPS      vecConst<>+64(SB), Y2, Y4
-	VADDPS      vecConst<>+64(SB), Y3, Y5
-	VPSRLD      $0x16, Y4, Y4
-	VPSRLD      $0x16, Y5, Y5
-	VPERMPS     vecTable<>+0(SB), Y4, Y6
-	VPERMPS     vecTable<>+0(SB), Y5, Y7
-	VSUBPS      Y6, Y2, Y6
-	VSUBPS      Y7, Y3, Y7
-	VPERMPS     vecTable<>+32(SB), Y4, Y8
-	VPERMPS     vecTable<>+32(SB), Y5, Y9
-	VPERMPS     vecTable<>+64(SB), Y4, Y10
-	VPERMPS     vecTable<>+64(SB), Y5, Y11
-	VFMADD213PS Y10, Y6, Y8
-	VFMADD213PS Y11, Y7, Y9
-	VPERMPS     vecTable<>+96(SB), Y4, Y10
-	VPERMPS     vecTable<>+96(SB), Y5, Y11
-	VFMADD213PS Y10, Y6, Y8
-	VFMADD213PS Y11, Y7, Y9
-	VPERMPS     vecTable<>+128(SB), Y4, Y10
-	VPERMPS     vecTable<>+128(SB), Y5, Y11
-	VFMADD213PS Y10, Y6, Y8
-	VFMADD213PS Y11, Y7, Y9
-	VPERMPS     vecTable<>+160(SB), Y4, Y10
-	VPERMPS     vecTable<>+160(SB), Y5, Y11
-	VFMADD213PS Y10, Y6, Y8
-	VFMADD213PS Y11, Y7, Y9
-	VPERMPS     vecTable<>+192(SB), Y4, Y10
-	VPERMPS     vecTable<>+192(SB), Y5, Y11
-	VFMADD213PS Y10, Y6, Y8
-	VFMADD213PS Y11, Y7, Y9
-	VPERMPS     vecTable<>+224(SB), Y4, Y10
-	VPERMPS     vecTable<>+224(SB), Y5, Y11
-	VFMADD213PS Y10, Y6, Y8
-	VFMADD213PS Y11, Y7, Y9
-	VMULPS      Y8, Y6, Y8
-	VMULPS      Y9, Y7, Y9
-	VPERMPS     vecTable<>+256(SB), Y4, Y4
-	VPERMPS     vecTable<>+256(SB), Y5, Y5
-	VMULPS      Y4, Y2, Y4
+	VANDPS      vecConst<>+0(SB), Y0, Y1
+	VMINPS      vecConst<>+32(SB), Y1, Y1
+	VADDPS      vecConst<>+64(SB), Y1, Y2
+	VPSRLD      $0x16, Y2, Y2
+	VPERMPS     vecTable<>+0(SB), Y2, Y3
+	VSUBPS      Y3, Y1, Y3
+	VPERMPS     vecTable<>+32(SB), Y2, Y4
+	VPERMPS     vecTable<>+64(SB), Y2, Y5
+	VFMADD213PS Y5, Y3, Y4
+	VPERMPS     vecTable<>+96(SB), Y2, Y5
+	VFMADD213PS Y5, Y3, Y4
+	VPERMPS     vecTable<>+128(SB), Y2, Y5
+	VFMADD213PS Y5, Y3, Y4
+	VPERMPS     vecTable<>+160(SB), Y2, Y5
+	VFMADD213PS Y5, Y3, Y4
+	VPERMPS     vecTable<>+192(SB), Y2, Y5
+	VFMADD213PS Y5, Y3, Y4
+	VPERMPS     vecTable<>+224(SB), Y2, Y5
+	VFMADD213PS Y5, Y3, Y4
+	VMULPS      Y4, Y3, Y4
+	VPERMPS     vecTable<>+256(SB), Y2, Y2
+	VMULPS      Y2, Y1, Y2
+	VMULPS      Y1, Y1, Y3
+	VMOVAPS     Y3, Y5
+	VFMSUB231PS Y1, Y1, Y5
+	VMOVUPS     vecConst<>+96(SB), Y1
+	VFMADD231PS vecConst<>+128(SB), Y3, Y1
+	VSUBPS      vecConst<>+96(SB), Y1, Y6
+	VFMADD231PS vecConst<>+160(SB), Y6, Y3
+	VFMADD231PS vecConst<>+192(SB), Y6, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     vecConst<>+224(SB), Y5
+	VFMADD213PS vecConst<>+256(SB), Y3, Y5
+	VFMADD213PS vecConst<>+288(SB), Y3, Y5
+	VFMADD213PS vecConst<>+320(SB), Y3, Y5
+	VFMADD213PS vecConst<>+352(SB), Y3, Y5
+	VFMADD213PS vecConst<>+384(SB), Y3, Y5
 	VMULPS      Y5, Y3, Y5
-	VMULPS      Y2, Y2, Y6
-	VMULPS      Y3, Y3, Y7
-	VMOVAPS     Y6, Y10
-	VMOVAPS     Y7, Y11
-	VFMSUB231PS Y2, Y2, Y10
-	VFMSUB231PS Y3, Y3, Y11
-	VMOVUPS     vecConst<>+96(SB), Y2
-	VMOVUPS     vecConst<>+96(SB), Y3
-	VFMADD231PS vecConst<>+128(SB), Y6, Y2
-	VFMADD231PS vecConst<>+128(SB), Y7, Y3
-	VSUBPS      vecConst<>+96(SB), Y2, Y12
-	VSUBPS      vecConst<>+96(SB), Y3, Y13
-	VFMADD231PS vecConst<>+160(SB), Y12, Y6
-	VFMADD231PS vecConst<>+160(SB), Y13, Y7
-	VFMADD231PS vecConst<>+192(SB), Y12, Y6
-	VFMADD231PS vecConst<>+192(SB), Y13, Y7
-	VADDPS      Y10, Y6, Y6
-	VADDPS      Y11, Y7, Y7
-	VMOVUPS     vecConst<>+224(SB), Y10
-	VMOVUPS     vecConst<>+224(SB), Y11
-	VFMADD213PS vecConst<>+256(SB), Y6, Y10
-	VFMADD213PS vecConst<>+256(SB), Y7, Y11
-	VFMADD213PS vecConst<>+288(SB), Y6, Y10
-	VFMADD213PS vecConst<>+288(SB), Y7, Y11
-	VFMADD213PS vecConst<>+320(SB), Y6, Y10
-	VFMADD213PS vecConst<>+320(SB), Y7, Y11
-	VFMADD213PS vecConst<>+352(SB), Y6, Y10
-	VFMADD213PS vecConst<>+352(SB), Y7, Y11
-	VFMADD213PS vecConst<>+384(SB), Y6, Y10
-	VFMADD213PS vecConst<>+384(SB), Y7, Y11
-	VMULPS      Y10, Y6, Y10
-	VMULPS      Y11, Y7, Y11
-	VADDPS      Y8, Y10, Y6
-	VADDPS      Y9, Y11, Y7
-	VFMADD231PS Y8, Y10, Y6
-	VFMADD231PS Y9, Y11, Y7
-	VFMADD213PS Y4, Y4, Y6
-	VFMADD213PS Y5, Y5, Y7
-	VPSLLD      $0x17, Y2, Y4
-	VPSRAD      $0x01, Y4, Y2
-	VPAND       vecConst<>+416(SB), Y2, Y2
-	VPSUBD      Y2, Y4, Y4
+	VADDPS      Y4, Y5, Y3
+	VFMADD231PS Y4, Y5, Y3
+	VFMADD213PS Y2, Y2, Y3
+	VPSLLD      $0x17, Y1, Y2
+	VPSRAD      $0x01, Y2, Y1
+	VPAND       vecConst<>+416(SB), Y1, Y1
+	VPSUBD      Y1, Y2, Y2
+	VPADDD      vecConst<>+64(SB), Y1, Y1
 	VPADDD      vecConst<>+64(SB), Y2, Y2
-	VPADDD      vecConst<>+64(SB), Y4, Y4
-	VPSLLD      $0x17, Y3, Y5
-	VPSRAD      $0x01, Y5, Y3
-	VPAND       vecConst<>+416(SB), Y3, Y3
-	VPSUBD      Y3, Y5, Y5
-	VPADDD      vecConst<>+64(SB), Y3, Y3
-	VPADDD      vecConst<>+64(SB), Y5, Y5
-	VMULPS      Y2, Y6, Y6
-	VMULPS      Y4, Y6, Y6
-	VMULPS      Y3, Y7, Y7
-	VMULPS      Y5, Y7, Y7
-	VXORPS      Y2, Y2, Y2
-	VXORPS      Y3, Y3, Y3
-	VMAXPS      Y0, Y2, Y0
-	VMAXPS      Y1, Y3, Y1
-	VSUBPS      Y6, Y0, Y0
-	VSUBPS      Y7, Y1, Y1
+	VMULPS      Y1, Y3, Y3
+	VMULPS      Y2, Y3, Y3
+	VXORPS      Y1, Y1, Y1
+	VMAXPS      Y0, Y1, Y0
+	VSUBPS      Y3, Y0, Y0
 	TESTQ       DX, DX
 	JZ          withLoop
-	VMOVUPS     (DX)(R9*1), Y2
-	VMOVUPS     32(DX)(R9*1), Y3
+	VMOVUPS     (DX)(R9*1), Y1
 	TESTB       DI, DI
 	JNZ         mulLoop
-	VADDPS      Y2, Y0, Y0
-	VADDPS      Y3, Y1, Y1
+	VADDPS      Y1, Y0, Y0
 	JMP         withLoop
 
 mulLoop:
-	VMULPS Y2, Y0, Y0
-	VMULPS Y3, Y1, Y1
+	VMULPS Y1, Y0, Y0
 
 withLoop:
 	VMOVUPS Y0, (AX)(R9*1)
-	VMOVUPS Y1, 32(AX)(R9*1)
-	ADDQ    $0x40, R9
-	SUBQ    $0x10, R10
+	ADDQ    $0x20, R9
+	SUBQ    $0x08, R10
 	JGE     colsLoop
 
 colsTail:
-	ADDQ       $0x10, R10
+	ADDQ       $0x08, R10
 	JZ         colsDone
 	LEAQ       vecTail<>+0(SB), R11
 	NEGQ       R10
 	VMOVUPS    128(R11)(R10*4), Y0
-	VMOVUPS    160(R11)(R10*4), Y1
-	VMASKMOVPS (CX)(R9*1), Y0, Y2
-	VMASKMOVPS 32(CX)(R9*1), Y1, Y3
+	VMASKMOVPS (CX)(R9*1), Y0, Y1
 	TESTQ      BX, BX
 	JZ         biasTail
-	VMASKMOVPS (BX)(R9*1), Y0, Y4
-	VMASKMOVPS 32(BX)(R9*1), Y1, Y5
-	VADDPS     Y4, Y2, Y2
-	VADDPS     Y5, Y3, Y3
+	VMASKMOVPS (BX)(R9*1), Y0, Y2
+	VADDPS     Y2, Y1, Y1
 
 biasTail:
-	VANDPS      vecConst<>+0(SB), Y2, Y4
-	VANDPS      vecConst<>+0(SB), Y3, Y5
-	VMINPS      vecConst<>+32(SB), Y4, Y4
-	VMINPS      vecConst<>+32(SB), Y5, Y5
-	VADDPS      vecConst<>+64(SB), Y4, Y6
-	VADDPS      vecConst<>+64(SB), Y5, Y7
-	VPSRLD      $0x16, Y6, Y6
-	VPSRLD      $0x16, Y7, Y7
-	VPERMPS     vecTable<>+0(SB), Y6, Y8
-	VPERMPS     vecTable<>+0(SB), Y7, Y9
-	VSUBPS      Y8, Y4, Y8
-	VSUBPS      Y9, Y5, Y9
-	VPERMPS     vecTable<>+32(SB), Y6, Y10
-	VPERMPS     vecTable<>+32(SB), Y7, Y11
-	VPERMPS     vecTable<>+64(SB), Y6, Y12
-	VPERMPS     vecTable<>+64(SB), Y7, Y13
-	VFMADD213PS Y12, Y8, Y10
-	VFMADD213PS Y13, Y9, Y11
-	VPERMPS     vecTable<>+96(SB), Y6, Y12
-	VPERMPS     vecTable<>+96(SB), Y7, Y13
-	VFMADD213PS Y12, Y8, Y10
-	VFMADD213PS Y13, Y9, Y11
-	VPERMPS     vecTable<>+128(SB), Y6, Y12
-	VPERMPS     vecTable<>+128(SB), Y7, Y13
-	VFMADD213PS Y12, Y8, Y10
-	VFMADD213PS Y13, Y9, Y11
-	VPERMPS     vecTable<>+160(SB), Y6, Y12
-	VPERMPS     vecTable<>+160(SB), Y7, Y13
-	VFMADD213PS Y12, Y8, Y10
-	VFMADD213PS Y13, Y9, Y11
-	VPERMPS     vecTable<>+192(SB), Y6, Y12
-	VPERMPS     vecTable<>+192(SB), Y7, Y13
-	VFMADD213PS Y12, Y8, Y10
-	VFMADD213PS Y13, Y9, Y11
-	VPERMPS     vecTable<>+224(SB), Y6, Y12
-	VPERMPS     vecTable<>+224(SB), Y7, Y13
-	VFMADD213PS Y12, Y8, Y10
-	VFMADD213PS Y13, Y9, Y11
-	VMULPS      Y10, Y8, Y10
-	VMULPS      Y11, Y9, Y11
-	VPERMPS     vecTable<>+256(SB), Y6, Y6
-	VPERMPS     vecTable<>+256(SB), Y7, Y7
+	VANDPS      vecConst<>+0(SB), Y1, Y2
+	VMINPS      vecConst<>+32(SB), Y2, Y2
+	VADDPS      vecConst<>+64(SB), Y2, Y3
+	VPSRLD      $0x16, Y3, Y3
+	VPERMPS     vecTable<>+0(SB), Y3, Y4
+	VSUBPS      Y4, Y2, Y4
+	VPERMPS     vecTable<>+32(SB), Y3, Y5
+	VPERMPS     vecTable<>+64(SB), Y3, Y6
+	VFMADD213PS Y6, Y4, Y5
+	VPERMPS     vecTable<>+96(SB), Y3, Y6
+	VFMADD213PS Y6, Y4, Y5
+	VPERMPS     vecTable<>+128(SB), Y3, Y6
+	VFMADD213PS Y6, Y4, Y5
+	VPERMPS     vecTable<>+160(SB), Y3, Y6
+	VFMADD213PS Y6, Y4, Y5
+	VPERMPS     vecTable<>+192(SB), Y3, Y6
+	VFMADD213PS Y6, Y4, Y5
+	VPERMPS     vecTable<>+224(SB), Y3, Y6
+	VFMADD213PS Y6, Y4, Y5
+	VMULPS      Y5, Y4, Y5
+	VPERMPS     vecTable<>+256(SB), Y3, Y3
+	VMULPS      Y3, Y2, Y3
+	VMULPS      Y2, Y2, Y4
+	VMOVAPS     Y4, Y6
+	VFMSUB231PS Y2, Y2, Y6
+	VMOVUPS     vecConst<>+96(SB), Y2
+	VFMADD231PS vecConst<>+128(SB), Y4, Y2
+	VSUBPS      vecConst<>+96(SB), Y2, Y7
+	VFMADD231PS vecConst<>+160(SB), Y7, Y4
+	VFMADD231PS vecConst<>+192(SB), Y7, Y4
+	VADDPS      Y6, Y4, Y4
+	VMOVUPS     vecConst<>+224(SB), Y6
+	VFMADD213PS vecConst<>+256(SB), Y4, Y6
+	VFMADD213PS vecConst<>+288(SB), Y4, Y6
+	VFMADD213PS vecConst<>+320(SB), Y4, Y6
+	VFMADD213PS vecConst<>+352(SB), Y4, Y6
+	VFMADD213PS vecConst<>+384(SB), Y4, Y6
 	VMULPS      Y6, Y4, Y6
-	VMULPS      Y7, Y5, Y7
-	VMULPS      Y4, Y4, Y8
-	VMULPS      Y5, Y5, Y9
-	VMOVAPS     Y8, Y12
-	VMOVAPS     Y9, Y13
-	VFMSUB231PS Y4, Y4, Y12
-	VFMSUB231PS Y5, Y5, Y13
-	VMOVUPS     vecConst<>+96(SB), Y4
-	VMOVUPS     vecConst<>+96(SB), Y5
-	VFMADD231PS vecConst<>+128(SB), Y8, Y4
-	VFMADD231PS vecConst<>+128(SB), Y9, Y5
-	VSUBPS      vecConst<>+96(SB), Y4, Y14
-	VSUBPS      vecConst<>+96(SB), Y5, Y15
-	VFMADD231PS vecConst<>+160(SB), Y14, Y8
-	VFMADD231PS vecConst<>+160(SB), Y15, Y9
-	VFMADD231PS vecConst<>+192(SB), Y14, Y8
-	VFMADD231PS vecConst<>+192(SB), Y15, Y9
-	VADDPS      Y12, Y8, Y8
-	VADDPS      Y13, Y9, Y9
-	VMOVUPS     vecConst<>+224(SB), Y12
-	VMOVUPS     vecConst<>+224(SB), Y13
-	VFMADD213PS vecConst<>+256(SB), Y8, Y12
-	VFMADD213PS vecConst<>+256(SB), Y9, Y13
-	VFMADD213PS vecConst<>+288(SB), Y8, Y12
-	VFMADD213PS vecConst<>+288(SB), Y9, Y13
-	VFMADD213PS vecConst<>+320(SB), Y8, Y12
-	VFMADD213PS vecConst<>+320(SB), Y9, Y13
-	VFMADD213PS vecConst<>+352(SB), Y8, Y12
-	VFMADD213PS vecConst<>+352(SB), Y9, Y13
-	VFMADD213PS vecConst<>+384(SB), Y8, Y12
-	VFMADD213PS vecConst<>+384(SB), Y9, Y13
-	VMULPS      Y12, Y8, Y12
-	VMULPS      Y13, Y9, Y13
-	VADDPS      Y10, Y12, Y8
-	VADDPS      Y11, Y13, Y9
-	VFMADD231PS Y10, Y12, Y8
-	VFMADD231PS Y11, Y13, Y9
-	VFMADD213PS Y6, Y6, Y8
-	VFMADD213PS Y7, Y7, Y9
-	VPSLLD      $0x17, Y4, Y6
-	VPSRAD      $0x01, Y6, Y4
-	VPAND       vecConst<>+416(SB), Y4, Y4
-	VPSUBD      Y4, Y6, Y6
-	VPADDD      vecConst<>+64(SB), Y4, Y4
-	VPADDD      vecConst<>+64(SB), Y6, Y6
-	VPSLLD      $0x17, Y5, Y7
-	VPSRAD      $0x01, Y7, Y5
-	VPAND       vecConst<>+416(SB), Y5, Y5
-	VPSUBD      Y5, Y7, Y7
-	VPADDD      vecConst<>+64(SB), Y5, Y5
-	VPADDD      vecConst<>+64(SB), Y7, Y7
-	VMULPS      Y4, Y8, Y8
-	VMULPS      Y6, Y8, Y8
-	VMULPS      Y5, Y9, Y9
-	VMULPS      Y7, Y9, Y9
-	VXORPS      Y4, Y4, Y4
-	VXORPS      Y5, Y5, Y5
-	VMAXPS      Y2, Y4, Y2
-	VMAXPS      Y3, Y5, Y3
-	VSUBPS      Y8, Y2, Y2
-	VSUBPS      Y9, Y3, Y3
+	VADDPS      Y5, Y6, Y4
+	VFMADD231PS Y5, Y6, Y4
+	VFMADD213PS Y3, Y3, Y4
+	VPSLLD      $0x17, Y2, Y3
+	VPSRAD      $0x01, Y3, Y2
+	VPAND       vecConst<>+416(SB), Y2, Y2
+	VPSUBD      Y2, Y3, Y3
+	VPADDD      vecConst<>+64(SB), Y2, Y2
+	VPADDD      vecConst<>+64(SB), Y3, Y3
+	VMULPS      Y2, Y4, Y4
+	VMULPS      Y3, Y4, Y4
+	VXORPS      Y2, Y2, Y2
+	VMAXPS      Y1, Y2, Y1
+	VSUBPS      Y4, Y1, Y1
 	TESTQ       DX, DX
 	JZ          withTail
-	VMASKMOVPS  (DX)(R9*1), Y0, Y4
-	VMASKMOVPS  32(DX)(R9*1), Y1, Y5
+	VMASKMOVPS  (DX)(R9*1), Y0, Y2
 	TESTB       DI, DI
 	JNZ         mulTail
-	VADDPS      Y4, Y2, Y2
-	VADDPS      Y5, Y3, Y3
+	VADDPS      Y2, Y1, Y1
 	JMP         withTail
 
 mulTail:
-	VMULPS Y4, Y2, Y2
-	VMULPS Y5, Y3, Y3
+	VMULPS Y2, Y1, Y1
 
 withTail:
-	VMASKMOVPS Y2, Y0, (AX)(R9*1)
-	VMASKMOVPS Y3, Y1, 32(AX)(R9*1)
+	VMASKMOVPS Y1, Y0, (AX)(R9*1)
 
 colsDone:
 	MOVQ ldd+8(FP), R9
@@ -1456,299 +1337,172 @@ TEXT ·ActGELU10F32AVX2(SB), NOSPLIT, $0-80
 row:
 	XORQ R9, R9
 	MOVQ SI, R10
-	SUBQ $0x10, R10
+	SUBQ $0x08, R10
 	JL   colsTail
 
 colsLoop:
 	VMOVUPS (CX)(R9*1), Y0
-	VMOVUPS 32(CX)(R9*1), Y1
 	TESTQ   BX, BX
 	JZ      biasLoop
-	VMOVUPS (BX)(R9*1), Y2
-	VMOVUPS 32(BX)(R9*1), Y3
-	VADDPS  Y2, Y0, Y0
-	VADDPS  Y3, Y1, Y1
+	VMOVUPS (BX)(R9*1), Y1
+	VADDPS  Y1, Y0, Y0
 
 biasLoop:
-	VANDPS      vecConst<>+0(SB), Y0, Y2
-	VANDPS      vecConst<>+0(SB), Y1, Y3
-	VMINPS      vecConst<>+32(SB), Y2, Y2
-	VMINPS      vecConst<>+32(SB), Y3, Y3
-	VADDPS      vecConst<>+64(SB), Y2, Y4
-	VADDPS      vecConst<>+64(SB), Y3, Y5
-	VPSRLD      $0x16, Y4, Y4
-	VPSRLD      $0x16, Y5, Y5
-	VPERMPS     vecTable<>+0(SB), Y4, Y6
-	VPERMPS     vecTable<>+0(SB), Y5, Y7
-	VSUBPS      Y6, Y2, Y6
-	VSUBPS      Y7, Y3, Y7
-	VPERMPS     vecTable<>+32(SB), Y4, Y8
-	VPERMPS     vecTable<>+32(SB), Y5, Y9
-	VPERMPS     vecTable<>+64(SB), Y4, Y10
-	VPERMPS     vecTable<>+64(SB), Y5, Y11
-	VFMADD213PS Y10, Y6, Y8
-	VFMADD213PS Y11, Y7, Y9
-	VPERMPS     vecTable<>+96(SB), Y4, Y10
-	VPERMPS     vecTable<>+96(SB), Y5, Y11
-	VFMADD213PS Y10, Y6, Y8
-	VFMADD213PS Y11, Y7, Y9
-	VPERMPS     vecTable<>+128(SB), Y4, Y10
-	VPERMPS     vecTable<>+128(SB), Y5, Y11
-	VFMADD213PS Y10, Y6, Y8
-	VFMADD213PS Y11, Y7, Y9
-	VPERMPS     vecTable<>+160(SB), Y4, Y10
-	VPERMPS     vecTable<>+160(SB), Y5, Y11
-	VFMADD213PS Y10, Y6, Y8
-	VFMADD213PS Y11, Y7, Y9
-	VPERMPS     vecTable<>+192(SB), Y4, Y10
-	VPERMPS     vecTable<>+192(SB), Y5, Y11
-	VFMADD213PS Y10, Y6, Y8
-	VFMADD213PS Y11, Y7, Y9
-	VPERMPS     vecTable<>+224(SB), Y4, Y10
-	VPERMPS     vecTable<>+224(SB), Y5, Y11
-	VFMADD213PS Y10, Y6, Y8
-	VFMADD213PS Y11, Y7, Y9
-	VMULPS      Y8, Y6, Y8
-	VMULPS      Y9, Y7, Y9
-	VPERMPS     vecTable<>+256(SB), Y4, Y4
-	VPERMPS     vecTable<>+256(SB), Y5, Y5
-	VMULPS      Y4, Y2, Y4
+	VANDPS      vecConst<>+0(SB), Y0, Y1
+	VMINPS      vecConst<>+32(SB), Y1, Y1
+	VADDPS      vecConst<>+64(SB), Y1, Y2
+	VPSRLD      $0x16, Y2, Y2
+	VPERMPS     vecTable<>+0(SB), Y2, Y3
+	VSUBPS      Y3, Y1, Y3
+	VPERMPS     vecTable<>+32(SB), Y2, Y4
+	VPERMPS     vecTable<>+64(SB), Y2, Y5
+	VFMADD213PS Y5, Y3, Y4
+	VPERMPS     vecTable<>+96(SB), Y2, Y5
+	VFMADD213PS Y5, Y3, Y4
+	VPERMPS     vecTable<>+128(SB), Y2, Y5
+	VFMADD213PS Y5, Y3, Y4
+	VPERMPS     vecTable<>+160(SB), Y2, Y5
+	VFMADD213PS Y5, Y3, Y4
+	VPERMPS     vecTable<>+192(SB), Y2, Y5
+	VFMADD213PS Y5, Y3, Y4
+	VPERMPS     vecTable<>+224(SB), Y2, Y5
+	VFMADD213PS Y5, Y3, Y4
+	VMULPS      Y4, Y3, Y4
+	VPERMPS     vecTable<>+256(SB), Y2, Y2
+	VMULPS      Y2, Y1, Y2
+	VMULPS      Y1, Y1, Y3
+	VMOVAPS     Y3, Y5
+	VFMSUB231PS Y1, Y1, Y5
+	VMOVUPS     vecConst<>+96(SB), Y1
+	VFMADD231PS vecConst<>+128(SB), Y3, Y1
+	VSUBPS      vecConst<>+96(SB), Y1, Y6
+	VFMADD231PS vecConst<>+160(SB), Y6, Y3
+	VFMADD231PS vecConst<>+192(SB), Y6, Y3
+	VADDPS      Y5, Y3, Y3
+	VMOVUPS     vecConst<>+224(SB), Y5
+	VFMADD213PS vecConst<>+256(SB), Y3, Y5
+	VFMADD213PS vecConst<>+288(SB), Y3, Y5
+	VFMADD213PS vecConst<>+320(SB), Y3, Y5
+	VFMADD213PS vecConst<>+352(SB), Y3, Y5
+	VFMADD213PS vecConst<>+384(SB), Y3, Y5
 	VMULPS      Y5, Y3, Y5
-	VMULPS      Y2, Y2, Y6
-	VMULPS      Y3, Y3, Y7
-	VMOVAPS     Y6, Y10
-	VMOVAPS     Y7, Y11
-	VFMSUB231PS Y2, Y2, Y10
-	VFMSUB231PS Y3, Y3, Y11
-	VMOVUPS     vecConst<>+96(SB), Y2
-	VMOVUPS     vecConst<>+96(SB), Y3
-	VFMADD231PS vecConst<>+128(SB), Y6, Y2
-	VFMADD231PS vecConst<>+128(SB), Y7, Y3
-	VSUBPS      vecConst<>+96(SB), Y2, Y12
-	VSUBPS      vecConst<>+96(SB), Y3, Y13
-	VFMADD231PS vecConst<>+160(SB), Y12, Y6
-	VFMADD231PS vecConst<>+160(SB), Y13, Y7
-	VFMADD231PS vecConst<>+192(SB), Y12, Y6
-	VFMADD231PS vecConst<>+192(SB), Y13, Y7
-	VADDPS      Y10, Y6, Y6
-	VADDPS      Y11, Y7, Y7
-	VMOVUPS     vecConst<>+224(SB), Y10
-	VMOVUPS     vecConst<>+224(SB), Y11
-	VFMADD213PS vecConst<>+256(SB), Y6, Y10
-	VFMADD213PS vecConst<>+256(SB), Y7, Y11
-	VFMADD213PS vecConst<>+288(SB), Y6, Y10
-	VFMADD213PS vecConst<>+288(SB), Y7, Y11
-	VFMADD213PS vecConst<>+320(SB), Y6, Y10
-	VFMADD213PS vecConst<>+320(SB), Y7, Y11
-	VFMADD213PS vecConst<>+352(SB), Y6, Y10
-	VFMADD213PS vecConst<>+352(SB), Y7, Y11
-	VFMADD213PS vecConst<>+384(SB), Y6, Y10
-	VFMADD213PS vecConst<>+384(SB), Y7, Y11
-	VMULPS      Y10, Y6, Y10
-	VMULPS      Y11, Y7, Y11
-	VADDPS      Y8, Y10, Y6
-	VADDPS      Y9, Y11, Y7
-	VFMADD231PS Y8, Y10, Y6
-	VFMADD231PS Y9, Y11, Y7
-	VFMADD213PS Y4, Y4, Y6
-	VFMADD213PS Y5, Y5, Y7
-	VPSLLD      $0x17, Y2, Y4
-	VPSRAD      $0x01, Y4, Y2
-	VPAND       vecConst<>+416(SB), Y2, Y2
-	VPSUBD      Y2, Y4, Y4
+	VADDPS      Y4, Y5, Y3
+	VFMADD231PS Y4, Y5, Y3
+	VFMADD213PS Y2, Y2, Y3
+	VPSLLD      $0x17, Y1, Y2
+	VPSRAD      $0x01, Y2, Y1
+	VPAND       vecConst<>+416(SB), Y1, Y1
+	VPSUBD      Y1, Y2, Y2
+	VPADDD      vecConst<>+64(SB), Y1, Y1
 	VPADDD      vecConst<>+64(SB), Y2, Y2
-	VPADDD      vecConst<>+64(SB), Y4, Y4
-	VPSLLD      $0x17, Y3, Y5
-	VPSRAD      $0x01, Y5, Y3
-	VPAND       vecConst<>+416(SB), Y3, Y3
-	VPSUBD      Y3, Y5, Y5
-	VPADDD      vecConst<>+64(SB), Y3, Y3
-	VPADDD      vecConst<>+64(SB), Y5, Y5
-	VMULPS      Y2, Y6, Y6
-	VMULPS      Y4, Y6, Y6
-	VMULPS      Y3, Y7, Y7
-	VMULPS      Y5, Y7, Y7
-	VXORPS      Y2, Y2, Y2
-	VXORPS      Y3, Y3, Y3
-	VMAXPS      Y0, Y2, Y0
-	VMAXPS      Y1, Y3, Y1
-	VSUBPS      Y6, Y0, Y0
-	VSUBPS      Y7, Y1, Y1
-	VMOVUPS     vecConst<>+1056(SB), Y2
-	VMOVUPS     vecConst<>+1056(SB), Y3
-	VMAXPS      Y0, Y2, Y0
-	VMAXPS      Y1, Y3, Y1
-	VMOVUPS     vecConst<>+992(SB), Y2
-	VMOVUPS     vecConst<>+992(SB), Y3
-	VMINPS      Y0, Y2, Y0
-	VMINPS      Y1, Y3, Y1
+	VMULPS      Y1, Y3, Y3
+	VMULPS      Y2, Y3, Y3
+	VXORPS      Y1, Y1, Y1
+	VMAXPS      Y0, Y1, Y0
+	VSUBPS      Y3, Y0, Y0
+	VMOVUPS     vecConst<>+1056(SB), Y1
+	VMAXPS      Y0, Y1, Y0
+	VMOVUPS     vecConst<>+992(SB), Y1
+	VMINPS      Y0, Y1, Y0
 	TESTQ       DX, DX
 	JZ          withLoop
-	VMOVUPS     (DX)(R9*1), Y2
-	VMOVUPS     32(DX)(R9*1), Y3
+	VMOVUPS     (DX)(R9*1), Y1
 	TESTB       DI, DI
 	JNZ         mulLoop
-	VADDPS      Y2, Y0, Y0
-	VADDPS      Y3, Y1, Y1
+	VADDPS      Y1, Y0, Y0
 	JMP         withLoop
 
 mulLoop:
-	VMULPS Y2, Y0, Y0
-	VMULPS Y3, Y1, Y1
+	VMULPS Y1, Y0, Y0
 
 withLoop:
 	VMOVUPS Y0, (AX)(R9*1)
-	VMOVUPS Y1, 32(AX)(R9*1)
-	ADDQ    $0x40, R9
-	SUBQ    $0x10, R10
+	ADDQ    $0x20, R9
+	SUBQ    $0x08, R10
 	JGE     colsLoop
 
 colsTail:
-	ADDQ       $0x10, R10
+	ADDQ       $0x08, R10
 	JZ         colsDone
 	LEAQ       vecTail<>+0(SB), R11
 	NEGQ       R10
 	VMOVUPS    128(R11)(R10*4), Y0
-	VMOVUPS    160(R11)(R10*4), Y1
-	VMASKMOVPS (CX)(R9*1), Y0, Y2
-	VMASKMOVPS 32(CX)(R9*1), Y1, Y3
+	VMASKMOVPS (CX)(R9*1), Y0, Y1
 	TESTQ      BX, BX
 	JZ         biasTail
-	VMASKMOVPS (BX)(R9*1), Y0, Y4
-	VMASKMOVPS 32(BX)(R9*1), Y1, Y5
-	VADDPS     Y4, Y2, Y2
-	VADDPS     Y5, Y3, Y3
+	VMASKMOVPS (BX)(R9*1), Y0, Y2
+	VADDPS     Y2, Y1, Y1
 
 biasTail:
-	VANDPS      vecConst<>+0(SB), Y2, Y4
-	VANDPS      vecConst<>+0(SB), Y3, Y5
-	VMINPS      vecConst<>+32(SB), Y4, Y4
-	VMINPS      vecConst<>+32(SB), Y5, Y5
-	VADDPS      vecConst<>+64(SB), Y4, Y6
-	VADDPS      vecConst<>+64(SB), Y5, Y7
-	VPSRLD      $0x16, Y6, Y6
-	VPSRLD      $0x16, Y7, Y7
-	VPERMPS     vecTable<>+0(SB), Y6, Y8
-	VPERMPS     vecTable<>+0(SB), Y7, Y9
-	VSUBPS      Y8, Y4, Y8
-	VSUBPS      Y9, Y5, Y9
-	VPERMPS     vecTable<>+32(SB), Y6, Y10
-	VPERMPS     vecTable<>+32(SB), Y7, Y11
-	VPERMPS     vecTable<>+64(SB), Y6, Y12
-	VPERMPS     vecTable<>+64(SB), Y7, Y13
-	VFMADD213PS Y12, Y8, Y10
-	VFMADD213PS Y13, Y9, Y11
-	VPERMPS     vecTable<>+96(SB), Y6, Y12
-	VPERMPS     vecTable<>+96(SB), Y7, Y13
-	VFMADD213PS Y12, Y8, Y10
-	VFMADD213PS Y13, Y9, Y11
-	VPERMPS     vecTable<>+128(SB), Y6, Y12
-	VPERMPS     vecTable<>+128(SB), Y7, Y13
-	VFMADD213PS Y12, Y8, Y10
-	VFMADD213PS Y13, Y9, Y11
-	VPERMPS     vecTable<>+160(SB), Y6, Y12
-	VPERMPS     vecTable<>+160(SB), Y7, Y13
-	VFMADD213PS Y12, Y8, Y10
-	VFMADD213PS Y13, Y9, Y11
-	VPERMPS     vecTable<>+192(SB), Y6, Y12
-	VPERMPS     vecTable<>+192(SB), Y7, Y13
-	VFMADD213PS Y12, Y8, Y10
-	VFMADD213PS Y13, Y9, Y11
-	VPERMPS     vecTable<>+224(SB), Y6, Y12
-	VPERMPS     vecTable<>+224(SB), Y7, Y13
-	VFMADD213PS Y12, Y8, Y10
-	VFMADD213PS Y13, Y9, Y11
-	VMULPS      Y10, Y8, Y10
-	VMULPS      Y11, Y9, Y11
-	VPERMPS     vecTable<>+256(SB), Y6, Y6
-	VPERMPS     vecTable<>+256(SB), Y7, Y7
+	VANDPS      vecConst<>+0(SB), Y1, Y2
+	VMINPS      vecConst<>+32(SB), Y2, Y2
+	VADDPS      vecConst<>+64(SB), Y2, Y3
+	VPSRLD      $0x16, Y3, Y3
+	VPERMPS     vecTable<>+0(SB), Y3, Y4
+	VSUBPS      Y4, Y2, Y4
+	VPERMPS     vecTable<>+32(SB), Y3, Y5
+	VPERMPS     vecTable<>+64(SB), Y3, Y6
+	VFMADD213PS Y6, Y4, Y5
+	VPERMPS     vecTable<>+96(SB), Y3, Y6
+	VFMADD213PS Y6, Y4, Y5
+	VPERMPS     vecTable<>+128(SB), Y3, Y6
+	VFMADD213PS Y6, Y4, Y5
+	VPERMPS     vecTable<>+160(SB), Y3, Y6
+	VFMADD213PS Y6, Y4, Y5
+	VPERMPS     vecTable<>+192(SB), Y3, Y6
+	VFMADD213PS Y6, Y4, Y5
+	VPERMPS     vecTable<>+224(SB), Y3, Y6
+	VFMADD213PS Y6, Y4, Y5
+	VMULPS      Y5, Y4, Y5
+	VPERMPS     vecTable<>+256(SB), Y3, Y3
+	VMULPS      Y3, Y2, Y3
+	VMULPS      Y2, Y2, Y4
+	VMOVAPS     Y4, Y6
+	VFMSUB231PS Y2, Y2, Y6
+	VMOVUPS     vecConst<>+96(SB), Y2
+	VFMADD231PS vecConst<>+128(SB), Y4, Y2
+	VSUBPS      vecConst<>+96(SB), Y2, Y7
+	VFMADD231PS vecConst<>+160(SB), Y7, Y4
+	VFMADD231PS vecConst<>+192(SB), Y7, Y4
+	VADDPS      Y6, Y4, Y4
+	VMOVUPS     vecConst<>+224(SB), Y6
+	VFMADD213PS vecConst<>+256(SB), Y4, Y6
+	VFMADD213PS vecConst<>+288(SB), Y4, Y6
+	VFMADD213PS vecConst<>+320(SB), Y4, Y6
+	VFMADD213PS vecConst<>+352(SB), Y4, Y6
+	VFMADD213PS vecConst<>+384(SB), Y4, Y6
 	VMULPS      Y6, Y4, Y6
-	VMULPS      Y7, Y5, Y7
-	VMULPS      Y4, Y4, Y8
-	VMULPS      Y5, Y5, Y9
-	VMOVAPS     Y8, Y12
-	VMOVAPS     Y9, Y13
-	VFMSUB231PS Y4, Y4, Y12
-	VFMSUB231PS Y5, Y5, Y13
-	VMOVUPS     vecConst<>+96(SB), Y4
-	VMOVUPS     vecConst<>+96(SB), Y5
-	VFMADD231PS vecConst<>+128(SB), Y8, Y4
-	VFMADD231PS vecConst<>+128(SB), Y9, Y5
-	VSUBPS      vecConst<>+96(SB), Y4, Y14
-	VSUBPS      vecConst<>+96(SB), Y5, Y15
-	VFMADD231PS vecConst<>+160(SB), Y14, Y8
-	VFMADD231PS vecConst<>+160(SB), Y15, Y9
-	VFMADD231PS vecConst<>+192(SB), Y14, Y8
-	VFMADD231PS vecConst<>+192(SB), Y15, Y9
-	VADDPS      Y12, Y8, Y8
-	VADDPS      Y13, Y9, Y9
-	VMOVUPS     vecConst<>+224(SB), Y12
-	VMOVUPS     vecConst<>+224(SB), Y13
-	VFMADD213PS vecConst<>+256(SB), Y8, Y12
-	VFMADD213PS vecConst<>+256(SB), Y9, Y13
-	VFMADD213PS vecConst<>+288(SB), Y8, Y12
-	VFMADD213PS vecConst<>+288(SB), Y9, Y13
-	VFMADD213PS vecConst<>+320(SB), Y8, Y12
-	VFMADD213PS vecConst<>+320(SB), Y9, Y13
-	VFMADD213PS vecConst<>+352(SB), Y8, Y12
-	VFMADD213PS vecConst<>+352(SB), Y9, Y13
-	VFMADD213PS vecConst<>+384(SB), Y8, Y12
-	VFMADD213PS vecConst<>+384(SB), Y9, Y13
-	VMULPS      Y12, Y8, Y12
-	VMULPS      Y13, Y9, Y13
-	VADDPS      Y10, Y12, Y8
-	VADDPS      Y11, Y13, Y9
-	VFMADD231PS Y10, Y12, Y8
-	VFMADD231PS Y11, Y13, Y9
-	VFMADD213PS Y6, Y6, Y8
-	VFMADD213PS Y7, Y7, Y9
-	VPSLLD      $0x17, Y4, Y6
-	VPSRAD      $0x01, Y6, Y4
-	VPAND       vecConst<>+416(SB), Y4, Y4
-	VPSUBD      Y4, Y6, Y6
-	VPADDD      vecConst<>+64(SB), Y4, Y4
-	VPADDD      vecConst<>+64(SB), Y6, Y6
-	VPSLLD      $0x17, Y5, Y7
-	VPSRAD      $0x01, Y7, Y5
-	VPAND       vecConst<>+416(SB), Y5, Y5
-	VPSUBD      Y5, Y7, Y7
-	VPADDD      vecConst<>+64(SB), Y5, Y5
-	VPADDD      vecConst<>+64(SB), Y7, Y7
-	VMULPS      Y4, Y8, Y8
-	VMULPS      Y6, Y8, Y8
-	VMULPS      Y5, Y9, Y9
-	VMULPS      Y7, Y9, Y9
-	VXORPS      Y4, Y4, Y4
-	VXORPS      Y5, Y5, Y5
-	VMAXPS      Y2, Y4, Y2
-	VMAXPS      Y3, Y5, Y3
-	VSUBPS      Y8, Y2, Y2
-	VSUBPS      Y9, Y3, Y3
-	VMOVUPS     vecConst<>+1056(SB), Y4
-	VMOVUPS     vecConst<>+1056(SB), Y5
-	VMAXPS      Y2, Y4, Y2
-	VMAXPS      Y3, Y5, Y3
-	VMOVUPS     vecConst<>+992(SB), Y4
-	VMOVUPS     vecConst<>+992(SB), Y5
-	VMINPS      Y2, Y4, Y2
-	VMINPS      Y3, Y5, Y3
+	VADDPS      Y5, Y6, Y4
+	VFMADD231PS Y5, Y6, Y4
+	VFMADD213PS Y3, Y3, Y4
+	VPSLLD      $0x17, Y2, Y3
+	VPSRAD      $0x01, Y3, Y2
+	VPAND       vecConst<>+416(SB), Y2, Y2
+	VPSUBD      Y2, Y3, Y3
+	VPADDD      vecConst<>+64(SB), Y2, Y2
+	VPADDD      vecConst<>+64(SB), Y3, Y3
+	VMULPS      Y2, Y4, Y4
+	VMULPS      Y3, Y4, Y4
+	VXORPS      Y2, Y2, Y2
+	VMAXPS      Y1, Y2, Y1
+	VSUBPS      Y4, Y1, Y1
+	VMOVUPS     vecConst<>+1056(SB), Y2
+	VMAXPS      Y1, Y2, Y1
+	VMOVUPS     vecConst<>+992(SB), Y2
+	VMINPS      Y1, Y2, Y1
 	TESTQ       DX, DX
 	JZ          withTail
-	VMASKMOVPS  (DX)(R9*1), Y0, Y4
-	VMASKMOVPS  32(DX)(R9*1), Y1, Y5
+	VMASKMOVPS  (DX)(R9*1), Y0, Y2
 	TESTB       DI, DI
 	JNZ         mulTail
-	VADDPS      Y4, Y2, Y2
-	VADDPS      Y5, Y3, Y3
+	VADDPS      Y2, Y1, Y1
 	JMP         withTail
 
 mulTail:
-	VMULPS Y4, Y2, Y2
-	VMULPS Y5, Y3, Y3
+	VMULPS Y2, Y1, Y1
 
 withTail:
-	VMASKMOVPS Y2, Y0, (AX)(R9*1)
-	VMASKMOVPS Y3, Y1, 32(AX)(R9*1)
+	VMASKMOVPS Y1, Y0, (AX)(R9*1)
 
 colsDone:
 	MOVQ ldd+8(FP), R9
@@ -3440,303 +3194,174 @@ TEXT ·ActLaplaceF32AVX2(SB), NOSPLIT, $0-80
 row:
 	XORQ R9, R9
 	MOVQ SI, R10
-	SUBQ $0x10, R10
+	SUBQ $0x08, R10
 	JL   colsTail
 
 colsLoop:
 	VMOVUPS (CX)(R9*1), Y0
-	VMOVUPS 32(CX)(R9*1), Y1
 	TESTQ   BX, BX
 	JZ      biasLoop
-	VMOVUPS (BX)(R9*1), Y2
-	VMOVUPS 32(BX)(R9*1), Y3
-	VADDPS  Y2, Y0, Y0
-	VADDPS  Y3, Y1, Y1
+	VMOVUPS (BX)(R9*1), Y1
+	VADDPS  Y1, Y0, Y0
 
 biasLoop:
 	VSUBPS      vecConst<>+1472(SB), Y0, Y0
-	VSUBPS      vecConst<>+1472(SB), Y1, Y1
 	VDIVPS      vecConst<>+1504(SB), Y0, Y0
-	VDIVPS      vecConst<>+1504(SB), Y1, Y1
-	VANDPS      vecConst<>+0(SB), Y0, Y2
-	VANDPS      vecConst<>+0(SB), Y1, Y3
-	VMINPS      vecConst<>+32(SB), Y2, Y2
-	VMINPS      vecConst<>+32(SB), Y3, Y3
-	VMOVUPS     vecConst<>+64(SB), Y4
-	VMOVUPS     vecConst<>+64(SB), Y5
-	VADDPS      vecConst<>+64(SB), Y2, Y6
-	VADDPS      vecConst<>+64(SB), Y3, Y7
-	VPSRLD      $0x16, Y6, Y6
-	VPSRLD      $0x16, Y7, Y7
-	VPERMPS     vecTable<>+0(SB), Y6, Y8
-	VPERMPS     vecTable<>+0(SB), Y7, Y9
-	VSUBPS      Y8, Y2, Y8
-	VSUBPS      Y9, Y3, Y9
-	VPERMPS     vecTable<>+32(SB), Y6, Y10
-	VPERMPS     vecTable<>+32(SB), Y7, Y11
-	VPERMPS     vecTable<>+64(SB), Y6, Y12
-	VPERMPS     vecTable<>+64(SB), Y7, Y13
-	VFMADD213PS Y12, Y8, Y10
-	VFMADD213PS Y13, Y9, Y11
-	VPERMPS     vecTable<>+96(SB), Y6, Y12
-	VPERMPS     vecTable<>+96(SB), Y7, Y13
-	VFMADD213PS Y12, Y8, Y10
-	VFMADD213PS Y13, Y9, Y11
-	VPERMPS     vecTable<>+128(SB), Y6, Y12
-	VPERMPS     vecTable<>+128(SB), Y7, Y13
-	VFMADD213PS Y12, Y8, Y10
-	VFMADD213PS Y13, Y9, Y11
-	VPERMPS     vecTable<>+160(SB), Y6, Y12
-	VPERMPS     vecTable<>+160(SB), Y7, Y13
-	VFMADD213PS Y12, Y8, Y10
-	VFMADD213PS Y13, Y9, Y11
-	VPERMPS     vecTable<>+192(SB), Y6, Y12
-	VPERMPS     vecTable<>+192(SB), Y7, Y13
-	VFMADD213PS Y12, Y8, Y10
-	VFMADD213PS Y13, Y9, Y11
-	VPERMPS     vecTable<>+224(SB), Y6, Y12
-	VPERMPS     vecTable<>+224(SB), Y7, Y13
-	VFMADD213PS Y12, Y8, Y10
-	VFMADD213PS Y13, Y9, Y11
-	VMULPS      Y10, Y8, Y10
-	VMULPS      Y11, Y9, Y11
-	VPERMPS     vecTable<>+256(SB), Y6, Y6
-	VPERMPS     vecTable<>+256(SB), Y7, Y7
-	VMULPS      Y6, Y4, Y4
-	VMULPS      Y7, Y5, Y5
-	VMULPS      Y2, Y2, Y6
-	VMULPS      Y3, Y3, Y7
-	VMOVAPS     Y6, Y8
-	VMOVAPS     Y7, Y9
-	VFMSUB231PS Y2, Y2, Y8
-	VFMSUB231PS Y3, Y3, Y9
-	VMOVUPS     vecConst<>+96(SB), Y2
-	VMOVUPS     vecConst<>+96(SB), Y3
-	VFMADD231PS vecConst<>+128(SB), Y6, Y2
-	VFMADD231PS vecConst<>+128(SB), Y7, Y3
-	VSUBPS      vecConst<>+96(SB), Y2, Y12
-	VSUBPS      vecConst<>+96(SB), Y3, Y13
-	VFMADD231PS vecConst<>+160(SB), Y12, Y6
-	VFMADD231PS vecConst<>+160(SB), Y13, Y7
-	VFMADD231PS vecConst<>+192(SB), Y12, Y6
-	VFMADD231PS vecConst<>+192(SB), Y13, Y7
-	VADDPS      Y8, Y6, Y6
-	VADDPS      Y9, Y7, Y7
-	VMOVUPS     vecConst<>+224(SB), Y8
-	VMOVUPS     vecConst<>+224(SB), Y9
-	VFMADD213PS vecConst<>+256(SB), Y6, Y8
-	VFMADD213PS vecConst<>+256(SB), Y7, Y9
-	VFMADD213PS vecConst<>+288(SB), Y6, Y8
-	VFMADD213PS vecConst<>+288(SB), Y7, Y9
-	VFMADD213PS vecConst<>+320(SB), Y6, Y8
-	VFMADD213PS vecConst<>+320(SB), Y7, Y9
-	VFMADD213PS vecConst<>+352(SB), Y6, Y8
-	VFMADD213PS vecConst<>+352(SB), Y7, Y9
-	VFMADD213PS vecConst<>+384(SB), Y6, Y8
-	VFMADD213PS vecConst<>+384(SB), Y7, Y9
-	VMULPS      Y8, Y6, Y8
-	VMULPS      Y9, Y7, Y9
-	VADDPS      Y10, Y8, Y6
-	VADDPS      Y11, Y9, Y7
-	VFMADD231PS Y10, Y8, Y6
-	VFMADD231PS Y11, Y9, Y7
-	VFMADD213PS Y4, Y4, Y6
-	VFMADD213PS Y5, Y5, Y7
-	VPSLLD      $0x17, Y2, Y4
-	VPSRAD      $0x01, Y4, Y2
-	VPAND       vecConst<>+416(SB), Y2, Y2
-	VPSUBD      Y2, Y4, Y4
-	VPADDD      vecConst<>+64(SB), Y2, Y2
-	VPADDD      vecConst<>+64(SB), Y4, Y4
-	VPSLLD      $0x17, Y3, Y5
-	VPSRAD      $0x01, Y5, Y3
-	VPAND       vecConst<>+416(SB), Y3, Y3
-	VPSUBD      Y3, Y5, Y5
-	VPADDD      vecConst<>+64(SB), Y3, Y3
-	VPADDD      vecConst<>+64(SB), Y5, Y5
-	VMULPS      Y2, Y6, Y6
-	VMULPS      Y4, Y6, Y6
-	VMULPS      Y3, Y7, Y7
-	VMULPS      Y5, Y7, Y7
+	VANDPS      vecConst<>+0(SB), Y0, Y1
+	VMINPS      vecConst<>+32(SB), Y1, Y1
 	VMOVUPS     vecConst<>+64(SB), Y2
-	VMOVUPS     vecConst<>+64(SB), Y3
-	VSUBPS      Y6, Y2, Y2
-	VSUBPS      Y7, Y3, Y3
-	VBLENDVPS   Y0, Y6, Y2, Y2
-	VBLENDVPS   Y1, Y7, Y3, Y3
+	VADDPS      vecConst<>+64(SB), Y1, Y3
+	VPSRLD      $0x16, Y3, Y3
+	VPERMPS     vecTable<>+0(SB), Y3, Y4
+	VSUBPS      Y4, Y1, Y4
+	VPERMPS     vecTable<>+32(SB), Y3, Y5
+	VPERMPS     vecTable<>+64(SB), Y3, Y6
+	VFMADD213PS Y6, Y4, Y5
+	VPERMPS     vecTable<>+96(SB), Y3, Y6
+	VFMADD213PS Y6, Y4, Y5
+	VPERMPS     vecTable<>+128(SB), Y3, Y6
+	VFMADD213PS Y6, Y4, Y5
+	VPERMPS     vecTable<>+160(SB), Y3, Y6
+	VFMADD213PS Y6, Y4, Y5
+	VPERMPS     vecTable<>+192(SB), Y3, Y6
+	VFMADD213PS Y6, Y4, Y5
+	VPERMPS     vecTable<>+224(SB), Y3, Y6
+	VFMADD213PS Y6, Y4, Y5
+	VMULPS      Y5, Y4, Y5
+	VPERMPS     vecTable<>+256(SB), Y3, Y3
+	VMULPS      Y3, Y2, Y2
+	VMULPS      Y1, Y1, Y3
+	VMOVAPS     Y3, Y4
+	VFMSUB231PS Y1, Y1, Y4
+	VMOVUPS     vecConst<>+96(SB), Y1
+	VFMADD231PS vecConst<>+128(SB), Y3, Y1
+	VSUBPS      vecConst<>+96(SB), Y1, Y6
+	VFMADD231PS vecConst<>+160(SB), Y6, Y3
+	VFMADD231PS vecConst<>+192(SB), Y6, Y3
+	VADDPS      Y4, Y3, Y3
+	VMOVUPS     vecConst<>+224(SB), Y4
+	VFMADD213PS vecConst<>+256(SB), Y3, Y4
+	VFMADD213PS vecConst<>+288(SB), Y3, Y4
+	VFMADD213PS vecConst<>+320(SB), Y3, Y4
+	VFMADD213PS vecConst<>+352(SB), Y3, Y4
+	VFMADD213PS vecConst<>+384(SB), Y3, Y4
+	VMULPS      Y4, Y3, Y4
+	VADDPS      Y5, Y4, Y3
+	VFMADD231PS Y5, Y4, Y3
+	VFMADD213PS Y2, Y2, Y3
+	VPSLLD      $0x17, Y1, Y2
+	VPSRAD      $0x01, Y2, Y1
+	VPAND       vecConst<>+416(SB), Y1, Y1
+	VPSUBD      Y1, Y2, Y2
+	VPADDD      vecConst<>+64(SB), Y1, Y1
+	VPADDD      vecConst<>+64(SB), Y2, Y2
+	VMULPS      Y1, Y3, Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     vecConst<>+64(SB), Y1
+	VSUBPS      Y3, Y1, Y1
+	VBLENDVPS   Y0, Y3, Y1, Y1
 	VCMPPS      $0x03, Y0, Y0, Y0
-	VORPS       Y0, Y2, Y2
-	VCMPPS      $0x03, Y1, Y1, Y0
-	VORPS       Y0, Y3, Y3
+	VORPS       Y0, Y1, Y1
 	TESTQ       DX, DX
 	JZ          withLoop
 	VMOVUPS     (DX)(R9*1), Y0
-	VMOVUPS     32(DX)(R9*1), Y1
 	TESTB       DI, DI
 	JNZ         mulLoop
-	VADDPS      Y0, Y2, Y2
-	VADDPS      Y1, Y3, Y3
+	VADDPS      Y0, Y1, Y1
 	JMP         withLoop
 
 mulLoop:
-	VMULPS Y0, Y2, Y2
-	VMULPS Y1, Y3, Y3
+	VMULPS Y0, Y1, Y1
 
 withLoop:
-	VMOVUPS Y2, (AX)(R9*1)
-	VMOVUPS Y3, 32(AX)(R9*1)
-	ADDQ    $0x40, R9
-	SUBQ    $0x10, R10
+	VMOVUPS Y1, (AX)(R9*1)
+	ADDQ    $0x20, R9
+	SUBQ    $0x08, R10
 	JGE     colsLoop
 
 colsTail:
-	ADDQ       $0x10, R10
+	ADDQ       $0x08, R10
 	JZ         colsDone
 	LEAQ       vecTail<>+0(SB), R11
 	NEGQ       R10
 	VMOVUPS    128(R11)(R10*4), Y0
-	VMOVUPS    160(R11)(R10*4), Y1
-	VMASKMOVPS (CX)(R9*1), Y0, Y2
-	VMASKMOVPS 32(CX)(R9*1), Y1, Y3
+	VMASKMOVPS (CX)(R9*1), Y0, Y1
 	TESTQ      BX, BX
 	JZ         biasTail
-	VMASKMOVPS (BX)(R9*1), Y0, Y4
-	VMASKMOVPS 32(BX)(R9*1), Y1, Y5
-	VADDPS     Y4, Y2, Y2
-	VADDPS     Y5, Y3, Y3
+	VMASKMOVPS (BX)(R9*1), Y0, Y2
+	VADDPS     Y2, Y1, Y1
 
 biasTail:
-	VSUBPS      vecConst<>+1472(SB), Y2, Y2
-	VSUBPS      vecConst<>+1472(SB), Y3, Y3
-	VDIVPS      vecConst<>+1504(SB), Y2, Y2
-	VDIVPS      vecConst<>+1504(SB), Y3, Y3
-	VANDPS      vecConst<>+0(SB), Y2, Y4
-	VANDPS      vecConst<>+0(SB), Y3, Y5
-	VMINPS      vecConst<>+32(SB), Y4, Y4
-	VMINPS      vecConst<>+32(SB), Y5, Y5
-	VMOVUPS     vecConst<>+64(SB), Y6
-	VMOVUPS     vecConst<>+64(SB), Y7
-	VADDPS      vecConst<>+64(SB), Y4, Y8
-	VADDPS      vecConst<>+64(SB), Y5, Y9
-	VPSRLD      $0x16, Y8, Y8
-	VPSRLD      $0x16, Y9, Y9
-	VPERMPS     vecTable<>+0(SB), Y8, Y10
-	VPERMPS     vecTable<>+0(SB), Y9, Y11
-	VSUBPS      Y10, Y4, Y10
-	VSUBPS      Y11, Y5, Y11
-	VPERMPS     vecTable<>+32(SB), Y8, Y12
-	VPERMPS     vecTable<>+32(SB), Y9, Y13
-	VPERMPS     vecTable<>+64(SB), Y8, Y14
-	VPERMPS     vecTable<>+64(SB), Y9, Y15
-	VFMADD213PS Y14, Y10, Y12
-	VFMADD213PS Y15, Y11, Y13
-	VPERMPS     vecTable<>+96(SB), Y8, Y14
-	VPERMPS     vecTable<>+96(SB), Y9, Y15
-	VFMADD213PS Y14, Y10, Y12
-	VFMADD213PS Y15, Y11, Y13
-	VPERMPS     vecTable<>+128(SB), Y8, Y14
-	VPERMPS     vecTable<>+128(SB), Y9, Y15
-	VFMADD213PS Y14, Y10, Y12
-	VFMADD213PS Y15, Y11, Y13
-	VPERMPS     vecTable<>+160(SB), Y8, Y14
-	VPERMPS     vecTable<>+160(SB), Y9, Y15
-	VFMADD213PS Y14, Y10, Y12
-	VFMADD213PS Y15, Y11, Y13
-	VPERMPS     vecTable<>+192(SB), Y8, Y14
-	VPERMPS     vecTable<>+192(SB), Y9, Y15
-	VFMADD213PS Y14, Y10, Y12
-	VFMADD213PS Y15, Y11, Y13
-	VPERMPS     vecTable<>+224(SB), Y8, Y14
-	VPERMPS     vecTable<>+224(SB), Y9, Y15
-	VFMADD213PS Y14, Y10, Y12
-	VFMADD213PS Y15, Y11, Y13
-	VMULPS      Y12, Y10, Y12
-	VMULPS      Y13, Y11, Y13
-	VPERMPS     vecTable<>+256(SB), Y8, Y8
-	VPERMPS     vecTable<>+256(SB), Y9, Y9
-	VMULPS      Y8, Y6, Y6
-	VMULPS      Y9, Y7, Y7
-	VMULPS      Y4, Y4, Y8
-	VMULPS      Y5, Y5, Y9
-	VMOVAPS     Y8, Y10
-	VMOVAPS     Y9, Y11
-	VFMSUB231PS Y4, Y4, Y10
-	VFMSUB231PS Y5, Y5, Y11
-	VMOVUPS     vecConst<>+96(SB), Y4
-	VMOVUPS     vecConst<>+96(SB), Y5
-	VFMADD231PS vecConst<>+128(SB), Y8, Y4
-	VFMADD231PS vecConst<>+128(SB), Y9, Y5
-	VSUBPS      vecConst<>+96(SB), Y4, Y14
-	VSUBPS      vecConst<>+96(SB), Y5, Y15
-	VFMADD231PS vecConst<>+160(SB), Y14, Y8
-	VFMADD231PS vecConst<>+160(SB), Y15, Y9
-	VFMADD231PS vecConst<>+192(SB), Y14, Y8
-	VFMADD231PS vecConst<>+192(SB), Y15, Y9
-	VADDPS      Y10, Y8, Y8
-	VADDPS      Y11, Y9, Y9
-	VMOVUPS     vecConst<>+224(SB), Y10
-	VMOVUPS     vecConst<>+224(SB), Y11
-	VFMADD213PS vecConst<>+256(SB), Y8, Y10
-	VFMADD213PS vecConst<>+256(SB), Y9, Y11
-	VFMADD213PS vecConst<>+288(SB), Y8, Y10
-	VFMADD213PS vecConst<>+288(SB), Y9, Y11
-	VFMADD213PS vecConst<>+320(SB), Y8, Y10
-	VFMADD213PS vecConst<>+320(SB), Y9, Y11
-	VFMADD213PS vecConst<>+352(SB), Y8, Y10
-	VFMADD213PS vecConst<>+352(SB), Y9, Y11
-	VFMADD213PS vecConst<>+384(SB), Y8, Y10
-	VFMADD213PS vecConst<>+384(SB), Y9, Y11
-	VMULPS      Y10, Y8, Y10
-	VMULPS      Y11, Y9, Y11
-	VADDPS      Y12, Y10, Y8
-	VADDPS      Y13, Y11, Y9
-	VFMADD231PS Y12, Y10, Y8
-	VFMADD231PS Y13, Y11, Y9
-	VFMADD213PS Y6, Y6, Y8
-	VFMADD213PS Y7, Y7, Y9
-	VPSLLD      $0x17, Y4, Y6
-	VPSRAD      $0x01, Y6, Y4
-	VPAND       vecConst<>+416(SB), Y4, Y4
-	VPSUBD      Y4, Y6, Y6
-	VPADDD      vecConst<>+64(SB), Y4, Y4
-	VPADDD      vecConst<>+64(SB), Y6, Y6
-	VPSLLD      $0x17, Y5, Y7
-	VPSRAD      $0x01, Y7, Y5
-	VPAND       vecConst<>+416(SB), Y5, Y5
-	VPSUBD      Y5, Y7, Y7
-	VPADDD      vecConst<>+64(SB), Y5, Y5
-	VPADDD      vecConst<>+64(SB), Y7, Y7
-	VMULPS      Y4, Y8, Y8
-	VMULPS      Y6, Y8, Y8
-	VMULPS      Y5, Y9, Y9
-	VMULPS      Y7, Y9, Y9
-	VMOVUPS     vecConst<>+64(SB), Y4
-	VMOVUPS     vecConst<>+64(SB), Y5
-	VSUBPS      Y8, Y4, Y4
-	VSUBPS      Y9, Y5, Y5
-	VBLENDVPS   Y2, Y8, Y4, Y4
-	VBLENDVPS   Y3, Y9, Y5, Y5
-	VCMPPS      $0x03, Y2, Y2, Y2
-	VORPS       Y2, Y4, Y4
-	VCMPPS      $0x03, Y3, Y3, Y2
-	VORPS       Y2, Y5, Y5
+	VSUBPS      vecConst<>+1472(SB), Y1, Y1
+	VDIVPS      vecConst<>+1504(SB), Y1, Y1
+	VANDPS      vecConst<>+0(SB), Y1, Y2
+	VMINPS      vecConst<>+32(SB), Y2, Y2
+	VMOVUPS     vecConst<>+64(SB), Y3
+	VADDPS      vecConst<>+64(SB), Y2, Y4
+	VPSRLD      $0x16, Y4, Y4
+	VPERMPS     vecTable<>+0(SB), Y4, Y5
+	VSUBPS      Y5, Y2, Y5
+	VPERMPS     vecTable<>+32(SB), Y4, Y6
+	VPERMPS     vecTable<>+64(SB), Y4, Y7
+	VFMADD213PS Y7, Y5, Y6
+	VPERMPS     vecTable<>+96(SB), Y4, Y7
+	VFMADD213PS Y7, Y5, Y6
+	VPERMPS     vecTable<>+128(SB), Y4, Y7
+	VFMADD213PS Y7, Y5, Y6
+	VPERMPS     vecTable<>+160(SB), Y4, Y7
+	VFMADD213PS Y7, Y5, Y6
+	VPERMPS     vecTable<>+192(SB), Y4, Y7
+	VFMADD213PS Y7, Y5, Y6
+	VPERMPS     vecTable<>+224(SB), Y4, Y7
+	VFMADD213PS Y7, Y5, Y6
+	VMULPS      Y6, Y5, Y6
+	VPERMPS     vecTable<>+256(SB), Y4, Y4
+	VMULPS      Y4, Y3, Y3
+	VMULPS      Y2, Y2, Y4
+	VMOVAPS     Y4, Y5
+	VFMSUB231PS Y2, Y2, Y5
+	VMOVUPS     vecConst<>+96(SB), Y2
+	VFMADD231PS vecConst<>+128(SB), Y4, Y2
+	VSUBPS      vecConst<>+96(SB), Y2, Y7
+	VFMADD231PS vecConst<>+160(SB), Y7, Y4
+	VFMADD231PS vecConst<>+192(SB), Y7, Y4
+	VADDPS      Y5, Y4, Y4
+	VMOVUPS     vecConst<>+224(SB), Y5
+	VFMADD213PS vecConst<>+256(SB), Y4, Y5
+	VFMADD213PS vecConst<>+288(SB), Y4, Y5
+	VFMADD213PS vecConst<>+320(SB), Y4, Y5
+	VFMADD213PS vecConst<>+352(SB), Y4, Y5
+	VFMADD213PS vecConst<>+384(SB), Y4, Y5
+	VMULPS      Y5, Y4, Y5
+	VADDPS      Y6, Y5, Y4
+	VFMADD231PS Y6, Y5, Y4
+	VFMADD213PS Y3, Y3, Y4
+	VPSLLD      $0x17, Y2, Y3
+	VPSRAD      $0x01, Y3, Y2
+	VPAND       vecConst<>+416(SB), Y2, Y2
+	VPSUBD      Y2, Y3, Y3
+	VPADDD      vecConst<>+64(SB), Y2, Y2
+	VPADDD      vecConst<>+64(SB), Y3, Y3
+	VMULPS      Y2, Y4, Y4
+	VMULPS      Y3, Y4, Y4
+	VMOVUPS     vecConst<>+64(SB), Y2
+	VSUBPS      Y4, Y2, Y2
+	VBLENDVPS   Y1, Y4, Y2, Y2
+	VCMPPS      $0x03, Y1, Y1, Y1
+	VORPS       Y1, Y2, Y2
 	TESTQ       DX, DX
 	JZ          withTail
-	VMASKMOVPS  (DX)(R9*1), Y0, Y2
-	VMASKMOVPS  32(DX)(R9*1), Y1, Y3
+	VMASKMOVPS  (DX)(R9*1), Y0, Y1
 	TESTB       DI, DI
 	JNZ         mulTail
-	VADDPS      Y2, Y4, Y4
-	VADDPS      Y3, Y5, Y5
+	VADDPS      Y1, Y2, Y2
 	JMP         withTail
 
 mulTail:
-	VMULPS Y2, Y4, Y4
-	VMULPS Y3, Y5, Y5
+	VMULPS Y1, Y2, Y2
 
 withTail:
-	VMASKMOVPS Y4, Y0, (AX)(R9*1)
-	VMASKMOVPS Y5, Y1, 32(AX)(R9*1)
+	VMASKMOVPS Y2, Y0, (AX)(R9*1)
 
 colsDone:
 	MOVQ ldd+8(FP), R9
