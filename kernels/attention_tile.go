@@ -226,7 +226,7 @@ func (c *attnCall) unit(u attnUnit) {
 	}
 	for b := lo / attnBlock * attnBlock; b < hi; b += attnBlock {
 		c.from, c.to = max(lo-b, 0)&^31, min(attnBlock, hi-b)
-		c.keysInPlace = few && c.D%4 == 0 && c.longRuns(b)
+		c.keysInPlace = few && c.D%4 == 0 && c.inRuns(b)
 		c.valuesInPlace = few && c.DV%panelWidth == 0
 		if !c.keysInPlace {
 			c.keyPanels(b)
@@ -251,12 +251,15 @@ func (c *attnCall) tiles(f func(g, r, h int)) {
 	}
 }
 
-// longRuns reports whether the block's keys come in runs of at least 8 that lie
-// one stride apart.
-func (c *attnCall) longRuns(b int) bool {
+// readable8 reports whether 8 keys from where k points can be read, be they
+// keys of this sequence or not.
+func (c *attnCall) readable8(k int) bool { return k+7*c.LDK+c.D <= len(c.K) }
+
+// inRuns reports whether keyProduct can read the block's keys in place.
+func (c *attnCall) inRuns(b int) bool {
 	for j := c.from; j < c.to; {
-		_, _, run := c.key(c.seq, b+j, c.kv)
-		if run = min(run, c.to-j); run < 8 {
+		k, _, run := c.key(c.seq, b+j, c.kv)
+		if run = min(run, c.to-j); run < 8 && !c.readable8(k) {
 			return false
 		}
 		j += run
@@ -378,17 +381,21 @@ func (c *attnCall) tile(g, r, h, b int) {
 }
 
 // keyProduct multiplies h rows from q on by the block's keys in place, also by
-// those that these rows do not see. The last 8 of a run overlap the ones before
-// where the run is no multiple of 8.
+// those that these rows do not see, 8 at a time. What it writes behind a run of
+// keys the next run or the mask replaces.
 func (c *attnCall) keyProduct(h int, q *float32, b int) {
 	for j := c.from; j < c.to; {
 		k, _, run := c.key(c.seq, b+j, c.kv)
 		run = min(run, c.to-j)
-		c.row.keys(h, q, c.ldq, &c.K[k], c.LDK, &c.scores[j], attnStride, c.D, run/8)
-		if run%8 > 0 {
-			j, k = j+run-8, k+(run-8)*c.LDK
-			c.row.keys(h, q, c.ldq, &c.K[k], c.LDK, &c.scores[j], attnStride, c.D, 1)
-			run = 8
+		if n := run / 8; n > 0 {
+			c.row.keys(h, q, c.ldq, &c.K[k], c.LDK, &c.scores[j], attnStride, c.D, n)
+		}
+		if rest := run % 8; rest > 0 {
+			at := run - rest
+			if !c.readable8(k + at*c.LDK) {
+				at = run - 8 // at the end of K: again with those before
+			}
+			c.row.keys(h, q, c.ldq, &c.K[k+at*c.LDK], c.LDK, &c.scores[j+at], attnStride, c.D, 1)
 		}
 		j += run
 	}
