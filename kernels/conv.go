@@ -279,8 +279,11 @@ func (g *convTask) product(y, x, h, w, group, j0 int, scratch *scratch) {
 	}
 	step, together := blockK(s.rows, length), 1
 	if taps > 1 && length < fewTap {
-		together = min(taps, max(1, 4*fewTap/length))
+		together = min(taps, 4*fewTap/length)
 	}
+	// The pixels' taps are copied side by side where taps are short, and where
+	// tiles that end with the picture's rows would be thin.
+	gather := together > 1 || h > 1 && gemmF32.active.thinTiles(w, s.rows)
 	for ; j0 < j1; j0 += groupPanels {
 		s.panels = min(groupPanels, j1-j0)
 		s.cols = min((j0+s.panels)*panelWidth, co) - j0*panelWidth
@@ -288,15 +291,15 @@ func (g *convTask) product(y, x, h, w, group, j0 int, scratch *scratch) {
 		for tap := 0; tap < taps; tap += together {
 			n := min(together, taps-tap)
 			for p := 0; p < length; p += step {
-				s.k, s.add = min(step, length-p), tap+p > 0
-				if together > 1 {
-					// A tap is shorter than a step.
-					s.k, s.lda, s.segStride = n*length, n*length, w*n*length
+				piece := min(step, length-p) // all of a tap if there are several
+				s.k, s.add = n*piece, tap+p > 0
+				if gather {
+					s.lda, s.seg = s.k, 0
 					s.a = grow(&scratch.b, s.rows*s.k)
 					for i := range s.rows {
-						from := in.x[i/w*g.win.StrideH*in.row+i%w*g.win.StrideW*in.pixel:]
+						from := in.x[i/w*g.win.StrideH*in.row+i%w*g.win.StrideW*in.pixel+p:]
 						for t := range n {
-							copy(s.a[i*s.k+t*length:][:length], from[offset(tap+t):])
+							copy(s.a[i*s.k+t*piece:][:piece], from[offset(tap+t):])
 						}
 					}
 				} else {

@@ -263,13 +263,21 @@ func first(x []float32) *float32 {
 	return &x[0]
 }
 
-// tileHeight returns the height of the next tile when left rows remain: most,
-// but the last two share what is left so that neither is thin.
+// tileHeight returns the height of the next tile when left rows remain: the
+// rows are shared out evenly, so that no tile is thin.
 func tileHeight(left, most int) int {
-	if left >= 2*most || left <= most {
-		return min(left, most)
+	tiles := (left + most - 1) / most
+	return (left + tiles - 1) / tiles
+}
+
+// thinTiles reports whether tiles of a segment of seg rows, of rows in all,
+// leave the pipeline idle.
+func (r *gemmRow) thinTiles(seg, rows int) bool {
+	if r.tile == nil || seg >= rows || seg >= 4*r.thin {
+		return false
 	}
-	return (left + 1) / 2
+	most := r.rows[r.side(rows)]
+	return seg/((seg+most-1)/most) < r.thin
 }
 
 func (s *strip) runRef() {
@@ -292,6 +300,7 @@ var gemmFamilies = []anyFamily{&gemmF32, &depthwiseF32, &peakF32}
 type gemmRow struct {
 	rows [5]int // of the tallest tile n panels wide
 	once int    // the most rows that read a panel once
+	thin int    // the fewest rows of a tile that keep the pipeline full
 	// deep is the number of steps of k in a block: a panel is reread for every
 	// tile of rows, so its part of the block stays in L1, or in L2 if the tile
 	// is large enough to be fed from there.

@@ -1,19 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"math"
-	"math/rand"
 	"os"
-	"path/filepath"
 	"regexp"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/seed-512d3d71/weft"
 	"github.com/seed-512d3d71/weft/kernels"
 )
 
@@ -29,7 +23,8 @@ import (
 // DIR/MODEL/CASE.safetensors holds its inputs in0, in1, … and, optionally,
 // the expected last output.
 //
-// Without --serve it measures matrix products whose name matches REGEX.
+// Without --serve it measures the kernels whose name matches REGEX, on every
+// instruction set of the machine or on the one that WEFT_ISA names.
 func runBench(ctx context.Context, c *call) error {
 	serve := c.Bool("serve", false, "answer a harness on stdin and stdout")
 	models := c.String("models", "", "`directory` of the models of --serve")
@@ -59,292 +54,221 @@ func runBench(ctx context.Context, c *call) error {
 	return c.benchKernels(ctx, re)
 }
 
-// answer is one line of --serve.
-type answer struct {
-	Name    string  `json:"name"`
-	Threads int     `json:"threads,omitempty"`
-	Iters   int     `json:"iters,omitempty"`
-	NS      float64 `json:"ns,omitempty"`
-	Check   *check  `json:"check,omitempty"`
-	Dropped bool    `json:"dropped,omitempty"`
-	Error   string  `json:"error,omitempty"`
+// kernelCase is an operation on one shape: what it computes and moves at
+// least, and a function that makes the operands and returns the operation.
+type kernelCase struct {
+	name  string
+	flops float64 // of its matrix products, or 0
+	bytes float64 // read and written, for operations bound by memory, or 0
+	open  func() func(t *kernels.Team)
 }
 
-// check compares the last output with the expected one.
-type check struct {
-	MaxAbsDiff float64 `json:"max_abs_diff"`
-	RMS        float64 `json:"rms"` // rms error over rms of expected
+// kernelCases are the operations of the models in the shapes of BERT-base,
+// MiniLM, wav2vec 2.0 and ResNet-50.
+func kernelCases() []kernelCase {
+	var list []kernelCase
+	for _, s := range [][3]int{
+		{1, 768, 768}, {8, 768, 768}, {16, 768, 768}, {16, 3072, 768}, {16, 768, 3072}, {128, 384, 384}, {128, 768, 768}, {128, 2304, 768},
+		{128, 3072, 768}, {128, 768, 3072}, {197, 768, 768}, {512, 768, 768}, {1024, 768, 768}, {1024, 3072, 768}, {1024, 1024, 1024},
+	} {
+		p := product{batch: 1, m: s[0], n: s[1], k: s[2]}
+		list = append(list, p.kernelCase("gemm_f32", true), p.kernelCase("matmul_f32", false))
+	}
+	for _, p := range []product{{12, 128, 128, 64, true}, {12, 128, 64, 128, false}, {12, 197, 197, 64, true}} {
+		list = append(list, p.kernelCase("matmul_f32", false))
+	}
+	for _, s := range []int{16, 128, 512} {
+		list = append(list, attentionCase(s, 12, 64))
+	}
+	for _, c := range convShapes {
+		list = append(list, c.kernelCase())
+	}
+	const rows, cols = 128, 768
+	elementwise := func(name string, streams int, open func(dst, x, y []float32) func(t *kernels.Team)) {
+		list = append(list, kernelCase{
+			name:  fmt.Sprintf("%s/rows=%d/cols=%d", name, rows, cols),
+			bytes: 4 * float64(streams) * rows * cols,
+			open:  func() func(t *kernels.Team) { return open(noise(rows*cols), noise(rows*cols), noise(rows*cols)) },
+		})
+	}
+	for _, a := range []struct {
+		name string
+		act  kernels.Act
+	}{
+		{"relu", kernels.ActReLU}, {"gelu", kernels.ActGELU}, {"gelu_tanh", kernels.ActGELUTanh}, {"silu", kernels.ActSiLU},
+		{"quick_gelu", kernels.ActQuickGELU}, {"tanh", kernels.ActTanh}, {"sigmoid", kernels.ActSigmoid},
+	} {
+		elementwise("act_f32/"+a.name, 2, func(dst, x, _ []float32) func(t *kernels.Team) {
+			return func(t *kernels.Team) { kernels.ActF32(t, dst, x, a.act) }
+		})
+	}
+	elementwise("add_f32", 3, func(dst, x, y []float32) func(t *kernels.Team) {
+		return func(t *kernels.Team) { kernels.AddF32(t, dst, x, y) }
+	})
+	elementwise("softmax_f32", 2, func(dst, x, _ []float32) func(t *kernels.Team) {
+		return func(t *kernels.Team) { kernels.SoftmaxF32(t, dst, x, rows, cols, cols) }
+	})
+	elementwise("layer_norm_f32", 3, func(dst, x, residual []float32) func(t *kernels.Team) {
+		gain, bias := noise(cols), noise(cols)
+		return func(t *kernels.Team) {
+			kernels.LayerNormF32(t, dst, cols, x, cols, residual, nil, gain, bias, 1e-12, rows, cols)
+		}
+	})
+	return list
 }
 
-// benchCase is a loaded case; run does one iteration.
-type benchCase struct {
-	run   func(ctx context.Context, threads int) error
-	check func() *check
-	close func()
-}
-
-func (c *call) benchServe(ctx context.Context, models string) error {
-	var live *benchCase
-	liveName := ""
-	drop := func() {
-		if live != nil {
-			live.close()
-		}
-		live, liveName = nil, ""
+func (p product) kernelCase(op string, packed bool) kernelCase {
+	name := fmt.Sprintf("%s/m=%d/n=%d/k=%d", op, p.m, p.n, p.k)
+	if p.batch > 1 {
+		name += fmt.Sprintf("/batch=%d", p.batch)
 	}
-	defer drop()
-	in := bufio.NewScanner(c.stdin)
-	for in.Scan() {
-		f := strings.Fields(in.Text())
-		var a answer
-		switch {
-		case len(f) == 1 && f[0] == "quit":
-			return nil
-		case len(f) == 2 && f[0] == "drop":
-			if f[1] == liveName {
-				drop()
-			}
-			a = answer{Name: f[1], Dropped: true}
-		case len(f) == 4 && f[0] == "run":
-			a = answer{Name: f[1]}
-			if liveName != f[1] {
-				drop()
-				var err error
-				if live, err = openCase(models, f[1]); err != nil {
-					a.Error = err.Error()
-					if weft.IsUnsupported(err) {
-						a.Error = "unsupported"
-					}
-				} else {
-					liveName = f[1]
-				}
-			}
-			if live != nil && a.Error == "" {
-				a = live.measure(ctx, f[1], f[2], f[3])
-			}
-		default:
-			a.Error = "bad request"
-		}
-		if err := writeJSON(c.stdout, a); err != nil {
-			return err
-		}
-	}
-	return in.Err()
-}
-
-func (b *benchCase) measure(ctx context.Context, name, threads, iters string) answer {
-	a := answer{Name: name}
-	t, err1 := strconv.Atoi(threads)
-	n, err2 := strconv.Atoi(iters)
-	if err1 != nil || err2 != nil || t < 1 || n < 1 {
-		a.Error = "THREADS and ITERS must be positive"
-		return a
-	}
-	start := time.Now()
-	for range n {
-		if err := b.run(ctx, t); err != nil {
-			a.Error = err.Error()
-			return a
-		}
-	}
-	a.NS = float64(time.Since(start).Nanoseconds()) / float64(n)
-	a.Threads, a.Iters, a.Check = t, n, b.check()
-	return a
-}
-
-func openCase(models, name string) (*benchCase, error) {
-	kind, rest, ok := strings.Cut(name, "/")
-	if !ok {
-		return nil, fmt.Errorf("%w: case %q", weft.ErrUnsupported, name)
-	}
-	switch kind {
-	case "sgemm", "sgemmp":
-		p, err := parseProduct(rest)
-		if err != nil {
-			return nil, err
-		}
-		return p.open(kind == "sgemmp"), nil
-	case "igemm":
-		return nil, fmt.Errorf("%w: case %q", weft.ErrUnsupported, name)
-	}
-	if strings.Contains(rest, "/") || models == "" || filepath.Base(kind) != kind {
-		return nil, fmt.Errorf("%w: case %q", weft.ErrUnsupported, name)
-	}
-	return openModelCase(filepath.Join(models, kind), rest)
-}
-
-// product is a batch of matrix products C [m, n] = A [m, k] · B.
-type product struct {
-	batch, m, n, k int
-	transposed     bool // B is n rows of k, not k rows of n
-}
-
-var productName = regexp.MustCompile(`^(?:(\d{1,6}):)?(\d{1,6})x(\d{1,6})x(\d{1,6})(t?)$`)
-
-func parseProduct(s string) (product, error) {
-	g := productName.FindStringSubmatch(s)
-	if g == nil {
-		return product{}, fmt.Errorf("%w: product %q", weft.ErrUnsupported, s)
-	}
-	var v [5]int
-	v[1] = 1
-	for i := 1; i < 5; i++ {
-		if g[i] != "" {
-			v[i], _ = strconv.Atoi(g[i])
-		}
-	}
-	p := product{v[1], v[2], v[3], v[4], g[5] == "t"}
-	if p.batch*p.m*p.n*p.k == 0 || p.batch*(p.m*p.k+p.n*p.k+p.m*p.n) > 1<<30 {
-		return p, fmt.Errorf("%w: product %q", weft.ErrUnsupported, s)
-	}
-	return p, nil
-}
-
-func (p product) open(packed bool) *benchCase {
-	a, b, d := noise(p.batch*p.m*p.k), noise(p.batch*p.k*p.n), make([]float32, p.batch*p.m*p.n)
-	bc := &benchCase{check: func() *check { return nil }, close: func() {}}
-	if packed && p.batch == 1 {
-		var w *kernels.Matrix
-		if p.transposed {
-			w = kernels.PackF32(b, p.n, p.k, p.k)
-		} else {
-			w = kernels.PackF32T(b, p.k, p.n, p.n)
-		}
-		bc.run = func(ctx context.Context, threads int) error {
-			t := kernels.Enter(threads)
-			kernels.LinearF32(t, d, p.n, a, p.k, p.m, w, kernels.Epilogue{})
-			t.Leave()
-			return ctx.Err()
-		}
-		return bc
-	}
-	ldb := p.n
 	if p.transposed {
-		ldb = p.k
+		name += "/b=nk"
 	}
-	bc.run = func(ctx context.Context, threads int) error {
-		t := kernels.Enter(threads)
-		kernels.MatMulF32(t, d, p.n, a, p.k, b, ldb, p.transposed, p.m, p.n, p.k, p.batch, p.m*p.n, p.m*p.k, p.n*p.k)
-		t.Leave()
-		return ctx.Err()
-	}
-	return bc
+	return kernelCase{name, 2 * float64(p.batch) * float64(p.m) * float64(p.n) * float64(p.k), 0, func() func(t *kernels.Team) { return p.operation(packed) }}
 }
 
-func noise(n int) []float32 {
-	r := rand.New(rand.NewSource(1))
-	x := make([]float32, n)
-	for i := range x {
-		x[i] = r.Float32() - 0.5
-	}
-	return x
-}
-
-// inputName is what in0 of a case is, by the model's main input.
-var inputName = map[string]string{
-	"bert": "input_ids", "roberta": "input_ids", "xlm-roberta": "input_ids", "distilbert": "input_ids",
-	"vit": "pixel_values", "deit": "pixel_values", "wav2vec2": "input_values", "hubert": "input_values",
-}
-
-func openModelCase(dir, name string) (*benchCase, error) {
-	if strings.HasSuffix(name, "/int8") {
-		return nil, fmt.Errorf("%w: int8", weft.ErrUnsupported)
-	}
-	file := filepath.Join(dir, name+".safetensors")
-	if _, err := os.Stat(file); err != nil {
-		return nil, fmt.Errorf("%w: %w", weft.ErrUnsupported, err)
-	}
-	raw, err := readInputs(file)
-	if err != nil {
-		return nil, err
-	}
-	m, err := weft.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	in := weft.Inputs{}
-	if main, ok := inputName[m.Config().Str("model_type", "")]; ok && raw.Has("in0") && !raw.Has("in1") {
-		in[main] = raw["in0"]
-	} else {
-		m.Close()
-		return nil, fmt.Errorf("%w: the inputs of %s", weft.ErrUnsupported, name)
-	}
-	var last weft.Tensor
-	bc := &benchCase{
-		run: func(ctx context.Context, threads int) error {
-			m.SetThreads(threads)
-			out, err := m.Run(ctx, in, weft.RunOptions{})
-			if err == nil {
-				last = out[0].Tensor
+// attentionCase is self-attention of one sequence, cut out of a product with
+// the query, key and value weights stacked.
+func attentionCase(tokens, heads, d int) kernelCase {
+	return kernelCase{
+		name:  fmt.Sprintf("attention_f32/tokens=%d/heads=%d/d=%d", tokens, heads, d),
+		flops: 4 * float64(tokens) * float64(tokens) * float64(heads*d),
+		open: func() func(t *kernels.Team) {
+			width := heads * d
+			qkv, dst := noise(tokens*3*width), make([]float32, tokens*width)
+			a := &kernels.Attention{
+				Dst: dst, Q: qkv, K: qkv[width:], V: qkv[2*width:], LDD: width, LDQ: 3 * width, LDK: 3 * width, LDV: 3 * width,
+				Heads: heads, KVHeads: heads, D: d, DV: d, Scale: float32(1 / math.Sqrt(float64(d))),
+				QOff: []int32{0, int32(tokens)}, KOff: []int32{0, int32(tokens)},
 			}
-			return err
+			return func(t *kernels.Team) { kernels.AttentionF32(t, a) }
 		},
-		check: func() *check { return compare(last, raw["expected"]) },
-		close: func() { m.Close() },
 	}
-	return bc, nil
 }
 
-func compare(got, want weft.Tensor) *check {
-	if want.IsZero() || got.Len() != want.Len() {
-		return nil
-	}
-	var c check
-	var d2, w2 float64
-	for i, w := range want.F32() {
-		d := float64(got.F32()[i]) - float64(w)
-		c.MaxAbsDiff = math.Max(c.MaxAbsDiff, math.Abs(d))
-		d2, w2 = d2+d*d, w2+float64(w)*float64(w)
-	}
-	c.RMS = math.Sqrt(d2 / w2)
-	return &c
+// convShape is one convolution of a model.
+type convShape struct {
+	h, w, in, out, kh, kw, groups int
+	win                           kernels.Window
 }
 
-// benchProducts are the shapes of BERT-base, small and large, that bench
-// prints without a REGEX.
-var benchProducts = []string{
-	"1x768x768", "16x768x768", "128x768x768", "128x2304x768", "128x3072x768", "128x768x3072", "512x768x768", "1024x1024x1024",
+func square(stride, pad int) kernels.Window {
+	return kernels.Window{StrideH: stride, StrideW: stride, PadT: pad, PadL: pad, PadB: pad, PadR: pad, DilH: 1, DilW: 1}
 }
 
-// kernelResult is one line of bench --json.
+func along(stride, left, right int) kernels.Window {
+	return kernels.Window{StrideH: 1, StrideW: stride, PadL: left, PadR: right, DilH: 1, DilW: 1}
+}
+
+var convShapes = []convShape{
+	{1, 16000, 1, 512, 1, 10, 1, along(5, 0, 0)}, // wav2vec 2.0: layers 0, 1 and the positions
+	{1, 3199, 512, 512, 1, 3, 1, along(2, 0, 0)},
+	{1, 49, 768, 768, 1, 128, 16, along(1, 64, 64)},
+	{224, 224, 3, 64, 7, 7, 1, square(2, 3)}, // ResNet-50
+	{56, 56, 64, 64, 3, 3, 1, square(1, 1)},
+	{56, 56, 64, 256, 1, 1, 1, square(1, 0)},
+	{14, 14, 256, 256, 3, 3, 1, square(1, 1)},
+	{7, 7, 512, 512, 3, 3, 1, square(1, 1)},
+	{56, 56, 144, 144, 3, 3, 144, square(1, 1)}, // depthwise
+}
+
+func (c convShape) kernelCase() kernelCase {
+	oh, ow := c.win.Out(c.h, c.w, c.kh, c.kw)
+	weights := c.out * c.in / c.groups * c.kh * c.kw
+	return kernelCase{
+		name: fmt.Sprintf("conv_f32/h=%d/w=%d/in=%d/out=%d/kernel=%dx%d/stride=%d/groups=%d",
+			c.h, c.w, c.in, c.out, c.kh, c.kw, c.win.StrideW, c.groups),
+		flops: 2 * float64(oh*ow) * float64(weights),
+		open: func() func(t *kernels.Team) {
+			w := kernels.PackConvF32(noise(weights), c.out, c.in, c.kh, c.kw, c.groups)
+			x, dst := noise(c.h*c.w*c.in), make([]float32, oh*ow*c.out)
+			return func(t *kernels.Team) { kernels.ConvF32(t, dst, x, c.h, c.w, w, c.win, kernels.Epilogue{}) }
+		},
+	}
+}
+
+// kernelResult is one line of bench --json. OfPeak is the share of the peak of
+// as many cores as there are threads, measured in the same run.
 type kernelResult struct {
-	Name   string  `json:"name"`
-	ISA    string  `json:"isa"`
-	GFLOPS float64 `json:"gflops"`
-	NS     float64 `json:"ns"`
+	Name    string  `json:"name"`
+	ISA     string  `json:"isa"`
+	Threads int     `json:"threads"`
+	NS      float64 `json:"ns,omitempty"` // of the fastest run
+	GFLOPS  float64 `json:"gflops,omitempty"`
+	OfPeak  float64 `json:"of_peak,omitempty"`
+	GBS     float64 `json:"gbs,omitempty"`
 }
 
 func (c *call) benchKernels(ctx context.Context, re *regexp.Regexp) error {
-	threads := max(1, c.threads)
-	for _, shape := range benchProducts {
-		for _, kind := range []string{"sgemm", "sgemmp"} {
-			name := kind + "/" + shape
-			if !re.MatchString(name) {
+	rows := kernels.ISAs()
+	if os.Getenv("WEFT_ISA") != "" {
+		rows = []string{kernels.ISA()}
+	} else if len(rows) > 1 {
+		rows = rows[:len(rows)-1] // ref is a statement, not meant to be fast
+	}
+	for _, isa := range rows {
+		if err := kernels.Select(isa); err != nil {
+			return err
+		}
+		peak := kernels.PeakF32()
+		if err := c.printKernel(kernelResult{Name: "peak_f32", ISA: isa, Threads: 1, GFLOPS: peak / 1e9}); err != nil {
+			return err
+		}
+		for _, k := range kernelCases() {
+			if !re.MatchString(k.name) {
 				continue
 			}
-			p, err := parseProduct(shape)
+			r, err := k.measure(ctx, max(1, c.threads))
 			if err != nil {
 				return err
 			}
-			bc := p.open(kind == "sgemmp")
-			best := math.Inf(1)
-			for begin, n := time.Now(), 0; time.Since(begin) < 300*time.Millisecond || n < 3; n++ {
-				start := time.Now()
-				if err := bc.run(ctx, threads); err != nil {
-					return err
-				}
-				best = math.Min(best, float64(time.Since(start).Nanoseconds()))
+			r.ISA = isa
+			if peak > 0 {
+				r.OfPeak = r.GFLOPS * 1e9 / peak / float64(r.Threads)
 			}
-			r := kernelResult{name, kernels.ISA(), 2 * float64(p.m) * float64(p.n) * float64(p.k) / best, best}
-			if c.json {
-				err = writeJSON(c.stdout, r)
-			} else {
-				_, err = fmt.Fprintf(c.stdout, "%-24s %-7s %8.1f GFLOP/s %12.1f µs\n", r.Name, r.ISA, r.GFLOPS, r.NS/1e3)
-			}
-			if err != nil {
+			if err := c.printKernel(r); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+func (k kernelCase) measure(ctx context.Context, threads int) (kernelResult, error) {
+	run := k.open()
+	t := kernels.Enter(threads)
+	defer t.Leave()
+	best := time.Duration(math.MaxInt64)
+	for begin, n := time.Now(), 0; time.Since(begin) < 200*time.Millisecond || n < 3; n++ {
+		start := time.Now()
+		run(t)
+		best = min(best, time.Since(start))
+		if err := ctx.Err(); err != nil {
+			return kernelResult{}, err
+		}
+	}
+	ns := float64(max(1, best.Nanoseconds()))
+	return kernelResult{Name: k.name, Threads: t.Threads(), NS: ns, GFLOPS: k.flops / ns, GBS: k.bytes / ns}, nil
+}
+
+func (c *call) printKernel(r kernelResult) error {
+	if c.json {
+		return writeJSON(c.stdout, r)
+	}
+	rate := ""
+	switch {
+	case r.OfPeak > 0:
+		rate = fmt.Sprintf("%8.1f GFLOP/s  %5.1f %% of peak", r.GFLOPS, 100*r.OfPeak)
+	case r.GFLOPS > 0:
+		rate = fmt.Sprintf("%8.1f GFLOP/s", r.GFLOPS)
+	default:
+		rate = fmt.Sprintf("%8.1f GB/s", r.GBS)
+	}
+	took := ""
+	if r.NS > 0 {
+		took = fmt.Sprintf("%.1f µs", r.NS/1e3)
+	}
+	_, err := fmt.Fprintf(c.stdout, "%-64s %-7s %12s %s\n", r.Name, r.ISA, took, rate)
+	return err
 }
