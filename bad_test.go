@@ -247,6 +247,39 @@ func openAndRun(t *testing.T, dir string) error {
 	return err
 }
 
+// TestShrunkenWeights: a weight file that is cut under an open model is an
+// error of the call, and other models live on.
+func TestShrunkenWeights(t *testing.T) {
+	f := copyOf(t, "testdata/golden/bert.model")
+	f.tensors(func(e *safetensors.Entry) bool {
+		x, n := make([]float32, len(e.Data)/2), 1 // from BF16; F32 is read where it lies
+		for i := range x {
+			x[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(e.Data[2*i:])) << 16)
+		}
+		for _, d := range e.Shape {
+			n *= d
+		}
+		*e = safetensors.F32Entry(e.Name, x[:n], e.Shape...)
+		return true
+	})
+	other, err := weft.Open("testdata/golden/bert.model")
+	f.check(err)
+	defer other.Close()
+	cut, err := weft.Open(f.dir)
+	f.check(err)
+	defer cut.Close()
+	if err := os.Truncate(f.path("model.safetensors"), 0); err != nil {
+		t.Skip(err)
+	}
+	in := weft.Inputs{"input_ids": tensor.FromI64([]int64{1, 2, 3}, 1, 3)}
+	if _, err := cut.Run(t.Context(), in, weft.RunOptions{}); !errors.Is(err, safetensors.ErrFault) {
+		t.Errorf("%v", err)
+	}
+	if _, err := other.Run(t.Context(), in, weft.RunOptions{}); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestBadInputs: an input that a model cannot take is an error that names it.
 func TestBadInputs(t *testing.T) {
 	i64 := func(n int, shape ...int) weft.Tensor { return tensor.FromI64(make([]int64, n), shape...) }

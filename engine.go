@@ -118,11 +118,28 @@ func open(d *hub.Dir, backend nn.Backend, class string) (*Model, error) {
 		return nil, err
 	}
 	m.params = nn.NewParams(m.weights, backend, m.config.Str("model_type", ""))
-	if m.net, err = load(m.config, m.class, m.params); err != nil {
+	err = safetensors.Guard(func() error {
+		net, err := load(m.config, m.class, m.params)
+		m.net = guarded{net}
+		return err
+	})
+	if err != nil {
 		m.weights.Close()
 		return nil, err
 	}
 	return m, nil
+}
+
+// guarded turns the fault of reading a mapped weight file that has shrunk into
+// an error of the call.
+type guarded struct{ nn.Model }
+
+func (g guarded) Run(ctx context.Context, in Inputs, o RunOptions) (out Outputs, err error) {
+	err = safetensors.Guard(func() error {
+		out, err = g.Model.Run(ctx, in, o)
+		return err
+	})
+	return out, err
 }
 
 // loadFunc binds a class of one family.

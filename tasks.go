@@ -80,7 +80,9 @@ func OpenFeatureExtractor(dir string) (*audio.Extractor, error) {
 	return featureExtractor(d)
 }
 
-// EncodeText runs the model on sentences, tokenized, as one batch.
+// EncodeText runs the model on sentences, tokenized, as one batch. A sentence of
+// more tokens than the model has positions is an [ErrInput], unless
+// tokenizer.json says to truncate.
 func (m *Model) EncodeText(ctx context.Context, sentences ...string) (Outputs, error) {
 	t, err := m.text()
 	if err != nil {
