@@ -12,25 +12,25 @@ import (
 //	y = x[r] + residual[r];  sum[r] = y
 //	dst[r][c] = (y[c]-mean) / √(var+eps) · gain[c] + bias[c]
 //
-// Shapes: x and sum [rows, cols] with row stride ldx, residual [rows, cols]
-// with row stride ldx, dst [rows, cols] with row stride ldd, gain and bias
-// [cols]. residual, sum and bias may be nil; dst may be x, residual or sum.
+// Shapes: dst, x, residual and sum [rows, cols], each with a row stride, gain
+// and bias [cols]. residual, sum and bias may be nil, but there is no sum
+// without a residual; dst may be x, residual or sum.
 // var divides by cols. Sums have 32 lanes; var is of deviations from the mean,
 // and what rounding took from the mean is put back (ref.LayerNormF32).
 // Ba et al. 2016, arXiv:1607.06450.
-func LayerNormF32(t *par.Team, dst []float32, ldd int, x []float32, ldx int, residual, sum, gain, bias []float32, eps float32, rows, cols int) {
+func LayerNormF32(t *par.Team, dst []float32, ldd int, x []float32, ldx int, residual []float32, ldr int, sum []float32, lds int, gain, bias []float32, eps float32, rows, cols int) {
 	if rows <= 0 || cols <= 0 {
 		return
 	}
 	check(dst, ldd, rows, cols)
 	check(x, ldx, rows, cols)
-	v := vecTask{run: layerNormChunk, dst: dst, ldd: ldd, a: x, lda: ldx, b: residual, c: sum, ldc: ldx, d: gain[:cols], e: bias, s: eps, cols: cols}
+	v := vecTask{run: layerNormChunk, dst: dst, ldd: ldd, a: x, lda: ldx, b: residual, ldb: ldr, c: sum, ldc: lds, d: gain[:cols], e: bias, s: eps, cols: cols}
 	if bias != nil {
 		v.e = bias[:cols]
 	}
 	switch {
 	case residual == nil:
-		v.c = x
+		v.c, v.ldc = x, ldx
 		if sum != nil {
 			panic("kernels: a sum without a residual")
 		}
@@ -38,7 +38,7 @@ func LayerNormF32(t *par.Team, dst []float32, ldd int, x []float32, ldx int, res
 		v.c, v.ldc = dst, ldd
 	}
 	if residual != nil {
-		check(residual, ldx, rows, cols)
+		check(residual, ldr, rows, cols)
 		check(v.c, v.ldc, rows, cols)
 	}
 	runRows(t, v, rows, cols)
@@ -49,7 +49,7 @@ func layerNormChunk(v *vecTask, lo, hi int) {
 		var residual, bias *float32
 		ldr := 0
 		if v.b != nil {
-			residual, ldr = &v.b[lo*v.lda], v.lda
+			residual, ldr = &v.b[lo*v.ldb], v.ldb
 		}
 		if v.e != nil {
 			bias = &v.e[0]
@@ -61,7 +61,7 @@ func layerNormChunk(v *vecTask, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		var residual, sum []float32
 		if v.b != nil {
-			residual, sum = v.b[i*v.lda:][:v.cols], v.c[i*v.ldc:][:v.cols]
+			residual, sum = v.b[i*v.ldb:][:v.cols], v.c[i*v.ldc:][:v.cols]
 		}
 		ref.LayerNormF32(v.dst[i*v.ldd:][:v.cols], v.a[i*v.lda:][:v.cols], residual, sum, v.d, v.e, v.s)
 	}

@@ -13,7 +13,7 @@ type vecTask struct {
 	run func(v *vecTask, lo, hi int)
 
 	dst, a, b, c, d, e []float32
-	ldd, lda, ldc      int
+	ldd, lda, ldb, ldc int
 	ids                []int32
 	act                Act
 	mul                bool

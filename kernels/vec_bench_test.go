@@ -53,7 +53,7 @@ func BenchmarkLayerNormF32(b *testing.B) {
 	for _, residual := range [][]float32{nil, benchData(rows * cols)} {
 		b.Run(fmt.Sprintf("residual=%t", residual != nil), func(b *testing.B) {
 			benchRows(b, fmt.Sprintf("rows=%d/cols=%d", rows, cols), rows*cols, func() {
-				LayerNormF32(nil, dst, cols, x, cols, residual, nil, gain, gain, 1e-5, rows, cols)
+				LayerNormF32(nil, dst, cols, x, cols, residual, cols, nil, 0, gain, gain, 1e-5, rows, cols)
 			})
 		})
 	}

@@ -238,7 +238,7 @@ func TestNorms(t *testing.T) {
 				every = 50
 			}
 			x := guarded(t, r, rows, cols, ld, edge, every)
-			residual := guarded(t, r, rows, cols, ld, edge, every)
+			residual := guarded(t, r, rows, cols, cols+5, edge, every)
 			gain, bias := guarded(t, r, 1, cols, cols, edge, 0).x, guarded(t, r, 1, cols, cols, edge, 0).x
 			for i := range x.x {
 				switch kind {
@@ -249,7 +249,7 @@ func TestNorms(t *testing.T) {
 				}
 			}
 			if cols == 0 {
-				LayerNormF32(nil, nil, 0, nil, 0, nil, nil, nil, nil, 1e-5, rows, 0)
+				LayerNormF32(nil, nil, 0, nil, 0, nil, 0, nil, 0, nil, nil, 1e-5, rows, 0)
 				continue
 			}
 			label := fmt.Sprintf("%s [%d %d]", kind, rows, cols)
@@ -265,12 +265,12 @@ func TestNorms(t *testing.T) {
 					b = bias
 				}
 				dst := guarded(t, r, rows, cols, cols+1, edge, 0)
-				LayerNormF32(nil, dst.x, dst.ld, x.x, ld, res, sum, gain, b, 1e-5, rows, cols)
+				LayerNormF32(nil, dst.x, dst.ld, x.x, ld, res, residual.ld, sum, ld, gain, b, 1e-5, rows, cols)
 				for i := range rows {
 					row, want, wantSum := x.x[i*ld:][:cols], make([]float32, cols), make([]float32, cols)
 					var resRow []float32
 					if res != nil {
-						resRow = res[i*ld:][:cols]
+						resRow = res[i*residual.ld:][:cols]
 					}
 					ref.LayerNormF32(want, row, resRow, wantSum, gain, b, 1e-5)
 					ktest.SameBits(t, fmt.Sprintf("layer norm %s mode %d row %d", label, mode, i), dst.x[i*dst.ld:][:cols], want)
@@ -651,21 +651,21 @@ func TestThreads(t *testing.T) {
 	ktest.Fill(r, x)
 	ktest.Fill(r, y)
 	ktest.Fill(r, gain)
-	dst, ids := make([]float32, rows*cols), make([]int32, rows)
+	dst, ids, best := make([]float32, rows*cols), make([]int32, rows), make([]int32, rows)
 	ops := map[string]func(t *Team){
 		"gelu":    func(t *Team) { ActF32(t, dst, x, ActGELU) },
 		"add":     func(t *Team) { AddF32(t, dst, x, y) },
 		"softmax": func(t *Team) { SoftmaxF32(t, dst, x, rows, cols, cols) },
 		"layer norm": func(t *Team) {
-			LayerNormF32(t, dst, cols, x, cols, y, nil, gain, gain, 1e-5, rows, cols)
+			LayerNormF32(t, dst, cols, x, cols, y, cols, nil, 0, gain, gain, 1e-5, rows, cols)
 		},
 		"rms norm":   func(t *Team) { RMSNormF32(t, dst, cols, x, cols, gain, 1e-5, rows, cols) },
 		"group norm": func(t *Team) { GroupNormF32(t, dst, x, rows, cols, cols, gain, gain, 1e-5, ActGELU) },
 		"affine":     func(t *Team) { AffineF32(t, dst, cols, x, cols, gain, gain, rows, cols) },
 		"transpose":  func(t *Team) { TransposeF32(t, dst, x, 1, rows, cols) },
 		"arg max": func(t *Team) {
-			ArgMaxF32(t, ids, x, rows, cols, cols)
-			for i, v := range ids {
+			ArgMaxF32(t, best, x, rows, cols, cols)
+			for i, v := range best {
 				dst[i] = float32(v)
 			}
 		},

@@ -174,49 +174,11 @@ func epilogue(e Epilogue) kernels.Epilogue {
 	return k
 }
 
-// rareAct is what follows a kernel when its activation is one that the kernels
-// lack: f, then the residual.
-type rareAct struct {
-	f        func(x float32) float32
-	residual tensor.Tensor
-}
-
-// splitEpilogue returns the part of e that the kernels compute and the rest.
-// A residual that follows a rare activation must not be the destination.
-func splitEpilogue(e Epilogue) (Epilogue, rareAct) {
-	act, f := split(e.Act)
-	if f == nil {
-		return e, rareAct{}
-	}
-	r := rareAct{f, e.Residual}
-	e.Act, e.Residual = act, tensor.Tensor{}
-	return e, r
-}
-
-func (r rareAct) apply(dst tensor.Tensor) {
-	if r.f == nil {
-		return
-	}
-	for i := range dst.Rows() {
-		row := dst.F32()[i*dst.LD():][:dst.Cols()]
-		for j, v := range row {
-			row[j] = r.f(v)
-		}
-		if !r.residual.IsZero() {
-			for j, v := range r.residual.F32()[i*r.residual.LD():][:len(row)] {
-				row[j] += v
-			}
-		}
-	}
-}
-
 func (p *cpuPass) Linear(dst, x tensor.Tensor, w Matrix, e Epilogue) {
 	if p.done() {
 		return
 	}
-	e, after := splitEpilogue(e)
 	kernels.LinearF32(p.team, dst.F32(), dst.LD(), x.F32(), x.LD(), x.Rows(), w.(cpuMatrix).Matrix, epilogue(e))
-	after.apply(dst)
 }
 
 func (p *cpuPass) MatMul(dst, a, b tensor.Tensor, transposeB bool) {
@@ -314,7 +276,11 @@ func (p *cpuPass) LayerNorm(dst, x, residual, gain, bias tensor.Tensor, eps floa
 	if p.done() {
 		return
 	}
-	kernels.LayerNormF32(p.team, dst.F32(), dst.LD(), x.F32(), x.LD(), optional(residual), nil,
+	ldr := 0
+	if !residual.IsZero() {
+		ldr = residual.LD()
+	}
+	kernels.LayerNormF32(p.team, dst.F32(), dst.LD(), x.F32(), x.LD(), optional(residual), ldr, nil, 0,
 		gain.F32(), optional(bias), eps, x.Rows(), x.Cols())
 }
 
@@ -322,9 +288,7 @@ func (p *cpuPass) GroupNorm(dst, x, gain, bias tensor.Tensor, groups int, eps fl
 	if p.done() {
 		return
 	}
-	act, f := split(act)
 	kernels.GroupNormF32(p.team, dst.F32(), x.F32(), x.Rows(), x.Cols(), groups, gain.F32(), bias.F32(), eps, act)
-	rareAct{f: f}.apply(dst)
 }
 
 func (p *cpuPass) Embedding(dst, ids, table tensor.Tensor, accumulate bool) {
@@ -343,41 +307,24 @@ func (p *cpuPass) Conv2D(dst, x tensor.Tensor, h, w int, k Conv, g Window2D, e E
 	if p.done() {
 		return
 	}
-	e, after := splitEpilogue(e)
 	win := kernels.Window{StrideH: g.StrideH, StrideW: g.StrideW, PadT: g.PadT, PadL: g.PadL, PadB: g.PadB, PadR: g.PadR,
 		DilH: g.DilationH, DilW: g.DilationW}
 	kernels.ConvF32(p.team, dst.F32(), x.F32(), h, w, k.(*kernels.Conv), win, epilogue(e))
-	after.apply(dst)
 }
 
 func (p *cpuPass) Patches(dst, pictures tensor.Tensor, ph, pw int) {
 	if p.done() {
 		return
 	}
-	b, c, h, w := pictures.Dim(0), pictures.Dim(1), pictures.Dim(2), pictures.Dim(3)
-	d, s, row := dst.F32(), pictures.F32(), 0
-	for i := range b {
-		for y := 0; y+ph <= h; y += ph {
-			for x := 0; x+pw <= w; x += pw {
-				out := d[row*dst.LD():]
-				for ch := range c {
-					for r := range ph {
-						copy(out[(ch*ph+r)*pw:][:pw], s[((i*c+ch)*h+y+r)*w+x:])
-					}
-				}
-				row++
-			}
-		}
-	}
+	kernels.PatchesF32(p.team, dst.F32(), dst.LD(), pictures.F32(),
+		pictures.Dim(0), pictures.Dim(1), pictures.Dim(2), pictures.Dim(3), ph, pw)
 }
 
 func (p *cpuPass) Activate(dst, x tensor.Tensor, act Act) {
 	if p.done() {
 		return
 	}
-	act, f := split(act)
 	kernels.ActF32(p.team, dst.F32(), x.F32(), act)
-	rareAct{f: f}.apply(dst)
 }
 
 func (p *cpuPass) Add(dst, a, b tensor.Tensor) {
@@ -398,29 +345,11 @@ func (p *cpuPass) Affine(dst, x, scale, shift tensor.Tensor) {
 	if p.done() {
 		return
 	}
-	a, b, c := scale.F32(), shift.F32(), x.Cols()
-	for r := range x.Rows() {
-		out := dst.F32()[r*dst.LD():][:c]
-		for j, v := range x.F32()[r*x.LD():][:c] {
-			out[j] = float32(v*a[j]) + b[j]
-		}
-	}
+	kernels.AffineF32(p.team, dst.F32(), dst.LD(), x.F32(), x.LD(), scale.F32(), shift.F32(), x.Rows(), x.Cols())
 }
 
 func (p *cpuPass) Gated(dst, gate, up tensor.Tensor, act Act) {
 	if p.done() {
-		return
-	}
-	if k, f := split(act); f != nil {
-		mark := p.Mark()
-		g := p.New(gate.Rows(), gate.Cols())
-		for r := range g.Rows() {
-			copy(g.F32()[r*g.LD():], gate.F32()[r*gate.LD():][:g.Cols()])
-		}
-		kernels.ActF32(p.team, g.F32(), g.F32(), k)
-		rareAct{f: f}.apply(g)
-		p.Gated(dst, g, up, kernels.ActNone)
-		p.Release(mark)
 		return
 	}
 	if dst.Contiguous() && gate.Contiguous() && up.Contiguous() {
@@ -444,15 +373,7 @@ func (p *cpuPass) Gather(dst, x, rows tensor.Tensor) {
 	if p.done() {
 		return
 	}
-	d, s, cols, ld := dst.F32(), x.F32(), dst.Cols(), x.LD()
-	for i, r := range rows.I32() {
-		out := d[i*dst.LD() : i*dst.LD()+cols]
-		if r < 0 {
-			clear(out)
-		} else {
-			copy(out, s[int(r)*ld:])
-		}
-	}
+	kernels.GatherF32(p.team, dst.F32(), dst.LD(), x.F32(), x.LD(), rows.I32(), dst.Cols())
 }
 
 func (p *cpuPass) MeanRows(dst, x tensor.Tensor, off []int32) {

@@ -161,7 +161,7 @@ func TestFinite(t *testing.T) {
 	}
 }
 
-// TestRareActivations checks the activations that no kernel has against their
+// TestRareActivations checks the activations that few checkpoints use against their
 // formulas in float64, after a product and before its residual.
 func TestRareActivations(t *testing.T) {
 	softplus := func(x float64) float64 { return math.Log1p(math.Exp(x)) }

@@ -111,7 +111,7 @@ func kernelCases() []kernelCase {
 	elementwise("layer_norm_f32", 3, func(dst, x, residual []float32) func(t *kernels.Team) {
 		gain, bias := noise(cols), noise(cols)
 		return func(t *kernels.Team) {
-			kernels.LayerNormF32(t, dst, cols, x, cols, residual, nil, gain, bias, 1e-12, rows, cols)
+			kernels.LayerNormF32(t, dst, cols, x, cols, residual, cols, nil, 0, gain, bias, 1e-12, rows, cols)
 		}
 	})
 	return list
