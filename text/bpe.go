@@ -2,6 +2,7 @@ package text
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -117,6 +118,9 @@ const (
 )
 
 func (c *wordCache) get(s string) ([]token, bool) {
+	if len(s) > maxCachedWord {
+		return nil, false
+	}
 	c.mu.RLock()
 	t, ok := c.words[s]
 	c.mu.RUnlock()
@@ -124,13 +128,16 @@ func (c *wordCache) get(s string) ([]token, bool) {
 }
 
 func (c *wordCache) put(s string, t []token) {
+	if len(s) > maxCachedWord {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.words == nil {
 		c.words = map[string][]token{}
 	}
 	if len(c.words) < maxCached {
-		c.words[cloneString(s)] = append([]token(nil), t...)
+		c.words[strings.Clone(s)] = slices.Clone(t)
 	}
 }
 
@@ -140,10 +147,8 @@ func (m *bpe) tokenize(s string, dst []token) ([]token, error) {
 			return append(dst, token{id, m.vocab.tokens[id], 0, len(s)}), nil
 		}
 	}
-	if len(s) <= maxCachedWord {
-		if t, ok := m.cache.get(s); ok {
-			return append(dst, t...), nil
-		}
+	if t, ok := m.cache.get(s); ok {
+		return append(dst, t...), nil
 	}
 	w, err := m.symbols(s)
 	if err != nil {
@@ -157,9 +162,7 @@ func (m *bpe) tokenize(s string, dst []token) ([]token, error) {
 			pos += int(sym.size)
 		}
 	}
-	if len(s) <= maxCachedWord {
-		m.cache.put(s, dst[base:])
-	}
+	m.cache.put(s, dst[base:])
 	return dst, nil
 }
 

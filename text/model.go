@@ -3,7 +3,6 @@ package text
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -215,6 +214,3 @@ func unsupported(v value, what, name string) error {
 	}
 	return v.errorf("%w: %s %q", ErrUnsupported, what, name)
 }
-
-// cloneString lets go of a longer string that s is a part of.
-func cloneString(s string) string { return strings.Clone(s) }

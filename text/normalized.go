@@ -58,6 +58,9 @@ type editor struct {
 	changed bool // differs from the old text
 }
 
+// newEditor returns an editor with room for a text like n's.
+func newEditor(n *normalized) editor { return editor{edits: make([]edit, 0, len(n.text)+8)} }
+
 func (e *editor) keep(r rune) { e.edits = append(e.edits, edit{r, 0}) }
 
 func (e *editor) replace(old, r rune) {
@@ -133,7 +136,10 @@ func (n *normalized) transform(start, end int, edits []edit, drop int) {
 
 // filter keeps the characters that keep accepts.
 func (n *normalized) filter(keep func(rune) bool) {
-	var e editor
+	if !strings.ContainsFunc(n.text, func(r rune) bool { return !keep(r) }) {
+		return
+	}
+	e := newEditor(n)
 	drop, removed := 0, 0
 	for _, r := range n.text {
 		if !keep(r) {
@@ -158,7 +164,10 @@ func (n *normalized) filter(keep func(rune) bool) {
 
 // mapRunes replaces each character by another.
 func (n *normalized) mapRunes(f func(rune) rune) {
-	var e editor
+	if !strings.ContainsFunc(n.text, func(r rune) bool { return f(r) != r }) {
+		return
+	}
+	e := newEditor(n)
 	for _, r := range n.text {
 		e.replace(r, f(r))
 	}

@@ -142,7 +142,7 @@ func (b bertNormalizer) normalize(n *normalized) {
 		})
 	}
 	if b.chineseChars && !isASCII(n.text) {
-		var e editor
+		e := newEditor(n)
 		for _, r := range n.text {
 			if uni.IsChinese(r) {
 				e.changed = true
@@ -173,7 +173,7 @@ func (lowercase) normalize(n *normalized) {
 		n.text = strings.ToLower(n.text) // the places stay
 		return
 	}
-	var e editor
+	e := newEditor(n)
 	var buf [4]rune
 	for _, r := range n.text {
 		to := uni.ToLower(r, buf[:0])

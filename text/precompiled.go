@@ -78,7 +78,7 @@ func (p *precompiled) find(s string) (string, bool) {
 }
 
 func (p *precompiled) normalize(n *normalized) {
-	var e editor
+	e := newEditor(n)
 	for i := 0; i < len(n.text); {
 		size := uni.NextGrapheme(n.text[i:])
 		cluster := n.text[i : i+size]

@@ -14,6 +14,7 @@ type unigram struct {
 	unkID        int // -1 for none
 	byteFallback bool
 	bytes        [256]int
+	cache        wordCache
 }
 
 // unkPenalty is how far below the least score an unknown character counts.
@@ -68,7 +69,7 @@ func parseUnigram(r *fieldReader) (model, error) {
 
 func (m *unigram) vocabulary() *vocabulary { return m.vocab }
 
-// node is the best way to reach a position.
+// viterbiNode is the best way to reach a position.
 type viterbiNode struct {
 	score float64
 	start int32 // of the piece that ends here; -1 if none does
@@ -76,6 +77,19 @@ type viterbiNode struct {
 }
 
 func (m *unigram) tokenize(s string, dst []token) ([]token, error) {
+	if t, ok := m.cache.get(s); ok {
+		return append(dst, t...), nil
+	}
+	base := len(dst)
+	dst, err := m.segment(s, dst)
+	if err == nil {
+		m.cache.put(s, dst[base:])
+	}
+	return dst, err
+}
+
+// segment finds the best segmentation by Viterbi's algorithm.
+func (m *unigram) segment(s string, dst []token) ([]token, error) {
 	best := make([]viterbiNode, len(s)+1)
 	for i := range best {
 		best[i].start = -1
