@@ -1,9 +1,10 @@
 """Compares weft with Transformers on random models: random configurations,
 classes, dtypes and inputs.
 
-    python sweep.py WEFT [--count N] [--seed S] [--only FAMILY] [--keep DIR]
+    python sweep.py WEFT [--count N] [--seed S] [--only FAMILY] [--keep DIR] [--bits]
 
-WEFT is the command built from cmd/weft. An output passes if its largest error
+WEFT is the command built from cmd/weft. With --bits each model is run again
+with other thread counts and, at random, instruction sets: no bit may change. An output passes if its largest error
 is at most max(5e-5·(1 + max|reference|), 16 × the error of Transformers in
 float32 against float64). What weft refuses (exit status 3) is counted apart.
 """
@@ -224,12 +225,28 @@ def compare(got, ref, masks, noise):
     return errors
 
 
+def other_bits(argv, out, r):
+    """Runs again as other machines would, and names what differs."""
+    want = load_file(out)
+    errors = []
+    for threads, isa in ((1, ""), (3, ""), (2, r.choice(["ref", "avx2"]))):
+        p = subprocess.run([*argv, "--threads", str(threads)], capture_output=True, text=True, env={**os.environ, **({"WEFT_ISA": isa} if isa else {})})
+        if p.returncode:
+            errors.append(f"threads {threads}, {isa}: {p.stderr.strip()}")
+            continue
+        for k, v in load_file(out).items():
+            if v.numpy().tobytes() != want[k].numpy().tobytes():
+                errors.append(f"{k}: other bits with threads {threads}, instruction set {isa or 'best'}")
+    return errors
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("weft")
     ap.add_argument("--count", type=int, default=200)
     ap.add_argument("--seed", type=int, default=0)
     ap.add_argument("--only", default="", choices=["", *KINDS])
+    ap.add_argument("--bits", action="store_true", help="check that threads and instruction sets change no bit")
     ap.add_argument("--keep", default="", help="leave the folders of failures here")
     a = ap.parse_args()
     torch.set_num_threads(1)
@@ -262,6 +279,8 @@ def main():
                 refused[last] = refused.get(last, 0) + 1
                 continue
             errors = [last] if p.returncode else compare(load_file(out), ref, masks, noise)
+            if a.bits and not errors:
+                errors = other_bits(argv, out, r)
             if not errors:
                 passed += 1
                 continue
