@@ -25,84 +25,65 @@ func MeanRowsF32(dst, x []float32, ld, rows, cols int) {
 	scale(dst, dst, 1/float32(rows))
 }
 
-// Pool2D is the geometry of a pooling over a picture [H·W, C], channels last.
-type Pool2D struct {
-	H, W, C                int
-	KH, KW                 int // window
-	StrideH, StrideW       int
-	PadT, PadL, PadB, PadR int
-	DilationH, DilationW   int // 0 is 1
-}
-
-// Out returns the height and width of the result; zero or less if the window
-// does not fit.
-func (p *Pool2D) Out() (h, w int) {
-	out := func(n, pad, k, dilation, stride int) int {
-		if n += pad - max(1, dilation)*(k-1) - 1; n < 0 {
-			return 0
-		}
-		return n/stride + 1
-	}
-	return out(p.H, p.PadT+p.PadB, p.KH, p.DilationH, p.StrideH), out(p.W, p.PadL+p.PadR, p.KW, p.DilationW, p.StrideW)
-}
-
-// MaxPool2DF32 is the largest element of each window, channel by channel, NaN
-// if there is one. Padding does not take part.
+// MaxPool2DF32 is the largest element of each kh by kw window, channel by
+// channel, NaN if there is one. Padding does not take part; a window that is
+// all padding gives -Inf.
 //
-// Shapes: x [H·W, C], dst [hOut·wOut, C], dense; dst may not be x.
-func MaxPool2DF32(t *par.Team, dst, x []float32, p *Pool2D) { pool(t, dst, x, p, false, false) }
-
-// AvgPool2DF32 is the mean of each window, channel by channel: the sum of its
-// elements in order from +0, times the rounded reciprocal of their number.
-// countPad counts padding too, as zeros (PyTorch's count_include_pad).
-//
-// Shapes: x [H·W, C], dst [hOut·wOut, C], dense; dst may not be x.
-func AvgPool2DF32(t *par.Team, dst, x []float32, p *Pool2D, countPad bool) {
-	pool(t, dst, x, p, true, countPad)
+// Shapes: x [h, w, c], dst [oh, ow, c] (see Window.Out). dst may not be x.
+func MaxPool2DF32(t *par.Team, dst, x []float32, h, w, c, kh, kw int, win Window) {
+	pool(t, dst, x, vecTask{h: h, w: w, cols: c, kh: kh, kw: kw, win: win})
 }
 
-func pool(t *par.Team, dst, x []float32, p *Pool2D, mean, countPad bool) {
-	h, w := p.Out()
-	if h <= 0 || w <= 0 || p.C <= 0 {
+// AvgPool2DF32 is the mean of each kh by kw window, channel by channel: the sum
+// of its elements in order from +0, times the rounded reciprocal of their
+// number. countPad counts padding too, as zeros (PyTorch's count_include_pad).
+//
+// Shapes: x [h, w, c], dst [oh, ow, c] (see Window.Out). dst may not be x.
+func AvgPool2DF32(t *par.Team, dst, x []float32, h, w, c, kh, kw int, win Window, countPad bool) {
+	pool(t, dst, x, vecTask{h: h, w: w, cols: c, kh: kh, kw: kw, win: win, mean: true, mul: countPad})
+}
+
+func pool(t *par.Team, dst, x []float32, v vecTask) {
+	oh, ow := v.win.Out(v.h, v.w, v.kh, v.kw)
+	if oh <= 0 || ow <= 0 || v.cols <= 0 {
 		return
 	}
-	check(x, p.C, p.H*p.W, p.C)
-	check(dst, p.C, h*w, p.C)
-	runRows(t, vecTask{run: poolChunk, dst: dst, a: x, pool: *p, w: w, mean: mean, mul: countPad}, h, w*p.C*p.KH*p.KW)
+	check(x, v.cols, v.h*v.w, v.cols)
+	check(dst, v.cols, oh*ow, v.cols)
+	v.run, v.dst, v.a = poolChunk, dst, x
+	runRows(t, v, oh, ow*v.cols*v.kh*v.kw)
 }
 
 // poolChunk computes lines of the result, one tap of the window at a time over
 // all the places of a line that it reaches.
 func poolChunk(v *vecTask, lo, hi int) {
-	p, C, w := &v.pool, v.pool.C, v.w
-	dilH, dilW := max(1, p.DilationH), max(1, p.DilationW)
+	g, C := v.win, v.cols
+	_, ow := g.Out(v.h, v.w, v.kh, v.kw)
 	start := float32(math.Inf(-1))
 	if v.mean {
 		start = 0
 	}
 	for oy := lo; oy < hi; oy++ {
-		line := v.dst[oy*w*C:][:w*C]
+		line := v.dst[oy*ow*C:][:ow*C]
 		for i := range line {
 			line[i] = start
 		}
-		for ky := range p.KH {
-			y := oy*p.StrideH - p.PadT + ky*dilH
-			if y < 0 || y >= p.H {
+		for ky := range v.kh {
+			y := oy*g.StrideH - g.PadT + ky*g.DilH
+			if y < 0 || y >= v.h {
 				continue
 			}
-			for kx := range p.KW {
-				at := kx*dilW - p.PadL // of place 0
-				x0, x1 := inside(at, p.StrideW, p.W, w)
-				if x0 >= x1 {
-					continue
+			for kx := range v.kw {
+				at := kx*g.DilW - g.PadL // of place 0
+				if x0, x1 := inside(at, g.StrideW, v.w, ow); x0 < x1 {
+					tap(line[x0*C:], v.a[(y*v.w+at+x0*g.StrideW)*C:], g.StrideW*C, x1-x0, C, v.mean)
 				}
-				tap(line[x0*C:], v.a[(y*p.W+at+x0*p.StrideW)*C:], p.StrideW*C, x1-x0, C, v.mean)
 			}
 		}
 		if v.mean {
-			rows := taps(oy*p.StrideH-p.PadT, dilH, p.KH, p.H, p.PadB, v.mul)
-			for ox := range w {
-				n := rows * taps(ox*p.StrideW-p.PadL, dilW, p.KW, p.W, p.PadR, v.mul)
+			rows := taps(oy*g.StrideH-g.PadT, g.DilH, v.kh, v.h, g.PadB, v.mul)
+			for ox := range ow {
+				n := rows * taps(ox*g.StrideW-g.PadL, g.DilW, v.kw, v.w, g.PadR, v.mul)
 				scale(line[ox*C:][:C], line[ox*C:][:C], 1/float32(n))
 			}
 		}

@@ -20,7 +20,7 @@ type vecTask struct {
 	s, s2              float32
 	cols               int
 	h, w, kh, kw       int // of pictures and windows
-	pool               Pool2D
+	win                Window
 	mean               bool
 
 	total, chunk int

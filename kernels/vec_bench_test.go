@@ -95,9 +95,9 @@ func BenchmarkTransposeF32(b *testing.B) {
 }
 
 func BenchmarkMaxPool2DF32(b *testing.B) {
-	p := Pool2D{H: 112, W: 112, C: 64, KH: 3, KW: 3, StrideH: 2, StrideW: 2, PadT: 1, PadL: 1, PadB: 1, PadR: 1}
+	win := Window{StrideH: 2, StrideW: 2, PadT: 1, PadL: 1, PadB: 1, PadR: 1, DilH: 1, DilW: 1}
 	x, dst := benchData(112*112*64), make([]float32, 56*56*64)
-	benchRows(b, "h=112/c=64/k=3", len(x), func() { MaxPool2DF32(nil, dst, x, &p) })
+	benchRows(b, "h=112/c=64/k=3", len(x), func() { MaxPool2DF32(nil, dst, x, 112, 112, 64, 3, 3, win) })
 }
 
 func BenchmarkConvert(b *testing.B) {

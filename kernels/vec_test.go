@@ -492,43 +492,44 @@ func TestPool2D(t *testing.T) {
 	for _, isa := range ISAs() {
 		Use(t, isa)
 		for i := range 40 {
-			p := Pool2D{H: 1 + r.IntN(12), W: 1 + r.IntN(12), C: []int{1, 3, 16, 33}[i%4], KH: 1 + r.IntN(3), KW: 1 + r.IntN(3),
-				StrideH: 1 + r.IntN(3), StrideW: 1 + r.IntN(3), DilationH: r.IntN(3), DilationW: r.IntN(3)}
-			p.PadT, p.PadL, p.PadB, p.PadR = r.IntN(2), r.IntN(2), r.IntN(2), r.IntN(2)
-			h, w := p.Out()
-			if h <= 0 || w <= 0 {
+			h, w, c, kh, kw := 1+r.IntN(12), 1+r.IntN(12), []int{1, 3, 16, 33}[i%4], 1+r.IntN(3), 1+r.IntN(3)
+			win := Window{StrideH: 1 + r.IntN(3), StrideW: 1 + r.IntN(3), DilH: 1 + r.IntN(2), DilW: 1 + r.IntN(2),
+				PadT: r.IntN(2), PadL: r.IntN(2), PadB: r.IntN(2), PadR: r.IntN(2)}
+			oh, ow := win.Out(h, w, kh, kw)
+			if oh <= 0 || ow <= 0 {
 				continue
 			}
-			x := guarded(t, r, p.H*p.W, p.C, p.C, ktest.Edges[i%2], 50)
-			most, mean := ktest.Guard[float32](t, h*w*p.C, ktest.Tail), ktest.Guard[float32](t, h*w*p.C, ktest.Tail)
+			x := guarded(t, r, h*w, c, c, ktest.Edges[i%2], 50)
+			most, mean := ktest.Guard[float32](t, oh*ow*c, ktest.Tail), ktest.Guard[float32](t, oh*ow*c, ktest.Tail)
 			countPad := i%3 == 0
-			MaxPool2DF32(nil, most, x.x, &p)
-			AvgPool2DF32(nil, mean, x.x, &p, countPad)
-			wantMost, wantMean := poolRef(&p, x.x, countPad)
-			ktest.SameBits(t, fmt.Sprintf("%s max %+v", isa, p), most, wantMost)
-			ktest.SameBits(t, fmt.Sprintf("%s mean %+v", isa, p), mean, wantMean)
+			MaxPool2DF32(nil, most, x.x, h, w, c, kh, kw, win)
+			AvgPool2DF32(nil, mean, x.x, h, w, c, kh, kw, win, countPad)
+			wantMost, wantMean := poolRef(x.x, h, w, c, kh, kw, win, countPad)
+			label := fmt.Sprintf("%s %dx%dx%d kernel %dx%d %+v", isa, h, w, c, kh, kw, win)
+			ktest.SameBits(t, "max "+label, most, wantMost)
+			ktest.SameBits(t, "mean "+label, mean, wantMean)
 		}
 	}
 }
 
 // poolRef goes window by window, as the definition does.
-func poolRef(p *Pool2D, x []float32, countPad bool) (most, mean []float32) {
-	h, w := p.Out()
-	for oy := range h {
-		for ox := range w {
-			for c := range p.C {
+func poolRef(x []float32, h, w, channels, kh, kw int, win Window, countPad bool) (most, mean []float32) {
+	oh, ow := win.Out(h, w, kh, kw)
+	for oy := range oh {
+		for ox := range ow {
+			for c := range channels {
 				m, s, n := float32(math.Inf(-1)), float32(0), 0
-				for ky := range p.KH {
-					for kx := range p.KW {
-						y := oy*p.StrideH - p.PadT + ky*max(1, p.DilationH)
-						z := ox*p.StrideW - p.PadL + kx*max(1, p.DilationW)
-						if y < 0 || y >= p.H || z < 0 || z >= p.W {
-							if countPad && y < p.H+p.PadB && z < p.W+p.PadR {
+				for ky := range kh {
+					for kx := range kw {
+						y := oy*win.StrideH - win.PadT + ky*win.DilH
+						z := ox*win.StrideW - win.PadL + kx*win.DilW
+						if y < 0 || y >= h || z < 0 || z >= w {
+							if countPad && y < h+win.PadB && z < w+win.PadR {
 								n++
 							}
 							continue
 						}
-						v := x[(y*p.W+z)*p.C+c]
+						v := x[(y*w+z)*channels+c]
 						if n++; v > m || v != v {
 							m = v
 						}

@@ -52,7 +52,7 @@ func TestFMA32(t *testing.T) {
 			a, b = float32(r.IntN(1<<13)-1<<12), float32(r.IntN(1<<13)-1<<12)
 			e := r.IntN(300) - 149
 			a = float32(math.Ldexp(float64(a), e/2))
-			b = float32(math.Ldexp(float64(b), (e-e/2)))
+			b = float32(math.Ldexp(float64(b), (e - e/2)))
 			c = float32(math.Ldexp(float64(r.IntN(1<<24)), max(e-r.IntN(30), -149)))
 		}
 		check(a, b, c)
