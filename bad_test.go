@@ -272,6 +272,13 @@ func TestShrunkenWeights(t *testing.T) {
 		t.Skip(err)
 	}
 	in := weft.Inputs{"input_ids": tensor.FromI64([]int64{1, 2, 3}, 1, 3)}
+	defer func() { // qemu-user does not tell the address of a bus error
+		if runtime.GOARCH != "amd64" {
+			if r := recover(); r != nil {
+				t.Skip("no address of the fault:", r)
+			}
+		}
+	}()
 	if _, err := cut.Run(t.Context(), in, weft.RunOptions{}); !errors.Is(err, safetensors.ErrFault) {
 		t.Errorf("%v", err)
 	}
