@@ -18,7 +18,7 @@ type attnRow struct {
 	values     func(h int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, k, panels int, add bool)
 	packKeys   func(dst, k *float32, ldk, d, groups int)
 	packValues func(dst *float32, ldd int, v *float32, ldv, keys, panels int)
-	scores     func(s *float32, lds int, bias *float32, ldbias int, m *float32, rows, n, pad int, scale float32)
+	scores     func(s *float32, lds int, bias *float32, ldbias int, m *float32, rows, n, grow, pad int, scale float32)
 	exp        func(s *float32, lds int, m, sum *float32, rows, n int)
 	scale      func(x *float32, n int, f float32)
 	finish     func(dst *float32, ldd int, acc *float32, ldacc int, sum *float32, rows, n int) bool
@@ -310,21 +310,17 @@ func (c *attnCall) valuePanels(b int) {
 }
 
 // tile takes rows r … r+h-1 of head g through the block that begins at key b.
+// Keys are counted from there.
 func (c *attnCall) tile(g, r, h, b int) {
 	query, head := c.place(g, r)
 	lastQuery, _ := c.place(g, r+h-1)
-	lo, hi := c.visible(c.seq, query)
-	_, last := c.visible(c.seq, lastQuery)
-	same := last == hi && lo <= b // all rows see the same keys from the block's first on
-	if c.Window > 0 && query != lastQuery {
-		lo2, _ := c.visible(c.seq, lastQuery)
-		same = same && lo2 <= b
-	}
-	first, end := max(lo-b, 0)&^31, min(last-b, c.to) // keys from the block's first
-	if first >= end {
+	lo, _ := c.visible(c.seq, query)
+	_, hi := c.visible(c.seq, lastQuery)
+	from, to := max(lo-b, 0)&^31, min(hi-b, c.to)
+	if from >= to {
 		return
 	}
-	pad := (end+31)&^31 - end
+	n := (to - from + 31) &^ 31 // of whole groups of lanes
 
 	row := g*c.rows + r
 	m, sum, acc := c.m[row:row+h], c.sum[row*32:(row+h)*32], c.acc[row*c.dv:(row+h)*c.dv]
@@ -339,45 +335,54 @@ func (c *attnCall) tile(g, r, h, b int) {
 	before := c.fix[0][:h]
 	copy(before, m)
 
-	s := c.scores[first:]
-	q := &c.Q[c.query(c.seq, query, head)]
+	s, q := &c.scores[from], &c.Q[c.query(c.seq, query, head)]
 	if c.keysInPlace {
 		c.keyProduct(h, q, b)
 	} else {
-		panel := first / panelWidth
+		panel := from / panelWidth
 		c.row.product(h, q, c.ldq, &c.k[panel*panelWidth*c.D], panelWidth*c.D,
-			&s[0], attnStride, c.D, (end+panelWidth-1)/panelWidth-panel, false)
+			s, attnStride, c.D, (to+panelWidth-1)/panelWidth-panel, false)
 	}
-	if same {
-		c.row.scores(&s[0], attnStride, c.biasOf(query, head, b+first), c.ldb, &m[0], h, end-first, pad, c.Scale)
-	} else {
-		for i := range h {
-			query, head := c.place(g, r+i)
-			lo, hi := c.visible(c.seq, query)
-			lo = min(max(lo-b-first, 0), end-first)
-			hi = max(min(hi-b, end)-first, lo)
-			x := s[i*attnStride:]
-			for j := range lo {
-				x[j] = negInf
-			}
-			c.row.scores(&x[lo], attnStride, c.biasOf(query, head, b+first+lo), 0, &m[i], 1, hi-lo, end-first-hi+pad, c.Scale)
-		}
-	}
+	c.mask(g, r, m, b, from, to, n)
 	if begun {
 		c.correct(before, m, sum, acc)
 	}
-	c.row.exp(&s[0], attnStride, &m[0], &sum[0], h, end-first+pad)
+	c.row.exp(s, attnStride, &m[0], &sum[0], h, n)
 	if c.valuesInPlace {
-		for j := first; j < end; {
-			_, v, run := c.key(c.seq, b+j, c.kv)
-			run = min(run, end-j)
-			c.row.values(h, &c.scores[j], attnStride, &c.V[v], c.LDV, &acc[0], c.dv, run, c.dv/panelWidth, begun || j > first)
-			j += run
-		}
-		return
+		c.valueProduct(h, acc, b, from, to, begun)
+	} else {
+		c.row.product(h, s, attnStride, &c.v[from*panelWidth], attnBlock*panelWidth,
+			&acc[0], c.dv, to-from, c.dv/panelWidth, begun)
 	}
-	c.row.product(h, &s[0], attnStride, &c.v[first*panelWidth], attnBlock*panelWidth,
-		&acc[0], c.dv, end-first, c.dv/panelWidth, begun)
+}
+
+// mask turns the products of the rows from r on with the keys from … from+n-1
+// into scores, -Inf where a row does not see a key, and raises m.
+func (c *attnCall) mask(g, r int, m []float32, b, from, to, n int) {
+	query, head := c.place(g, r)
+	lastQuery, _ := c.place(g, r+len(m)-1)
+	_, hi := c.visible(c.seq, query)
+	lastLo, lastHi := c.visible(c.seq, lastQuery)
+	sees := min(hi-b, to) - from // keys of the first row, if its first is from
+	more := lastHi - hi          // keys that the last row sees besides
+	switch {
+	case lastLo <= b && sees == to-from: // all rows see the same
+		c.row.scores(&c.scores[from], attnStride, c.biasOf(query, head, b+from), c.ldb, &m[0], len(m), sees, 0, n-sees, c.Scale)
+	case lastLo <= b && sees >= 0 && more == len(m)-1 && sees+more == to-from: // each one more
+		c.row.scores(&c.scores[from], attnStride, c.biasOf(query, head, b+from), c.ldb, &m[0], len(m), sees, 1, n-sees, c.Scale)
+	default:
+		for i := range m {
+			query, head := c.place(g, r+i)
+			lo, hi := c.visible(c.seq, query)
+			lo = min(max(lo-b-from, 0), to-from)
+			hi = max(min(hi-b, to)-from, lo)
+			row := c.scores[i*attnStride+from:]
+			for j := range lo {
+				row[j] = negInf
+			}
+			c.row.scores(&row[lo], attnStride, c.biasOf(query, head, b+from+lo), 0, &m[i], 1, hi-lo, 0, n-hi, c.Scale)
+		}
+	}
 }
 
 // keyProduct multiplies h rows from q on by the block's keys in place, also by
@@ -398,6 +403,17 @@ func (c *attnCall) keyProduct(h int, q *float32, b int) {
 			c.row.keys(h, q, c.ldq, &c.K[k+at*c.LDK], c.LDK, &c.scores[j+at], attnStride, c.D, 1)
 		}
 		j += run
+	}
+}
+
+// valueProduct adds h rows of weights times the values b+from … b+to-1 in place
+// to acc.
+func (c *attnCall) valueProduct(h int, acc []float32, b, from, to int, add bool) {
+	for j := from; j < to; {
+		_, v, run := c.key(c.seq, b+j, c.kv)
+		run = min(run, to-j)
+		c.row.values(h, &c.scores[j], attnStride, &c.V[v], c.LDV, &acc[0], c.dv, run, c.dv/panelWidth, add)
+		j, add = j+run, true
 	}
 }
 

@@ -92,17 +92,17 @@ func (t tail) pick(x, y, dst VecVirtual) {
 func attnScores(v isa) {
 	name := "AttnScoresF32" + v.name
 	width := uint64(v.lanes)
-	TEXT(name, NOSPLIT, "func(s *float32, lds int, bias *float32, ldbias int, m *float32, rows int, n int, pad int, scale float32)")
+	TEXT(name, NOSPLIT, "func(s *float32, lds int, bias *float32, ldbias int, m *float32, rows int, n int, grow int, pad int, scale float32)")
 	Pragma("noescape")
 	Doc(name+" turns products into scores and finds each row's largest:",
 		"	for i := range rows {",
-		"		for j := range n {",
+		"		for j := range n + i*grow {",
 		"			x := s[i*lds+j] * scale",
 		"			if bias != nil { x += bias[i*ldbias+j], or x = -Inf where that is -Inf }",
 		"			s[i*lds+j] = x",
 		"			m[i] = max(m[i], x), or m[i] where x is NaN",
 		"		}",
-		"		for j := n; j < n+pad; j++ { s[i*lds+j] = -Inf }",
+		"		for j := n + i*grow; j < n+pad; j++ { s[i*lds+j] = -Inf }",
 		"	}",
 		fmt.Sprintf("A row of s has room for %d floats behind n+pad.", v.lanes-1))
 	s, lds := Load(Param("s"), GP64()), Load(Param("lds"), GP64())
@@ -116,18 +116,18 @@ func attnScores(v isa) {
 	sc, _ := Param("scale").Resolve()
 	VBROADCASTSS(sc.Addr, scale)
 	negInf := simd{v, 1}.set(float32(math.Inf(-1)))[0]
-	n, rest, end := GP64(), GP64(), GP64()
-	Load(Param("n"), n)
-	MOVQ(n, rest)
-	ANDQ(Imm(width-1), rest)
-	SUBQ(rest, n)
+	count, n, rest, end := GP64(), GP64(), GP64(), GP64()
+	Load(Param("n"), count)
 	Load(Param("pad"), end)
-	ADDQ(n, end)
-	ADDQ(rest, end)
-	mask := newTail(v, rest)
+	ADDQ(count, end)
 	j := GP64()
 
 	Label("row")
+	MOVQ(count, n) // whole registers and the rest
+	MOVQ(n, rest)
+	ANDQ(Imm(width-1), rest)
+	SUBQ(rest, n)
+	mask := newTail(v, rest)
 	// Two maxima hide the latency; the order does not show.
 	max0, max1 := v.vec(), v.vec()
 	VBROADCASTSS(Mem{Base: m}, max0)
@@ -210,6 +210,8 @@ func attnScores(v isa) {
 	VMOVSS(attnReduce(v, max0, func(a, b, dst Op) { VMAXPS(a, b, dst) }), Mem{Base: m})
 	ADDQ(lds, s)
 	ADDQ(ldbias, bias)
+	grow, _ := Param("grow").Resolve()
+	ADDQ(grow.Addr, count)
 	ADDQ(Imm(4), m)
 	DECQ(rows)
 	JNZ(LabelRef("row"))

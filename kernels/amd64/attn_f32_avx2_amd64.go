@@ -157,19 +157,19 @@ func AttnValuesF32Rows4AVX2(a *float32, lda int, b *float32, ldb int, c *float32
 // AttnScoresF32AVX2 turns products into scores and finds each row's largest:
 //
 //	for i := range rows {
-//		for j := range n {
+//		for j := range n + i*grow {
 //			x := s[i*lds+j] * scale
 //			if bias != nil { x += bias[i*ldbias+j], or x = -Inf where that is -Inf }
 //			s[i*lds+j] = x
 //			m[i] = max(m[i], x), or m[i] where x is NaN
 //		}
-//		for j := n; j < n+pad; j++ { s[i*lds+j] = -Inf }
+//		for j := n + i*grow; j < n+pad; j++ { s[i*lds+j] = -Inf }
 //	}
 //
 // A row of s has room for 7 floats behind n+pad.
 //
 //go:noescape
-func AttnScoresF32AVX2(s *float32, lds int, bias *float32, ldbias int, m *float32, rows int, n int, pad int, scale float32)
+func AttnScoresF32AVX2(s *float32, lds int, bias *float32, ldbias int, m *float32, rows int, n int, grow int, pad int, scale float32)
 
 // AttnExpF32AVX2 turns scores into weights and sums them in 32 lanes:
 //

@@ -2455,9 +2455,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func AttnScoresF32AVX2(s *float32, lds int, bias *float32, ldbias int, m *float32, rows int, n int, pad int, scale float32)
+// func AttnScoresF32AVX2(s *float32, lds int, bias *float32, ldbias int, m *float32, rows int, n int, grow int, pad int, scale float32)
 // Requires: AVX, CMOV
-TEXT ·AttnScoresF32AVX2(SB), NOSPLIT, $0-68
+TEXT ·AttnScoresF32AVX2(SB), NOSPLIT, $0-76
 	MOVQ         s+0(FP), AX
 	MOVQ         lds+8(FP), CX
 	MOVQ         bias+16(FP), DX
@@ -2468,128 +2468,129 @@ TEXT ·AttnScoresF32AVX2(SB), NOSPLIT, $0-68
 	SHLQ         $0x02, BX
 	TESTQ        DX, DX
 	CMOVQEQ      DX, BX
-	VBROADCASTSS scale+64(FP), Y0
+	VBROADCASTSS scale+72(FP), Y0
 	VMOVUPS      vecConst<>+0(SB), Y1
 	MOVQ         n+48(FP), R8
-	MOVQ         R8, R9
-	ANDQ         $0x07, R9
-	SUBQ         R9, R8
-	MOVQ         pad+56(FP), R10
-	ADDQ         R8, R10
-	ADDQ         R9, R10
-	LEAQ         attnTail<>+0(SB), R11
-	NEGQ         R9
-	VMOVDQU      32(R11)(R9*4), Y2
-	NEGQ         R9
+	MOVQ         pad+64(FP), R11
+	ADDQ         R8, R11
 
 row:
+	MOVQ         R8, R9
+	MOVQ         R9, R10
+	ANDQ         $0x07, R10
+	SUBQ         R10, R9
+	LEAQ         attnTail<>+0(SB), R12
+	NEGQ         R10
+	VMOVDQU      32(R12)(R10*4), Y2
+	NEGQ         R10
 	VBROADCASTSS (SI), Y3
 	VMOVAPS      Y3, Y4
-	XORQ         R11, R11
+	XORQ         R12, R12
 	TESTQ        DX, DX
 	JNZ          biased
-	SUBQ         $0x10, R8
-	CMPQ         R11, R8
+	SUBQ         $0x10, R9
+	CMPQ         R12, R9
 	JG           plainOne
 
 plainTwo:
-	VMULPS  (AX)(R11*4), Y0, Y5
-	VMOVUPS Y5, (AX)(R11*4)
+	VMULPS  (AX)(R12*4), Y0, Y5
+	VMOVUPS Y5, (AX)(R12*4)
 	VMAXPS  Y3, Y5, Y3
-	VMULPS  32(AX)(R11*4), Y0, Y5
-	VMOVUPS Y5, 32(AX)(R11*4)
+	VMULPS  32(AX)(R12*4), Y0, Y5
+	VMOVUPS Y5, 32(AX)(R12*4)
 	VMAXPS  Y4, Y5, Y4
-	ADDQ    $0x10, R11
-	CMPQ    R11, R8
+	ADDQ    $0x10, R12
+	CMPQ    R12, R9
 	JLE     plainTwo
 
 plainOne:
-	ADDQ    $0x10, R8
-	CMPQ    R11, R8
+	ADDQ    $0x10, R9
+	CMPQ    R12, R9
 	JGE     plainTail
-	VMULPS  (AX)(R11*4), Y0, Y5
-	VMOVUPS Y5, (AX)(R11*4)
+	VMULPS  (AX)(R12*4), Y0, Y5
+	VMOVUPS Y5, (AX)(R12*4)
 	VMAXPS  Y3, Y5, Y3
-	ADDQ    $0x08, R11
+	ADDQ    $0x08, R12
 
 plainTail:
-	TESTQ     R9, R9
+	TESTQ     R10, R10
 	JZ        pad
-	VMULPS    (AX)(R11*4), Y0, Y5
+	VMULPS    (AX)(R12*4), Y0, Y5
 	VBLENDVPS Y2, Y5, Y1, Y5
-	VMOVUPS   Y5, (AX)(R11*4)
+	VMOVUPS   Y5, (AX)(R12*4)
 	VMAXPS    Y3, Y5, Y3
-	ADDQ      $0x08, R11
+	ADDQ      $0x08, R12
 	JMP       pad
 
 biased:
-	SUBQ $0x10, R8
-	CMPQ R11, R8
+	SUBQ $0x10, R9
+	CMPQ R12, R9
 	JG   biasedOne
 
 biasedTwo:
-	VMULPS    (AX)(R11*4), Y0, Y5
-	VMOVUPS   (DX)(R11*4), Y6
+	VMULPS    (AX)(R12*4), Y0, Y5
+	VMOVUPS   (DX)(R12*4), Y6
 	VCMPPS    $0x00, Y1, Y6, Y7
 	VADDPS    Y6, Y5, Y5
 	VBLENDVPS Y7, Y1, Y5, Y5
-	VMOVUPS   Y5, (AX)(R11*4)
+	VMOVUPS   Y5, (AX)(R12*4)
 	VMAXPS    Y3, Y5, Y3
-	VMULPS    32(AX)(R11*4), Y0, Y5
-	VMOVUPS   32(DX)(R11*4), Y6
+	VMULPS    32(AX)(R12*4), Y0, Y5
+	VMOVUPS   32(DX)(R12*4), Y6
 	VCMPPS    $0x00, Y1, Y6, Y7
 	VADDPS    Y6, Y5, Y5
 	VBLENDVPS Y7, Y1, Y5, Y5
-	VMOVUPS   Y5, 32(AX)(R11*4)
+	VMOVUPS   Y5, 32(AX)(R12*4)
 	VMAXPS    Y4, Y5, Y4
-	ADDQ      $0x10, R11
-	CMPQ      R11, R8
+	ADDQ      $0x10, R12
+	CMPQ      R12, R9
 	JLE       biasedTwo
 
 biasedOne:
-	ADDQ      $0x10, R8
-	CMPQ      R11, R8
+	ADDQ      $0x10, R9
+	CMPQ      R12, R9
 	JGE       biasedTail
-	VMULPS    (AX)(R11*4), Y0, Y5
-	VMOVUPS   (DX)(R11*4), Y6
+	VMULPS    (AX)(R12*4), Y0, Y5
+	VMOVUPS   (DX)(R12*4), Y6
 	VCMPPS    $0x00, Y1, Y6, Y7
 	VADDPS    Y6, Y5, Y5
 	VBLENDVPS Y7, Y1, Y5, Y5
-	VMOVUPS   Y5, (AX)(R11*4)
+	VMOVUPS   Y5, (AX)(R12*4)
 	VMAXPS    Y3, Y5, Y3
-	ADDQ      $0x08, R11
+	ADDQ      $0x08, R12
 
 biasedTail:
-	TESTQ      R9, R9
+	TESTQ      R10, R10
 	JZ         pad
-	VMULPS     (AX)(R11*4), Y0, Y5
-	VMASKMOVPS (DX)(R11*4), Y2, Y6
+	VMULPS     (AX)(R12*4), Y0, Y5
+	VMASKMOVPS (DX)(R12*4), Y2, Y6
 	VCMPPS     $0x00, Y1, Y6, Y7
 	VADDPS     Y6, Y5, Y5
 	VBLENDVPS  Y7, Y1, Y5, Y5
 	VBLENDVPS  Y2, Y5, Y1, Y5
-	VMOVUPS    Y5, (AX)(R11*4)
+	VMOVUPS    Y5, (AX)(R12*4)
 	VMAXPS     Y3, Y5, Y3
-	ADDQ       $0x08, R11
+	ADDQ       $0x08, R12
 
 pad:
-	CMPQ    R11, R10
+	CMPQ    R12, R11
 	JGE     reduce
-	VMOVUPS Y1, (AX)(R11*4)
-	ADDQ    $0x08, R11
+	VMOVUPS Y1, (AX)(R12*4)
+	ADDQ    $0x08, R12
 	JMP     pad
 
 reduce:
 	VMAXPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VMAXPS       X4, X3, X4
-	VMOVHLPS     X4, X4, X3
-	VMAXPS       X3, X4, X4
-	VMOVSHDUP    X4, X3
-	VMAXPS       X3, X4, X4
-	VMOVSS       X4, (SI)
+	VEXTRACTF128 $0x01, Y3, X2
+	VMAXPS       X2, X3, X2
+	VMOVHLPS     X2, X2, X3
+	VMAXPS       X3, X2, X2
+	VMOVSHDUP    X2, X3
+	VMAXPS       X3, X2, X2
+	VMOVSS       X2, (SI)
 	ADDQ         CX, AX
 	ADDQ         BX, DX
+	ADDQ         grow+56(FP), R8
 	ADDQ         $0x04, SI
 	DECQ         DI
 	JNZ          row
@@ -2669,22 +2670,14 @@ loop:
 	VFMADD213PS vecConst<>+352(SB), Y6, Y10
 	VFMADD213PS vecConst<>+352(SB), Y5, Y9
 	VFMADD213PS vecConst<>+352(SB), Y6, Y10
-	VPSLLD      $0x17, Y7, Y6
-	VPSRAD      $0x01, Y6, Y5
-	VPAND       vecConst<>+0(SB), Y5, Y5
-	VPSUBD      Y5, Y6, Y6
-	VPADDD      vecConst<>+352(SB), Y5, Y5
-	VPADDD      vecConst<>+352(SB), Y6, Y6
-	VPSLLD      $0x17, Y8, Y8
-	VPSRAD      $0x01, Y8, Y7
-	VPAND       vecConst<>+0(SB), Y7, Y7
-	VPSUBD      Y7, Y8, Y8
-	VPADDD      vecConst<>+352(SB), Y7, Y7
-	VPADDD      vecConst<>+352(SB), Y8, Y8
+	VPSLLD      $0x17, Y7, Y5
+	VPADDD      vecConst<>+384(SB), Y5, Y5
+	VPSLLD      $0x17, Y8, Y6
+	VPADDD      vecConst<>+384(SB), Y6, Y6
 	VMULPS      Y5, Y9, Y9
-	VMULPS      Y6, Y9, Y9
-	VMULPS      Y7, Y10, Y10
-	VMULPS      Y8, Y10, Y10
+	VMULPS      vecConst<>+416(SB), Y9, Y9
+	VMULPS      Y6, Y10, Y10
+	VMULPS      vecConst<>+416(SB), Y10, Y10
 	VMOVUPS     Y9, (R8)
 	VADDPS      Y9, Y1, Y1
 	VMOVUPS     Y10, 32(R8)
@@ -2721,22 +2714,14 @@ loop:
 	VFMADD213PS vecConst<>+352(SB), Y6, Y10
 	VFMADD213PS vecConst<>+352(SB), Y5, Y9
 	VFMADD213PS vecConst<>+352(SB), Y6, Y10
-	VPSLLD      $0x17, Y7, Y6
-	VPSRAD      $0x01, Y6, Y5
-	VPAND       vecConst<>+0(SB), Y5, Y5
-	VPSUBD      Y5, Y6, Y6
-	VPADDD      vecConst<>+352(SB), Y5, Y5
-	VPADDD      vecConst<>+352(SB), Y6, Y6
-	VPSLLD      $0x17, Y8, Y8
-	VPSRAD      $0x01, Y8, Y7
-	VPAND       vecConst<>+0(SB), Y7, Y7
-	VPSUBD      Y7, Y8, Y8
-	VPADDD      vecConst<>+352(SB), Y7, Y7
-	VPADDD      vecConst<>+352(SB), Y8, Y8
+	VPSLLD      $0x17, Y7, Y5
+	VPADDD      vecConst<>+384(SB), Y5, Y5
+	VPSLLD      $0x17, Y8, Y6
+	VPADDD      vecConst<>+384(SB), Y6, Y6
 	VMULPS      Y5, Y9, Y9
-	VMULPS      Y6, Y9, Y9
-	VMULPS      Y7, Y10, Y10
-	VMULPS      Y8, Y10, Y10
+	VMULPS      vecConst<>+416(SB), Y9, Y9
+	VMULPS      Y6, Y10, Y10
+	VMULPS      vecConst<>+416(SB), Y10, Y10
 	VMOVUPS     Y9, 64(R8)
 	VADDPS      Y9, Y3, Y3
 	VMOVUPS     Y10, 96(R8)
@@ -2952,7 +2937,23 @@ DATA vecConst<>+368(SB)/4, $0x3f800000
 DATA vecConst<>+372(SB)/4, $0x3f800000
 DATA vecConst<>+376(SB)/4, $0x3f800000
 DATA vecConst<>+380(SB)/4, $0x3f800000
-GLOBL vecConst<>(SB), RODATA|NOPTR, $384
+DATA vecConst<>+384(SB)/4, $0x5f800000
+DATA vecConst<>+388(SB)/4, $0x5f800000
+DATA vecConst<>+392(SB)/4, $0x5f800000
+DATA vecConst<>+396(SB)/4, $0x5f800000
+DATA vecConst<>+400(SB)/4, $0x5f800000
+DATA vecConst<>+404(SB)/4, $0x5f800000
+DATA vecConst<>+408(SB)/4, $0x5f800000
+DATA vecConst<>+412(SB)/4, $0x5f800000
+DATA vecConst<>+416(SB)/4, $0x1f800000
+DATA vecConst<>+420(SB)/4, $0x1f800000
+DATA vecConst<>+424(SB)/4, $0x1f800000
+DATA vecConst<>+428(SB)/4, $0x1f800000
+DATA vecConst<>+432(SB)/4, $0x1f800000
+DATA vecConst<>+436(SB)/4, $0x1f800000
+DATA vecConst<>+440(SB)/4, $0x1f800000
+DATA vecConst<>+444(SB)/4, $0x1f800000
+GLOBL vecConst<>(SB), RODATA|NOPTR, $448
 
 // func AttnPackKeysF32AVX2(dst *float32, k *float32, ldk int, d int, groups int)
 // Requires: AVX, CMOV, MMX+

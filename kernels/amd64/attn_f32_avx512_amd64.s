@@ -5284,9 +5284,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func AttnScoresF32AVX512(s *float32, lds int, bias *float32, ldbias int, m *float32, rows int, n int, pad int, scale float32)
+// func AttnScoresF32AVX512(s *float32, lds int, bias *float32, ldbias int, m *float32, rows int, n int, grow int, pad int, scale float32)
 // Requires: AVX, AVX512F, CMOV
-TEXT ·AttnScoresF32AVX512(SB), NOSPLIT, $0-68
+TEXT ·AttnScoresF32AVX512(SB), NOSPLIT, $0-76
 	MOVQ         s+0(FP), AX
 	MOVQ         lds+8(FP), DX
 	MOVQ         bias+16(FP), BX
@@ -5297,29 +5297,29 @@ TEXT ·AttnScoresF32AVX512(SB), NOSPLIT, $0-68
 	SHLQ         $0x02, SI
 	TESTQ        BX, BX
 	CMOVQEQ      BX, SI
-	VBROADCASTSS scale+64(FP), Z0
+	VBROADCASTSS scale+72(FP), Z0
 	VBROADCASTSS vecConst<>+0(SB), Z1
 	MOVQ         n+48(FP), R9
-	MOVQ         R9, R10
-	ANDQ         $0x0f, R10
-	SUBQ         R10, R9
-	MOVQ         pad+56(FP), R11
-	ADDQ         R9, R11
-	ADDQ         R10, R11
-	MOVQ         R10, CX
-	MOVL         $0x00000001, R12
-	SHLL         CL, R12
-	DECL         R12
-	KMOVW        R12, K1
+	MOVQ         pad+64(FP), R12
+	ADDQ         R9, R12
 
 row:
+	MOVQ         R9, R10
+	MOVQ         R10, R11
+	ANDQ         $0x0f, R11
+	SUBQ         R11, R10
+	MOVQ         R11, CX
+	MOVL         $0x00000001, R13
+	SHLL         CL, R13
+	DECL         R13
+	KMOVW        R13, K1
 	VBROADCASTSS (DI), Z2
 	VMOVAPS      Z2, Z3
 	XORQ         CX, CX
 	TESTQ        BX, BX
 	JNZ          biased
-	SUBQ         $0x20, R9
-	CMPQ         CX, R9
+	SUBQ         $0x20, R10
+	CMPQ         CX, R10
 	JG           plainOne
 
 plainTwo:
@@ -5330,12 +5330,12 @@ plainTwo:
 	VMOVUPS Z4, 64(AX)(CX*4)
 	VMAXPS  Z3, Z4, Z3
 	ADDQ    $0x20, CX
-	CMPQ    CX, R9
+	CMPQ    CX, R10
 	JLE     plainTwo
 
 plainOne:
-	ADDQ    $0x20, R9
-	CMPQ    CX, R9
+	ADDQ    $0x20, R10
+	CMPQ    CX, R10
 	JGE     plainTail
 	VMULPS  (AX)(CX*4), Z0, Z4
 	VMOVUPS Z4, (AX)(CX*4)
@@ -5343,7 +5343,7 @@ plainOne:
 	ADDQ    $0x10, CX
 
 plainTail:
-	TESTQ     R10, R10
+	TESTQ     R11, R11
 	JZ        pad
 	VMULPS    (AX)(CX*4), Z0, Z4
 	VBLENDMPS Z4, Z1, K1, Z4
@@ -5353,8 +5353,8 @@ plainTail:
 	JMP       pad
 
 biased:
-	SUBQ $0x20, R9
-	CMPQ CX, R9
+	SUBQ $0x20, R10
+	CMPQ CX, R10
 	JG   biasedOne
 
 biasedTwo:
@@ -5373,12 +5373,12 @@ biasedTwo:
 	VMOVUPS Z4, 64(AX)(CX*4)
 	VMAXPS  Z3, Z4, Z3
 	ADDQ    $0x20, CX
-	CMPQ    CX, R9
+	CMPQ    CX, R10
 	JLE     biasedTwo
 
 biasedOne:
-	ADDQ    $0x20, R9
-	CMPQ    CX, R9
+	ADDQ    $0x20, R10
+	CMPQ    CX, R10
 	JGE     biasedTail
 	VMULPS  (AX)(CX*4), Z0, Z4
 	VMOVUPS (BX)(CX*4), Z5
@@ -5390,7 +5390,7 @@ biasedOne:
 	ADDQ    $0x10, CX
 
 biasedTail:
-	TESTQ     R10, R10
+	TESTQ     R11, R11
 	JZ        pad
 	VMULPS    (AX)(CX*4), Z0, Z4
 	VMOVUPS.Z (BX)(CX*4), K1, Z5
@@ -5403,7 +5403,7 @@ biasedTail:
 	ADDQ      $0x10, CX
 
 pad:
-	CMPQ    CX, R11
+	CMPQ    CX, R12
 	JGE     reduce
 	VMOVUPS Z1, (AX)(CX*4)
 	ADDQ    $0x10, CX
@@ -5422,6 +5422,7 @@ reduce:
 	VMOVSS        X2, (DI)
 	ADDQ          DX, AX
 	ADDQ          SI, BX
+	ADDQ          grow+56(FP), R9
 	ADDQ          $0x04, DI
 	DECQ          R8
 	JNZ           row
