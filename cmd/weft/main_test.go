@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -213,6 +214,38 @@ func TestReadme(t *testing.T) {
 	for _, want := range []string{"text.last_hidden_state", "image.last_hidden_state", "audio.extract_features", "audio.last_hidden_state"} {
 		if !strings.Contains(stdout, want) || !strings.Contains(string(b), want) {
 			t.Errorf("%s is not printed or not in the README", want)
+		}
+	}
+}
+
+// TestReadmeSnippets compiles the README's Go code.
+func TestReadmeSnippets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the compiler")
+	}
+	gobin, err := exec.LookPath("go")
+	if err != nil {
+		t.Skip(err)
+	}
+	b, err := os.ReadFile(root + "README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	snippets := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(b), -1)
+	if len(snippets) == 0 {
+		t.Fatal("the README has no Go code")
+	}
+	for _, s := range snippets {
+		file := filepath.Join(t.TempDir(), "main.go")
+		code := "package main\n\nimport (\n\t\"context\"\n\n\t\"github.com/seed-512d3d71/weft\"\n)\n\n" +
+			"func use(ctx context.Context) error {\n" + s[1] + "_ = hidden\nreturn nil\n}\n\nfunc main() { use(context.Background()) }\n"
+		if err := os.WriteFile(file, []byte(code), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := exec.Command(gobin, "build", "-o", os.DevNull, file)
+		c.Dir = root
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s\n%s", err, out, s[1])
 		}
 	}
 }
