@@ -154,7 +154,7 @@ func (m simd) phiTail(a, t vecs) vecs {
 	z := m.add(e, q)
 	m.acc(z, e, q)
 	m.do(fma213, z, c, c)
-	return m.scale(z, m.power(n, tn))
+	return m.scale(z, m.lowPower(n, tn))
 }
 
 func (m simd) gelu(x vecs) vecs {
@@ -219,7 +219,7 @@ func (m simd) logisticTail(a, v, low vecs) vecs {
 		m.do(subPS, r, r, low)
 	}
 	p := m.poly(r, expPoly...)
-	w := m.power(n, t)
+	w := m.lowPower(n, t)
 	e := m.scale(m.copy(p), w)
 	d := m.addC(e, 1)
 	m.do(subPS, e, e, m.subC(d, 1))
@@ -307,7 +307,7 @@ func (m simd) elu(x vecs) vecs {
 func (m simd) softplus(x vecs) vecs {
 	r, n, t := m.reduce(m.xorC(m.atMost(m.abs(x), logisticMax), 0x80000000))
 	p := m.poly(r, expPoly...)
-	w := m.power(n, t)
+	w := m.lowPower(n, t)
 	d := m.addC(m.scale(m.copy(p), w), 2)
 	q := m.div(p, d)
 	s := m.scale(m.copy(q), w)

@@ -18,9 +18,10 @@ const (
 // expPoly are the coefficients of e^r, |r| ≤ ln(2)/2, highest first.
 var expPoly = []float32{0x1.6a4f28p-10, 0x1.12398p-7, 0x1.5558aep-5, 0x1.555492p-3, 0x1.fffffcp-2, 1, 1}
 
-// power is 2ⁿ on its way: AVX-512 keeps n as a float; the others keep the two
-// factors 2^⌊n/2⌋ and 2^(n-⌊n/2⌋), since 2ⁿ itself may not be a float.
-type power struct{ n, half, rest vecs }
+// power is 2ⁿ on its way: AVX-512 keeps n as a float; the others keep two
+// factors, since 2ⁿ itself may not be a float: 2^⌊n/2⌋ and the rest, or, if n
+// is not large, 2^(n+64) and the constant 2^-64.
+type power struct{ n, first, second vecs }
 
 // reduce splits x = n·ln2 + r. x is overwritten with r; t is n + magic.
 func (m simd) reduce(x vecs) (r, n, t vecs) {
@@ -37,14 +38,27 @@ func (m simd) power(n, t vecs) power {
 	if m.lanes == 16 {
 		return power{n: n}
 	}
-	p := power{half: m.alloc(), rest: m.alloc()}
+	p := power{first: m.alloc(), second: m.alloc()}
 	for i := range t {
-		VPSLLD(Imm(23), t[i], p.rest[i]) // n<<23
-		VPSRAD(Imm(1), p.rest[i], p.half[i])
-		VPAND(m.bits(0xff800000), p.half[i], p.half[i])
-		VPSUBD(p.half[i], p.rest[i], p.rest[i])
-		VPADDD(m.float(1), p.half[i], p.half[i])
-		VPADDD(m.float(1), p.rest[i], p.rest[i])
+		VPSLLD(Imm(23), t[i], p.second[i]) // n<<23
+		VPSRAD(Imm(1), p.second[i], p.first[i])
+		VPAND(m.bits(0xff800000), p.first[i], p.first[i])
+		VPSUBD(p.first[i], p.second[i], p.second[i])
+		VPADDD(m.float(1), p.first[i], p.first[i])
+		VPADDD(m.float(1), p.second[i], p.second[i])
+	}
+	return p
+}
+
+// lowPower is power for n in [-190, 63].
+func (m simd) lowPower(n, t vecs) power {
+	if m.lanes == 16 {
+		return power{n: n}
+	}
+	p := power{first: m.alloc()}
+	for i := range t {
+		VPSLLD(Imm(23), t[i], p.first[i])
+		VPADDD(m.float(0x1p64), p.first[i], p.first[i])
 	}
 	return p
 }
@@ -56,8 +70,12 @@ func (m simd) scale(x vecs, p power) vecs {
 			VSCALEFPS(p.n[i], x[i], x[i])
 			continue
 		}
-		VMULPS(p.half[i], x[i], x[i])
-		VMULPS(p.rest[i], x[i], x[i])
+		VMULPS(p.first[i], x[i], x[i])
+		if p.second == nil {
+			VMULPS(m.float(0x1p-64), x[i], x[i])
+		} else {
+			VMULPS(p.second[i], x[i], x[i])
+		}
 	}
 	return x
 }
@@ -72,5 +90,5 @@ func (m simd) exp(x vecs) vecs {
 // expNegative is exp for x ≤ 0 (or NaN), as softmax wants it: no upper bound.
 func (m simd) expNegative(x vecs) vecs {
 	r, n, t := m.reduce(m.atLeast(x, expMin))
-	return m.scale(m.poly(r, expPoly...), m.power(n, t))
+	return m.scale(m.poly(r, expPoly...), m.lowPower(n, t))
 }

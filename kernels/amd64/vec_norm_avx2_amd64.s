@@ -116,22 +116,14 @@ expLoop:
 	VFMADD213PS vecConst<>+352(SB), Y6, Y10
 	VFMADD213PS vecConst<>+352(SB), Y5, Y9
 	VFMADD213PS vecConst<>+352(SB), Y6, Y10
-	VPSLLD      $0x17, Y7, Y6
-	VPSRAD      $0x01, Y6, Y5
-	VPAND       vecConst<>+0(SB), Y5, Y5
-	VPSUBD      Y5, Y6, Y6
-	VPADDD      vecConst<>+352(SB), Y5, Y5
-	VPADDD      vecConst<>+352(SB), Y6, Y6
-	VPSLLD      $0x17, Y8, Y8
-	VPSRAD      $0x01, Y8, Y7
-	VPAND       vecConst<>+0(SB), Y7, Y7
-	VPSUBD      Y7, Y8, Y8
-	VPADDD      vecConst<>+352(SB), Y7, Y7
-	VPADDD      vecConst<>+352(SB), Y8, Y8
+	VPSLLD      $0x17, Y7, Y5
+	VPADDD      vecConst<>+384(SB), Y5, Y5
+	VPSLLD      $0x17, Y8, Y6
+	VPADDD      vecConst<>+384(SB), Y6, Y6
 	VMULPS      Y5, Y9, Y9
-	VMULPS      Y6, Y9, Y9
-	VMULPS      Y7, Y10, Y10
-	VMULPS      Y8, Y10, Y10
+	VMULPS      vecConst<>+416(SB), Y9, Y9
+	VMULPS      Y6, Y10, Y10
+	VMULPS      vecConst<>+416(SB), Y10, Y10
 	VADDPS      Y9, Y1, Y1
 	VADDPS      Y10, Y2, Y2
 	VMOVUPS     Y9, (AX)(SI*1)
@@ -168,22 +160,14 @@ expLoop:
 	VFMADD213PS vecConst<>+352(SB), Y6, Y10
 	VFMADD213PS vecConst<>+352(SB), Y5, Y9
 	VFMADD213PS vecConst<>+352(SB), Y6, Y10
-	VPSLLD      $0x17, Y7, Y6
-	VPSRAD      $0x01, Y6, Y5
-	VPAND       vecConst<>+0(SB), Y5, Y5
-	VPSUBD      Y5, Y6, Y6
-	VPADDD      vecConst<>+352(SB), Y5, Y5
-	VPADDD      vecConst<>+352(SB), Y6, Y6
-	VPSLLD      $0x17, Y8, Y8
-	VPSRAD      $0x01, Y8, Y7
-	VPAND       vecConst<>+0(SB), Y7, Y7
-	VPSUBD      Y7, Y8, Y8
-	VPADDD      vecConst<>+352(SB), Y7, Y7
-	VPADDD      vecConst<>+352(SB), Y8, Y8
+	VPSLLD      $0x17, Y7, Y5
+	VPADDD      vecConst<>+384(SB), Y5, Y5
+	VPSLLD      $0x17, Y8, Y6
+	VPADDD      vecConst<>+384(SB), Y6, Y6
 	VMULPS      Y5, Y9, Y9
-	VMULPS      Y6, Y9, Y9
-	VMULPS      Y7, Y10, Y10
-	VMULPS      Y8, Y10, Y10
+	VMULPS      vecConst<>+416(SB), Y9, Y9
+	VMULPS      Y6, Y10, Y10
+	VMULPS      vecConst<>+416(SB), Y10, Y10
 	VADDPS      Y9, Y3, Y3
 	VADDPS      Y10, Y4, Y4
 	VMOVUPS     Y9, 64(AX)(SI*1)
@@ -237,22 +221,14 @@ expTail:
 	VFMADD213PS vecConst<>+352(SB), Y10, Y14
 	VFMADD213PS vecConst<>+352(SB), Y9, Y13
 	VFMADD213PS vecConst<>+352(SB), Y10, Y14
-	VPSLLD      $0x17, Y11, Y10
-	VPSRAD      $0x01, Y10, Y9
-	VPAND       vecConst<>+0(SB), Y9, Y9
-	VPSUBD      Y9, Y10, Y10
-	VPADDD      vecConst<>+352(SB), Y9, Y9
-	VPADDD      vecConst<>+352(SB), Y10, Y10
-	VPSLLD      $0x17, Y12, Y12
-	VPSRAD      $0x01, Y12, Y11
-	VPAND       vecConst<>+0(SB), Y11, Y11
-	VPSUBD      Y11, Y12, Y12
-	VPADDD      vecConst<>+352(SB), Y11, Y11
-	VPADDD      vecConst<>+352(SB), Y12, Y12
+	VPSLLD      $0x17, Y11, Y9
+	VPADDD      vecConst<>+384(SB), Y9, Y9
+	VPSLLD      $0x17, Y12, Y10
+	VPADDD      vecConst<>+384(SB), Y10, Y10
 	VMULPS      Y9, Y13, Y13
-	VMULPS      Y10, Y13, Y13
-	VMULPS      Y11, Y14, Y14
-	VMULPS      Y12, Y14, Y14
+	VMULPS      vecConst<>+416(SB), Y13, Y13
+	VMULPS      Y10, Y14, Y14
+	VMULPS      vecConst<>+416(SB), Y14, Y14
 	VADDPS      Y13, Y1, Y1
 	VADDPS      Y14, Y2, Y2
 	VMASKMOVPS  Y13, Y5, (AX)(SI*1)
@@ -293,22 +269,14 @@ expTail:
 	VFMADD213PS vecConst<>+352(SB), Y0, Y11
 	VFMADD213PS vecConst<>+352(SB), Y5, Y10
 	VFMADD213PS vecConst<>+352(SB), Y0, Y11
-	VPSLLD      $0x17, Y6, Y5
-	VPSRAD      $0x01, Y5, Y0
-	VPAND       vecConst<>+0(SB), Y0, Y0
-	VPSUBD      Y0, Y5, Y5
-	VPADDD      vecConst<>+352(SB), Y0, Y0
-	VPADDD      vecConst<>+352(SB), Y5, Y5
-	VPSLLD      $0x17, Y9, Y9
-	VPSRAD      $0x01, Y9, Y6
-	VPAND       vecConst<>+0(SB), Y6, Y6
-	VPSUBD      Y6, Y9, Y9
-	VPADDD      vecConst<>+352(SB), Y6, Y6
-	VPADDD      vecConst<>+352(SB), Y9, Y9
+	VPSLLD      $0x17, Y6, Y0
+	VPADDD      vecConst<>+384(SB), Y0, Y0
+	VPSLLD      $0x17, Y9, Y5
+	VPADDD      vecConst<>+384(SB), Y5, Y5
 	VMULPS      Y0, Y10, Y10
-	VMULPS      Y5, Y10, Y10
-	VMULPS      Y6, Y11, Y11
-	VMULPS      Y9, Y11, Y11
+	VMULPS      vecConst<>+416(SB), Y10, Y10
+	VMULPS      Y5, Y11, Y11
+	VMULPS      vecConst<>+416(SB), Y11, Y11
 	VADDPS      Y10, Y3, Y3
 	VADDPS      Y11, Y4, Y4
 	VMASKMOVPS  Y10, Y7, 64(AX)(SI*1)
@@ -593,7 +561,7 @@ varDone:
 	VBROADCASTSS X1, Y1
 	VDIVPS       Y9, Y1, Y1
 	VFNMADD231PS Y5, Y5, Y1
-	VMOVUPS      vecConst<>+384(SB), Y2
+	VMOVUPS      vecConst<>+448(SB), Y2
 	VMAXPS       Y1, Y2, Y1
 	VBROADCASTSS eps+84(FP), Y2
 	VADDPS       Y2, Y1, Y1
@@ -1342,15 +1310,31 @@ DATA vecConst<>+368(SB)/4, $0x3f800000
 DATA vecConst<>+372(SB)/4, $0x3f800000
 DATA vecConst<>+376(SB)/4, $0x3f800000
 DATA vecConst<>+380(SB)/4, $0x3f800000
-DATA vecConst<>+384(SB)/4, $0x00000000
-DATA vecConst<>+388(SB)/4, $0x00000000
-DATA vecConst<>+392(SB)/4, $0x00000000
-DATA vecConst<>+396(SB)/4, $0x00000000
-DATA vecConst<>+400(SB)/4, $0x00000000
-DATA vecConst<>+404(SB)/4, $0x00000000
-DATA vecConst<>+408(SB)/4, $0x00000000
-DATA vecConst<>+412(SB)/4, $0x00000000
-GLOBL vecConst<>(SB), RODATA|NOPTR, $416
+DATA vecConst<>+384(SB)/4, $0x5f800000
+DATA vecConst<>+388(SB)/4, $0x5f800000
+DATA vecConst<>+392(SB)/4, $0x5f800000
+DATA vecConst<>+396(SB)/4, $0x5f800000
+DATA vecConst<>+400(SB)/4, $0x5f800000
+DATA vecConst<>+404(SB)/4, $0x5f800000
+DATA vecConst<>+408(SB)/4, $0x5f800000
+DATA vecConst<>+412(SB)/4, $0x5f800000
+DATA vecConst<>+416(SB)/4, $0x1f800000
+DATA vecConst<>+420(SB)/4, $0x1f800000
+DATA vecConst<>+424(SB)/4, $0x1f800000
+DATA vecConst<>+428(SB)/4, $0x1f800000
+DATA vecConst<>+432(SB)/4, $0x1f800000
+DATA vecConst<>+436(SB)/4, $0x1f800000
+DATA vecConst<>+440(SB)/4, $0x1f800000
+DATA vecConst<>+444(SB)/4, $0x1f800000
+DATA vecConst<>+448(SB)/4, $0x00000000
+DATA vecConst<>+452(SB)/4, $0x00000000
+DATA vecConst<>+456(SB)/4, $0x00000000
+DATA vecConst<>+460(SB)/4, $0x00000000
+DATA vecConst<>+464(SB)/4, $0x00000000
+DATA vecConst<>+468(SB)/4, $0x00000000
+DATA vecConst<>+472(SB)/4, $0x00000000
+DATA vecConst<>+476(SB)/4, $0x00000000
+GLOBL vecConst<>(SB), RODATA|NOPTR, $480
 
 DATA vecTail<>+0(SB)/4, $0xffffffff
 DATA vecTail<>+4(SB)/4, $0xffffffff
