@@ -16,6 +16,10 @@
 //   - A reduction along a row has 32 lanes: lane i takes the elements j with
 //     j mod 32 = i, in order, from +0 (sums) or -Inf (maxima); then lane i takes
 //     lane i+16, i+8, i+4, i+2, i+1.
+//   - Attention takes keys in blocks counted from a sequence's first key, with a
+//     running maximum and sum; a key that is masked or absent adds nothing. So a
+//     query alone, with its keys from a cache, gives what it gives within a
+//     batch or a causal pass.
 //   - exp, erf, tanh and what is made of them are one polynomial each.
 //
 // Package ref states every operation so, in Go. WEFT_ISA=ref|avx2|avx512|neon

@@ -72,7 +72,9 @@ type AttentionArgs struct {
 	QOff, KOff []int32
 	// Causal: of nq queries and nk keys, query i sees keys j ≤ i+nk-nq.
 	Causal bool
-	Window int // keys further back than this are masked; 0: none
+	// Window masks the keys Window or more before the one a query stands at and,
+	// without Causal, after it. 0: none.
+	Window int
 	// Bias, if present, is added to the scaled scores: element
 	// s*BiasSeq + h*BiasHead + i*BiasRow + j. -Inf masks a key.
 	Bias                       tensor.Tensor
