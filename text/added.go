@@ -110,7 +110,8 @@ func (a *addedTokens) cut(n *normalized, t *trie, emit func(piece)) {
 		emit(piece{normalized: n.slice(0, len(text))}) // a slice: where it begins is where its first character stood
 		return
 	}
-	done := 0 // what is before this is emitted
+	done := 0     // what is before this is emitted
+	spaceEnd := 0 // where the white space ends that the last such token took
 	for at := 0; at < len(text); {
 		size, id, ok := t.longest(text[at:])
 		if !ok {
@@ -129,7 +130,10 @@ func (a *addedTokens) cut(n *normalized, t *trie, emit func(piece)) {
 			start = max(done, start-len(before)+len(strings.TrimRightFunc(before, uni.IsWhitespace)))
 		}
 		if tok.RStrip {
-			end = len(text) - len(strings.TrimLeftFunc(text[end:], uni.IsWhitespace))
+			if end >= spaceEnd {
+				spaceEnd = len(text) - len(strings.TrimLeftFunc(text[end:], uni.IsWhitespace))
+			}
+			end = spaceEnd
 		}
 		if done < start {
 			emit(piece{normalized: n.slice(done, start)})

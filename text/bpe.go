@@ -136,9 +136,17 @@ func (c *wordCache) put(s string, t []token) {
 	if c.words == nil {
 		c.words = map[string][]token{}
 	}
-	if len(c.words) < maxCached {
-		c.words[strings.Clone(s)] = slices.Clone(t)
+	if len(c.words) >= maxCached {
+		return
 	}
+	// The copies let go of the text that s is a part of.
+	s, t = strings.Clone(s), slices.Clone(t)
+	for i, k := range t {
+		if k.end <= len(s) && k.text == s[k.start:k.end] {
+			t[i].text = s[k.start:k.end]
+		}
+	}
+	c.words[s] = t
 }
 
 func (m *bpe) tokenize(s string, dst []token) ([]token, error) {

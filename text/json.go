@@ -15,8 +15,21 @@ import (
 // encoding/json would do but for three things: it takes "Vocab" for "vocab",
 // reads a lone surrogate as U+FFFD, and is several times slower on a map.
 type value struct {
-	raw  []byte
-	path string
+	raw    []byte
+	parent *value
+	name   string // the file's or a member's; of an element none
+	index  int    // of an element
+}
+
+// path is the value's place, such as tokenizer.json.model.vocab[3].
+func (v value) path() string {
+	switch {
+	case v.parent == nil:
+		return v.name
+	case v.name == "":
+		return fmt.Sprintf("%s[%d]", v.parent.path(), v.index)
+	}
+	return v.parent.path() + "." + v.name
 }
 
 // maxJSONDepth bounds the nesting of a document.
@@ -37,7 +50,7 @@ func parseJSON(name string, b []byte) (value, error) {
 	if s.space(); s.i != len(b) {
 		return value{}, fmt.Errorf("%s: data after the JSON value at byte %d", name, s.i)
 	}
-	return value{b[start:end], name}, nil
+	return value{raw: b[start:end], name: name}, nil
 }
 
 // scanner checks JSON as RFC 8259 has it.
@@ -257,7 +270,7 @@ func unquote(b []byte) string {
 
 // errorf returns an error that begins with the value's place.
 func (v value) errorf(format string, args ...any) error {
-	return fmt.Errorf("%s: %w", v.path, fmt.Errorf(format, args...))
+	return fmt.Errorf("%s: %w", v.path(), fmt.Errorf(format, args...))
 }
 
 func (v value) isNull() bool   { return len(v.raw) == 0 || v.raw[0] == 'n' }
@@ -266,7 +279,7 @@ func (v value) isList() bool   { return len(v.raw) > 0 && v.raw[0] == '[' }
 func (v value) isString() bool { return len(v.raw) > 0 && v.raw[0] == '"' }
 
 // child returns a part of v.
-func (v value) child(raw []byte, name string) value { return value{raw, v.path + "." + name} }
+func (v value) child(raw []byte, name string) value { return value{raw: raw, parent: &v, name: name} }
 
 // members calls f with every key and raw value of an object, in order.
 func (v value) members(f func(key string, raw []byte) error) error {
@@ -324,25 +337,11 @@ func (v value) each(f func(i int, e value) error) error {
 		}
 		start := s.i
 		s.value(0)
-		if err := f(i, value{s.b[start:s.i], v.path}); err != nil {
-			if e, ok := err.(*elementError); ok {
-				return e
-			}
-			return &elementError{v.path, i, err}
+		if err := f(i, value{raw: s.b[start:s.i], parent: &v, index: i}); err != nil {
+			return err
 		}
 	}
 }
-
-// elementError adds the index to an error within a list, once an error exists:
-// lists can be long.
-type elementError struct {
-	path string
-	i    int
-	err  error
-}
-
-func (e *elementError) Error() string { return fmt.Sprintf("%s[%d]: %v", e.path, e.i, e.err) }
-func (e *elementError) Unwrap() error { return e.err }
 
 func (v value) str() (string, error) {
 	if !v.isString() {

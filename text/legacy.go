@@ -114,7 +114,7 @@ func (c *config) isClass(names ...string) bool {
 }
 
 func (c *config) unsupportedClass(file string) error {
-	return unsupported(value{path: "tokenizer_config.json.tokenizer_class"}, "tokenizer with "+file, c.class)
+	return unsupported(value{name: "tokenizer_config.json.tokenizer_class"}, "tokenizer with "+file, c.class)
 }
 
 // openWordPiece builds BERT's tokenizer from vocab.txt, a token a line.
@@ -261,7 +261,7 @@ func readBPE(dir fs.FS) (*bpe, error) {
 	if err != nil {
 		return nil, err
 	}
-	file := value{path: "merges.txt"}
+	file := value{name: "merges.txt"}
 	var merges [][2]string
 	for i, line := range strings.Split(validUTF8(b), "\n") {
 		line = strings.TrimSuffix(line, "\r")

@@ -62,7 +62,7 @@ func TestLinear(t *testing.T) {
 			}
 		}
 	}
-	units := []string{"a", " ", "\u0301", "a ", "中", "a\n"}
+	units := []string{"a", " ", "\u0301", "a ", "中", "a\n", "\n"}
 	for p, pre := range pres {
 		check("pre-tokenizer "+p, "null", pre, models["wordlevel"], units)
 	}

@@ -102,7 +102,7 @@ func parsePattern(v value) (*onig.Regexp, error) {
 	re, err := compile(s)
 	if err != nil {
 		if e, ok := err.(*onig.Error); ok && e.Err != nil {
-			return nil, fmt.Errorf("%s: %w: %w", o.get(key).path, ErrUnsupported, err)
+			return nil, fmt.Errorf("%s: %w: %w", o.get(key).path(), ErrUnsupported, err)
 		}
 		return nil, o.get(key).errorf("%w", err)
 	}

@@ -231,7 +231,10 @@ func (t *Tokenizer) encodeText(s string, typeID int) (Encoding, error) {
 			return Encoding{}, fmt.Errorf("text: %w", err)
 		}
 		for _, tok := range tokens {
-			start, end := p.origin(tok.start, min(tok.end, len(p.text)))
+			start, end := tok.start, tok.end
+			if end <= len(p.text) { // else byte fallback wrote out a suffix, which stands nowhere
+				start, end = p.origin(start, end)
+			}
 			e.add(tok.id, tok.text, chars.convert(start, end), typeID, 1, 0, word)
 		}
 		word++
@@ -261,16 +264,26 @@ func newCharIndex(s string) charIndex {
 	return c
 }
 
-// convert keeps the library's exception: a range that begins at the end of the
-// text stays in bytes.
+// convert keeps the library's exceptions: a range that begins at the end of the
+// text stays in bytes, and one that goes beyond it is two characters.
 func (c charIndex) convert(start, end int) [2]int {
-	if c.of == nil || start >= c.size || start < 0 {
+	if start >= c.size || start < 0 {
 		return [2]int{start, end}
 	}
-	if end < c.size {
-		return [2]int{int(c.of[start]), int(c.of[end])}
+	if c.of == nil {
+		if end > c.size {
+			end = start + 2
+		}
+		return [2]int{start, end}
 	}
-	return [2]int{int(c.of[start]), int(c.of[c.size-1]) + 1}
+	first := int(c.of[start])
+	switch {
+	case end < c.size:
+		return [2]int{first, int(c.of[end])}
+	case end == c.size:
+		return [2]int{first, int(c.of[c.size-1]) + 1}
+	}
+	return [2]int{first, first + 2}
 }
 
 // Decode turns ids into text. Ids outside the vocabulary are left out; a CTC

@@ -99,6 +99,10 @@ def base_models(rng):
     u["vocab"] += [["<0x%02X>" % i, -20.0] for i in range(256)]
     u["byte_fallback"] = True
     m["unigram_bytes"] = u
+    b = copy.deepcopy(m["bpe_clip"])
+    for i in range(256):
+        b["vocab"].setdefault("<0x%02X>" % i, len(b["vocab"]))
+    m["bpe_clip_bytes"] = dict(b, byte_fallback=True)
     # Ties: many equal scores.
     u = copy.deepcopy(m["unigram"])
     u["vocab"] = [[p, float(round(s))] for p, s in u["vocab"]]
@@ -249,7 +253,7 @@ def paddings(rng, vocab):
 
 NATURAL = {  # the components that go with a model in practice
     "wordpiece": ("bert", "bert", "template", "wordpiece"), "bpe_byte": ("none", "bytelevel", "roberta", "bytelevel"), "bpe_char": ("none", "meta", "template", "metaspace"),
-    "bpe_clip": ("seq_clip", "ws", "bert", "bpe"), "bpe_bytes": ("seq_llama", "none", "template", "llama"), "unigram": ("precompiled", "meta", "template", "metaspace"),
+    "bpe_clip": ("seq_clip", "ws", "bert", "bpe"), "bpe_clip_bytes": ("none", "ws", "template", "bpe"), "bpe_bytes": ("seq_llama", "none", "template", "llama"), "unigram": ("precompiled", "meta", "template", "metaspace"),
     "unigram_bytes": ("seq_t5", "meta_first", "template", "metaspace"), "unigram_ties": ("nfkc", "meta", "none", "metaspace"), "wordlevel": ("lower", "ws", "template", "none"),
 }
 
