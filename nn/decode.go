@@ -2,6 +2,7 @@ package nn
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/seed-512d3d71/weft/tensor"
 )
@@ -58,9 +59,10 @@ type Decoder interface {
 // HostRows keeps the result of a pass after its end.
 type HostRows struct{ data []float32 }
 
-// Keep copies x [rows, cols] to host memory that the next call overwrites, and
-// returns it with the pass's error.
-func (h *HostRows) Keep(p Pass, x tensor.Tensor) (tensor.Tensor, error) {
+// Keep copies x [rows, cols] to host memory that the next call overwrites. It
+// ends a decoder's pass as Finish ends a Run: with the context's error, then
+// that of a NaN or an infinity, traced to the weight that holds it if one does.
+func (h *HostRows) Keep(p Pass, params Params, x tensor.Tensor) (tensor.Tensor, error) {
 	if err := p.Err(); err != nil {
 		return tensor.Tensor{}, err
 	}
@@ -71,7 +73,16 @@ func (h *HostRows) Keep(p Pass, x tensor.Tensor) (tensor.Tensor, error) {
 	}
 	h.data = h.data[:rows*cols]
 	for r := range rows {
-		copy(h.data[r*cols:][:cols], x.F32()[r*x.LD():])
+		to := h.data[r*cols:][:cols]
+		for i, v := range x.F32()[r*x.LD():][:cols] {
+			if v-v != 0 {
+				if cause := params.CheckFinite(); cause != nil {
+					return tensor.Tensor{}, cause
+				}
+				return tensor.Tensor{}, fmt.Errorf("logits: element %d is %v: %w", i, v, ErrNotFinite)
+			}
+			to[i] = v
+		}
 	}
 	return tensor.FromF32(h.data, rows, cols), nil
 }

@@ -39,7 +39,7 @@ func commands() []command {
 		{"classify", "--model DIR (--text S | --image F | --audio F)", "labels and their scores", runClassify},
 		{"transcribe", "--model DIR --audio F", "speech to text (CTC models)", runTranscribe},
 		{"run", "--model DIR --in IN.safetensors --out OUT.safetensors [--class NAME] [--set KEY=VALUE]… [--hidden-states]", "one forward pass on named tensors", runRun},
-		{"generate", "--model DIR (--in IN.safetensors | --audio F) --json", "token ids and their texts (CTC models)", runGenerate},
+		{"generate", "--model DIR (--in IN.safetensors | [--text S] [--image F] [--audio F]) [--max-new-tokens N] [--greedy | --num-beams N] [--set KEY=VALUE]… [--json]", "write text token by token", runGenerate},
 		{"tokenize", "--model DIR --text-file F.jsonl --json [--no-special-tokens] [--no-truncation] [--no-padding]", "text to token ids", runTokenize},
 		{"detokenize", "--model DIR --ids-file F.jsonl --json [--skip-special-tokens]", "token ids to text", runDetokenize},
 		{"preprocess", "--model DIR (--image F | --audio F) --out OUT.safetensors", "a picture or a sound to a model's input", runPreprocess},

@@ -236,6 +236,17 @@ func (c *Config) List(key string) ([]int, bool) {
 	return c.Ints(key), true
 }
 
+// JSON returns the value of key as JSON, null if it is absent, for values of
+// more than one type.
+func (c *Config) JSON(key string) []byte {
+	b, err := json.Marshal(c.m[key])
+	if err != nil {
+		c.Fail(key, "%v", err)
+		return []byte("null")
+	}
+	return b
+}
+
 // Floats returns an array of numbers, nil if it is absent.
 func (c *Config) Floats(key string) []float64 { return list(c, key, toFloat) }
 

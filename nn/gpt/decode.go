@@ -65,5 +65,5 @@ func (d *decoder) forward(ctx context.Context) (tensor.Tensor, error) {
 	defer p.End()
 	x := t.Forward(p, Batch{IDs: d.ids, Position: d.cache.Positions(), Attention: args}, nil)
 	x = t.Norm.Forward(p, gather(p, x, d.last))
-	return d.logits.Keep(p, d.m.project(p, x))
+	return d.logits.Keep(p, d.m.params, d.m.project(p, x))
 }
