@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"image"
 	"image/png"
+	"maps"
 	"math"
 	"os"
 	"os/exec"
@@ -400,34 +401,102 @@ func TestBadMedia(t *testing.T) {
 	}
 }
 
-func FuzzConfig(f *testing.F) {
-	paths, err := filepath.Glob("testdata/golden/*/config.json")
-	if err != nil || len(paths) == 0 {
-		f.Fatal("no golden configurations: ", err)
-	}
-	for _, p := range paths {
-		b, err := os.ReadFile(p)
-		if err != nil {
-			f.Fatal(err)
+// TestOddConfigs sets every key of the golden configurations to odd values. The
+// models may fail, and must not panic.
+func TestOddConfigs(t *testing.T) {
+	values := []string{"0", "1", "2", "3", "7", "-1", "1000000", "1e30", "null", `"x"`, "[]", "[1,2]", "{}", "true", "false", "0.5"}
+	folders := goldenFolders(t)
+	for n, name := range slices.Sorted(maps.Keys(folders)) {
+		x := folders[name]
+		var config map[string]json.RawMessage
+		if err := json.Unmarshal(x.config, &config); err != nil {
+			t.Fatal(err)
 		}
-		f.Add(b)
-	}
-	empty, err := os.ReadFile(emptyWeights(f))
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, config []byte) {
-		m, err := weft.OpenFS(fstest.MapFS{"config.json": {Data: config}, "model.safetensors": {Data: empty}})
-		if err == nil {
-			m.Close()
+		for k, key := range slices.Sorted(maps.Keys(config)) {
+			was := config[key]
+			for v, value := range values {
+				if testing.Short() && (n+k+v)%7 != 0 {
+					continue
+				}
+				config[key] = json.RawMessage(value)
+				b, err := json.Marshal(config)
+				if err != nil {
+					t.Fatal(err)
+				}
+				func() {
+					defer func() {
+						if e := recover(); e != nil {
+							t.Errorf("%s: %s = %s: %v", name, key, value, e)
+						}
+					}()
+					x.run(t, b)
+				}()
+			}
+			config[key] = was
 		}
-	})
+	}
 }
 
-func emptyWeights(tb testing.TB) string {
-	path := filepath.Join(tb.TempDir(), "model.safetensors")
-	if err := safetensors.WriteFile(path, []safetensors.Entry{safetensors.F32Entry("x", []float32{1}, 1)}, nil); err != nil {
-		tb.Fatal(err)
+// goldenFolder is a golden folder's files.
+type goldenFolder struct {
+	config, weights []byte
+	inputs          weft.Inputs
+}
+
+func goldenFolders(tb testing.TB) map[string]goldenFolder {
+	tb.Helper()
+	paths, err := filepath.Glob("testdata/golden/*/model.safetensors")
+	if err != nil || len(paths) == 0 {
+		tb.Fatal("no golden folders: ", err)
 	}
-	return path
+	folders := map[string]goldenFolder{}
+	for _, p := range paths {
+		dir := filepath.Dir(p)
+		read := func(name string) []byte {
+			b, err := os.ReadFile(filepath.Join(dir, name))
+			if err != nil {
+				tb.Fatal(err)
+			}
+			return b
+		}
+		x := goldenFolder{read("config.json"), read("model.safetensors"), weft.Inputs{}}
+		in, err := safetensors.Parse(read("in.safetensors"))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		for _, e := range in.Tensors() {
+			if v, err := e.Int64(); err == nil {
+				x.inputs[e.Name] = tensor.FromI64(v, e.Shape...)
+			} else if v, err := e.Float32(); err == nil {
+				x.inputs[e.Name] = tensor.FromF32(v, e.Shape...)
+			}
+		}
+		folders[filepath.Base(dir)] = x
+	}
+	return folders
+}
+
+// run opens and runs the folder's weights under another configuration.
+func (x goldenFolder) run(t *testing.T, config []byte) {
+	m, err := weft.OpenFS(fstest.MapFS{"config.json": {Data: config}, "model.safetensors": {Data: x.weights}}, weft.WithThreads(1))
+	if err != nil {
+		return
+	}
+	defer m.Close()
+	for _, set := range []map[string]json.RawMessage{nil, {"interpolate_pos_encoding": json.RawMessage("true")}} {
+		m.Run(t.Context(), x.inputs, weft.RunOptions{HiddenStates: true, Set: set})
+	}
+}
+
+// FuzzConfig runs a golden folder's weights and inputs under another
+// configuration: it may fail, and must not panic.
+func FuzzConfig(f *testing.F) {
+	folders := goldenFolders(f)
+	names := slices.Sorted(maps.Keys(folders))
+	for i, name := range names {
+		f.Add(uint16(i), folders[name].config)
+	}
+	f.Fuzz(func(t *testing.T, i uint16, config []byte) {
+		folders[names[int(i)%len(names)]].run(t, config)
+	})
 }
