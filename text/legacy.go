@@ -106,6 +106,33 @@ func (c *config) boolOr(key string, def bool) (bool, error) {
 // bertClasses are the tokenizer classes that are BERT's own under other names.
 var bertClasses = []string{"", "Bert", "DistilBert", "Electra", "MobileBert", "Lxmert", "ConvBert", "SqueezeBert", "LayoutLM", "Retribert", "DPRContextEncoder", "DPRQuestionEncoder", "PreTrained"}
 
+// modelClasses are the tokenizers of model types, where tokenizer_config.json
+// names no class and the files alone do not tell.
+var modelClasses = map[string]string{
+	"roberta": "Roberta", "bart": "Roberta", "longformer": "Roberta", "bridgetower": "Roberta", "data2vec-text": "Roberta",
+	"clip": "CLIP", "clipseg": "CLIP", "owlvit": "CLIP", "owlv2": "CLIP", "groupvit": "CLIP",
+	"mpnet": "MPNet", "funnel": "Funnel", "roformer": "RoFormer", "luke": "Luke", "mvp": "Mvp", "deberta": "Deberta", "whisper": "Whisper",
+}
+
+// inferClass looks into config.json for the class that is not named, as
+// transformers' AutoTokenizer does.
+func (c *config) inferClass(dir fs.FS) error {
+	if c.class != "" || !exists(dir, "config.json") {
+		return nil
+	}
+	b, err := readFile(dir, "config.json", maxConfigJSON)
+	if err != nil {
+		return err
+	}
+	v, err := parseJSON("config.json", b)
+	if err != nil {
+		return err
+	}
+	r := read(v)
+	c.class = modelClasses[r.strOr("model_type", "")]
+	return r.err
+}
+
 // isClass tells whether tokenizer_class is one of names, "Tokenizer" or
 // "TokenizerFast" left off.
 func (c *config) isClass(names ...string) bool {
@@ -119,6 +146,9 @@ func (c *config) unsupportedClass(file string) error {
 
 // openWordPiece builds BERT's tokenizer from vocab.txt, a token a line.
 func openWordPiece(dir fs.FS, c *config) (*Tokenizer, error) {
+	if err := c.inferClass(dir); err != nil {
+		return nil, err
+	}
 	if !c.isClass(bertClasses...) {
 		return nil, c.unsupportedClass("vocab.txt")
 	}
@@ -168,8 +198,11 @@ const clipPattern = `<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[
 
 // openBPE builds GPT-2's, RoBERTa's or CLIP's tokenizer from vocab.json and merges.txt.
 func openBPE(dir fs.FS, c *config) (*Tokenizer, error) {
+	if err := c.inferClass(dir); err != nil {
+		return nil, err
+	}
 	gpt2 := c.isClass("", "GPT2", "PreTrained")
-	roberta := c.isClass("Roberta", "Bart", "Longformer", "LED", "Deberta")
+	roberta := c.isClass("Roberta", "Bart", "Longformer", "LED")
 	clip := c.isClass("CLIP")
 	if !gpt2 && !roberta && !clip {
 		return nil, c.unsupportedClass("vocab.json")

@@ -164,6 +164,24 @@ func TestOpenPrecedence(t *testing.T) {
 	}
 }
 
+// TestOpenClass checks that config.json tells RoBERTa from GPT-2 where
+// tokenizer_config.json does not.
+func TestOpenClass(t *testing.T) {
+	for model, want := range map[string]int{"roberta": 3, "gpt2": 1} {
+		tok, err := text.Open(mapFS("vocab.json", `{"<s>":0,"</s>":1,"a":2}`, "merges.txt", "#version: 0.2\n", "config.json", `{"model_type":"`+model+`"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, err := tok.Encode("a", text.EncodeOptions{}); err != nil || e.Len() != want {
+			t.Errorf("%s: %v, %v, want %d tokens", model, e.IDs, err, want)
+		}
+	}
+	_, err := text.Open(mapFS("vocab.txt", "a\n", "config.json", `{"model_type":"mpnet"}`))
+	if !errors.Is(err, text.ErrUnsupported) || !strings.Contains(err.Error(), "MPNet") {
+		t.Errorf("mpnet: %v", err)
+	}
+}
+
 func TestSpecialTokens(t *testing.T) {
 	tok, err := text.Open(mapFS("vocab.txt", "[UNK]\na\n[CLS]\n[SEP]\n[PAD]\n", "tokenizer_config.json", `{"model_max_length":8}`))
 	if err != nil {
