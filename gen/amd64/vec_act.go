@@ -146,7 +146,7 @@ func (m simd) phiTail(a, t vecs) vecs {
 	tn := n
 	n = m.subC(tn, magic)
 	m.accC(s, n, 2*ln2Hi)
-	m.accC(s, n, 2*ln2Lo)
+	m.accC(low, n, 2*ln2Lo)
 	m.do(addPS, s, s, low)
 	e := m.poly(s, halfPoly...)
 	m.do(mulPS, e, s, e)

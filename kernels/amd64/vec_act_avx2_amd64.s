@@ -160,7 +160,7 @@ biasLoop:
 	VFMADD231PS vecConst<>+128(SB), Y3, Y1
 	VSUBPS      vecConst<>+96(SB), Y1, Y6
 	VFMADD231PS vecConst<>+160(SB), Y6, Y3
-	VFMADD231PS vecConst<>+192(SB), Y6, Y3
+	VFMADD231PS vecConst<>+192(SB), Y6, Y5
 	VADDPS      Y5, Y3, Y3
 	VMOVUPS     vecConst<>+224(SB), Y5
 	VFMADD213PS vecConst<>+256(SB), Y3, Y5
@@ -238,7 +238,7 @@ biasTail:
 	VFMADD231PS vecConst<>+128(SB), Y4, Y2
 	VSUBPS      vecConst<>+96(SB), Y2, Y7
 	VFMADD231PS vecConst<>+160(SB), Y7, Y4
-	VFMADD231PS vecConst<>+192(SB), Y7, Y4
+	VFMADD231PS vecConst<>+192(SB), Y7, Y6
 	VADDPS      Y6, Y4, Y4
 	VMOVUPS     vecConst<>+224(SB), Y6
 	VFMADD213PS vecConst<>+256(SB), Y4, Y6
@@ -1337,7 +1337,7 @@ biasLoop:
 	VFMADD231PS vecConst<>+128(SB), Y3, Y1
 	VSUBPS      vecConst<>+96(SB), Y1, Y6
 	VFMADD231PS vecConst<>+160(SB), Y6, Y3
-	VFMADD231PS vecConst<>+192(SB), Y6, Y3
+	VFMADD231PS vecConst<>+192(SB), Y6, Y5
 	VADDPS      Y5, Y3, Y3
 	VMOVUPS     vecConst<>+224(SB), Y5
 	VFMADD213PS vecConst<>+256(SB), Y3, Y5
@@ -1419,7 +1419,7 @@ biasTail:
 	VFMADD231PS vecConst<>+128(SB), Y4, Y2
 	VSUBPS      vecConst<>+96(SB), Y2, Y7
 	VFMADD231PS vecConst<>+160(SB), Y7, Y4
-	VFMADD231PS vecConst<>+192(SB), Y7, Y4
+	VFMADD231PS vecConst<>+192(SB), Y7, Y6
 	VADDPS      Y6, Y4, Y4
 	VMOVUPS     vecConst<>+224(SB), Y6
 	VFMADD213PS vecConst<>+256(SB), Y4, Y6
@@ -3157,7 +3157,7 @@ biasLoop:
 	VFMADD231PS vecConst<>+128(SB), Y3, Y1
 	VSUBPS      vecConst<>+96(SB), Y1, Y6
 	VFMADD231PS vecConst<>+160(SB), Y6, Y3
-	VFMADD231PS vecConst<>+192(SB), Y6, Y3
+	VFMADD231PS vecConst<>+192(SB), Y6, Y4
 	VADDPS      Y4, Y3, Y3
 	VMOVUPS     vecConst<>+224(SB), Y4
 	VFMADD213PS vecConst<>+256(SB), Y3, Y4
@@ -3240,7 +3240,7 @@ biasTail:
 	VFMADD231PS vecConst<>+128(SB), Y4, Y2
 	VSUBPS      vecConst<>+96(SB), Y2, Y7
 	VFMADD231PS vecConst<>+160(SB), Y7, Y4
-	VFMADD231PS vecConst<>+192(SB), Y7, Y4
+	VFMADD231PS vecConst<>+192(SB), Y7, Y5
 	VADDPS      Y5, Y4, Y4
 	VMOVUPS     vecConst<>+224(SB), Y5
 	VFMADD213PS vecConst<>+256(SB), Y4, Y5
@@ -3347,7 +3347,7 @@ biasLoop:
 	VFMADD231PS vecConst<>+128(SB), Y4, Y3
 	VSUBPS      vecConst<>+96(SB), Y3, Y7
 	VFMADD231PS vecConst<>+160(SB), Y7, Y4
-	VFMADD231PS vecConst<>+192(SB), Y7, Y4
+	VFMADD231PS vecConst<>+192(SB), Y7, Y5
 	VADDPS      Y5, Y4, Y4
 	VMOVUPS     vecConst<>+224(SB), Y5
 	VFMADD213PS vecConst<>+256(SB), Y4, Y5
@@ -3442,7 +3442,7 @@ biasTail:
 	VFMADD231PS vecConst<>+128(SB), Y5, Y4
 	VSUBPS      vecConst<>+96(SB), Y4, Y8
 	VFMADD231PS vecConst<>+160(SB), Y8, Y5
-	VFMADD231PS vecConst<>+192(SB), Y8, Y5
+	VFMADD231PS vecConst<>+192(SB), Y8, Y6
 	VADDPS      Y6, Y5, Y5
 	VMOVUPS     vecConst<>+224(SB), Y6
 	VFMADD213PS vecConst<>+256(SB), Y5, Y6

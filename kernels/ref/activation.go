@@ -36,7 +36,7 @@ func phiTail(a, t float32) float32 {
 	low := FMA32(t, t, -s)
 	// Φ(-t) = e^(-(s+low)/2)·Q(t), with s+low = r - 2n·ln2.
 	n := FMA32(s, -log2e/2, magic) - magic
-	r := FMA32(n, 2*ln2Lo, FMA32(n, 2*ln2Hi, s)) + low
+	r := FMA32(n, 2*ln2Hi, s) + FMA32(n, 2*ln2Lo, low)
 	e := float32(r * poly(r, halfPoly[:])) // e^(-r/2) - 1
 	i := math.Float32bits(1+t) >> 22 & 7
 	h := t - phiAt[i]
