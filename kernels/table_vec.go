@@ -27,6 +27,7 @@ type vecKernels struct {
 	axpy    scalarFunc
 	clamp   func(dst *float32, ldd int, x *float32, ldx int, low, high float32, rows, cols int)
 	most    rowsFunc
+	rotary  func(x *float32, ldx int, angles *float32, rows, cols int)
 	find    func(x *float32, n int, limit float32) int
 
 	transpose rowsFunc
@@ -61,6 +62,7 @@ var (
 	axpyF32         = vecFamily("AxpyF32", func(k *vecKernels) scalarFunc { return k.axpy })
 	clampF32        = vecFamily("ClampF32", func(k *vecKernels) func(*float32, int, *float32, int, float32, float32, int, int) { return k.clamp })
 	maxF32          = vecFamily("MaxF32", func(k *vecKernels) rowsFunc { return k.most })
+	rotaryF32       = vecFamily("RotaryF32", func(k *vecKernels) func(*float32, int, *float32, int, int) { return k.rotary })
 	findAboveF32    = vecFamily("FindAboveF32", func(k *vecKernels) func(*float32, int, float32) int { return k.find })
 	transposeF32    = vecFamily("TransposeF32", func(k *vecKernels) rowsFunc { return k.transpose })
 	convertF16F32   = vecFamily("ConvertF16F32", func(k *vecKernels) func(*float32, *uint16, int) { return k.f16F32 })
@@ -70,7 +72,7 @@ var (
 	convertF64F32   = vecFamily("ConvertF64F32", func(k *vecKernels) func(*float32, *float64, int) { return k.f64F32 })
 	convertF32F64   = vecFamily("ConvertF32F64", func(k *vecKernels) func(*float64, *float32, int) { return k.f32F64 })
 	vecFamiliesRest = []anyFamily{&softmaxF32, &layerNormF32, &rmsNormF32, &l2NormF32, &columnSumsF32, &momentsF32,
-		&columnNormF32, &affineF32, &scaleF32, &axpyF32, &clampF32, &maxF32, &findAboveF32, &transposeF32,
+		&columnNormF32, &affineF32, &scaleF32, &axpyF32, &clampF32, &maxF32, &rotaryF32, &findAboveF32, &transposeF32,
 		&convertF16F32, &convertF32F16, &convertBF16F32, &convertF32BF16, &convertF64F32, &convertF32F64}
 )
 

@@ -687,3 +687,24 @@ func TestThreads(t *testing.T) {
 		}
 	}
 }
+
+func TestRotaryF32(t *testing.T) {
+	eachShape(t, func(t *testing.T, r *rand.Rand, isa string, edge ktest.Edge, rows, n, ld int) {
+		if n == 0 {
+			return
+		}
+		headDim, heads := 2*n+ld%3, 1+ld%4
+		cols := heads * headDim
+		x := guarded(t, r, rows, cols, cols+1, edge, 9)
+		table := guarded(t, r, 4, 2*n, 2*n, edge, 0)
+		positions := []int32{3, 0, 2}[:rows]
+		want := append([]float32(nil), x.x...)
+		for i, at := range positions {
+			for h := range heads {
+				ref.RotaryF32(want[i*x.ld+h*headDim:], table.x[int(at)*2*n:][:2*n])
+			}
+		}
+		RotaryF32(nil, x.x, x.ld, table.x, 2*n, positions, cols, headDim, n)
+		ktest.SameBits(t, fmt.Sprintf("rotary rows=%d n=%d heads=%d of %d", rows, n, heads, headDim), x.x, want)
+	})
+}

@@ -34,6 +34,35 @@ func vecMap(v isa) {
 		y := s.load(x)
 		return s.m.orNaN(s.m.op(maxPS, y, s.load(dst)), y)
 	})
+	rotary(v)
+}
+
+// rotary writes the rotary position embedding of one row.
+func rotary(v isa) {
+	name := "RotaryF32" + v.name
+	TEXT(name, NOSPLIT, "func(x *float32, ldx int, angles *float32, rows int, cols int)")
+	Pragma("noescape")
+	Doc(name+" turns the heads of a row, ldx floats apart, by angles, cosines before sines:",
+		"	for h := range rows {",
+		"		for j := range cols {",
+		"			u, v := x[h*ldx+j], x[h*ldx+cols+j]",
+		"			x[h*ldx+j] = u*angles[j] - v*angles[cols+j]",
+		"			x[h*ldx+cols+j] = v*angles[j] + u*angles[cols+j]",
+		"		}",
+		"	}",
+		"Each product is rounded.")
+	x, cos, cols := arg("x", "ldx"), arg("angles", ""), Load(Param("cols"), GP64())
+	sin, second := operand{base: GP64()}, operand{base: GP64()}
+	LEAQ(Mem{Base: cos.base, Index: cols, Scale: 4}, sin.base)
+	v.rows([]operand{x}, func() {
+		LEAQ(Mem{Base: x.base, Index: cols, Scale: 4}, second.base)
+		v.columns("cols", 2, cols, func(s span) {
+			c, a, b := s.load(cos), s.load(x), s.load(second)
+			d := s.load(sin)
+			s.store(s.m.sub(s.m.mul(a, c), s.m.mul(b, d)), x)
+			s.store(s.m.add(s.m.mul(b, c), s.m.mul(a, d)), second)
+		})
+	})
 }
 
 // vecConvert writes the conversions between number formats and the search.

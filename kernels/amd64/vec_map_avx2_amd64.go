@@ -39,3 +39,18 @@ func ClampF32AVX2(dst *float32, ldd int, x *float32, ldx int, low float32, high 
 //
 //go:noescape
 func MaxF32AVX2(dst *float32, ldd int, x *float32, ldx int, rows int, cols int)
+
+// RotaryF32AVX2 turns the heads of a row, ldx floats apart, by angles, cosines before sines:
+//
+//	for h := range rows {
+//		for j := range cols {
+//			u, v := x[h*ldx+j], x[h*ldx+cols+j]
+//			x[h*ldx+j] = u*angles[j] - v*angles[cols+j]
+//			x[h*ldx+cols+j] = v*angles[j] + u*angles[cols+j]
+//		}
+//	}
+//
+// Each product is rounded.
+//
+//go:noescape
+func RotaryF32AVX2(x *float32, ldx int, angles *float32, rows int, cols int)

@@ -244,6 +244,95 @@ rowsDone:
 	VZEROUPPER
 	RET
 
+// func RotaryF32AVX2(x *float32, ldx int, angles *float32, rows int, cols int)
+// Requires: AVX
+TEXT ·RotaryF32AVX2(SB), NOSPLIT, $0-40
+	MOVQ  x+0(FP), AX
+	MOVQ  angles+16(FP), CX
+	MOVQ  cols+32(FP), DX
+	LEAQ  (CX)(DX*4), BX
+	MOVQ  rows+24(FP), DI
+	TESTQ DI, DI
+	JLE   rowsDone
+
+row:
+	LEAQ (AX)(DX*4), SI
+	XORQ R8, R8
+	MOVQ DX, R9
+	SUBQ $0x10, R9
+	JL   colsTail
+
+colsLoop:
+	VMOVUPS (CX)(R8*1), Y0
+	VMOVUPS 32(CX)(R8*1), Y1
+	VMOVUPS (AX)(R8*1), Y2
+	VMOVUPS 32(AX)(R8*1), Y3
+	VMOVUPS (SI)(R8*1), Y4
+	VMOVUPS 32(SI)(R8*1), Y5
+	VMOVUPS (BX)(R8*1), Y6
+	VMOVUPS 32(BX)(R8*1), Y7
+	VMULPS  Y0, Y2, Y8
+	VMULPS  Y1, Y3, Y9
+	VMULPS  Y6, Y4, Y10
+	VMULPS  Y7, Y5, Y11
+	VSUBPS  Y10, Y8, Y8
+	VSUBPS  Y11, Y9, Y9
+	VMOVUPS Y8, (AX)(R8*1)
+	VMOVUPS Y9, 32(AX)(R8*1)
+	VMULPS  Y0, Y4, Y0
+	VMULPS  Y1, Y5, Y1
+	VMULPS  Y6, Y2, Y2
+	VMULPS  Y7, Y3, Y3
+	VADDPS  Y2, Y0, Y0
+	VADDPS  Y3, Y1, Y1
+	VMOVUPS Y0, (SI)(R8*1)
+	VMOVUPS Y1, 32(SI)(R8*1)
+	ADDQ    $0x40, R8
+	SUBQ    $0x10, R9
+	JGE     colsLoop
+
+colsTail:
+	ADDQ       $0x10, R9
+	JZ         colsDone
+	LEAQ       vecTail<>+0(SB), R10
+	NEGQ       R9
+	VMOVUPS    128(R10)(R9*4), Y0
+	VMOVUPS    160(R10)(R9*4), Y1
+	VMASKMOVPS (CX)(R8*1), Y0, Y2
+	VMASKMOVPS 32(CX)(R8*1), Y1, Y3
+	VMASKMOVPS (AX)(R8*1), Y0, Y4
+	VMASKMOVPS 32(AX)(R8*1), Y1, Y5
+	VMASKMOVPS (SI)(R8*1), Y0, Y6
+	VMASKMOVPS 32(SI)(R8*1), Y1, Y7
+	VMASKMOVPS (BX)(R8*1), Y0, Y8
+	VMASKMOVPS 32(BX)(R8*1), Y1, Y9
+	VMULPS     Y2, Y4, Y10
+	VMULPS     Y3, Y5, Y11
+	VMULPS     Y8, Y6, Y12
+	VMULPS     Y9, Y7, Y13
+	VSUBPS     Y12, Y10, Y10
+	VSUBPS     Y13, Y11, Y11
+	VMASKMOVPS Y10, Y0, (AX)(R8*1)
+	VMASKMOVPS Y11, Y1, 32(AX)(R8*1)
+	VMULPS     Y2, Y6, Y2
+	VMULPS     Y3, Y7, Y3
+	VMULPS     Y8, Y4, Y4
+	VMULPS     Y9, Y5, Y5
+	VADDPS     Y4, Y2, Y2
+	VADDPS     Y5, Y3, Y3
+	VMASKMOVPS Y2, Y0, (SI)(R8*1)
+	VMASKMOVPS Y3, Y1, 32(SI)(R8*1)
+
+colsDone:
+	MOVQ ldx+8(FP), SI
+	LEAQ (AX)(SI*4), AX
+	DECQ DI
+	JNZ  row
+
+rowsDone:
+	VZEROUPPER
+	RET
+
 DATA vecTail<>+0(SB)/4, $0xffffffff
 DATA vecTail<>+4(SB)/4, $0xffffffff
 DATA vecTail<>+8(SB)/4, $0xffffffff

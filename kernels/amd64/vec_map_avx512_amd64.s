@@ -247,3 +247,93 @@ colsDone:
 rowsDone:
 	VZEROUPPER
 	RET
+
+// func RotaryF32AVX512(x *float32, ldx int, angles *float32, rows int, cols int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·RotaryF32AVX512(SB), NOSPLIT, $0-40
+	MOVQ  x+0(FP), AX
+	MOVQ  angles+16(FP), CX
+	MOVQ  cols+32(FP), DX
+	LEAQ  (CX)(DX*4), BX
+	MOVQ  rows+24(FP), DI
+	TESTQ DI, DI
+	JLE   rowsDone
+
+row:
+	LEAQ (AX)(DX*4), SI
+	XORQ R8, R8
+	MOVQ DX, R9
+	SUBQ $0x20, R9
+	JL   colsTail
+
+colsLoop:
+	VMOVUPS (CX)(R8*1), Z0
+	VMOVUPS 64(CX)(R8*1), Z1
+	VMOVUPS (AX)(R8*1), Z2
+	VMOVUPS 64(AX)(R8*1), Z3
+	VMOVUPS (SI)(R8*1), Z4
+	VMOVUPS 64(SI)(R8*1), Z5
+	VMOVUPS (BX)(R8*1), Z6
+	VMOVUPS 64(BX)(R8*1), Z7
+	VMULPS  Z0, Z2, Z8
+	VMULPS  Z1, Z3, Z9
+	VMULPS  Z6, Z4, Z10
+	VMULPS  Z7, Z5, Z11
+	VSUBPS  Z10, Z8, Z8
+	VSUBPS  Z11, Z9, Z9
+	VMOVUPS Z8, (AX)(R8*1)
+	VMOVUPS Z9, 64(AX)(R8*1)
+	VMULPS  Z0, Z4, Z0
+	VMULPS  Z1, Z5, Z1
+	VMULPS  Z6, Z2, Z2
+	VMULPS  Z7, Z3, Z3
+	VADDPS  Z2, Z0, Z0
+	VADDPS  Z3, Z1, Z1
+	VMOVUPS Z0, (SI)(R8*1)
+	VMOVUPS Z1, 64(SI)(R8*1)
+	ADDQ    $0x80, R8
+	SUBQ    $0x20, R9
+	JGE     colsLoop
+
+colsTail:
+	ADDQ      $0x20, R9
+	JZ        colsDone
+	MOVL      $0xffffffff, R10
+	BZHIL     R9, R10, R10
+	KMOVW     R10, K1
+	SHRL      $0x10, R10
+	KMOVW     R10, K2
+	VMOVUPS.Z (CX)(R8*1), K1, Z0
+	VMOVUPS.Z 64(CX)(R8*1), K2, Z1
+	VMOVUPS.Z (AX)(R8*1), K1, Z2
+	VMOVUPS.Z 64(AX)(R8*1), K2, Z3
+	VMOVUPS.Z (SI)(R8*1), K1, Z4
+	VMOVUPS.Z 64(SI)(R8*1), K2, Z5
+	VMOVUPS.Z (BX)(R8*1), K1, Z6
+	VMOVUPS.Z 64(BX)(R8*1), K2, Z7
+	VMULPS    Z0, Z2, Z8
+	VMULPS    Z1, Z3, Z9
+	VMULPS    Z6, Z4, Z10
+	VMULPS    Z7, Z5, Z11
+	VSUBPS    Z10, Z8, Z8
+	VSUBPS    Z11, Z9, Z9
+	VMOVUPS   Z8, K1, (AX)(R8*1)
+	VMOVUPS   Z9, K2, 64(AX)(R8*1)
+	VMULPS    Z0, Z4, Z0
+	VMULPS    Z1, Z5, Z1
+	VMULPS    Z6, Z2, Z2
+	VMULPS    Z7, Z3, Z3
+	VADDPS    Z2, Z0, Z0
+	VADDPS    Z3, Z1, Z1
+	VMOVUPS   Z0, K1, (SI)(R8*1)
+	VMOVUPS   Z1, K2, 64(SI)(R8*1)
+
+colsDone:
+	MOVQ ldx+8(FP), SI
+	LEAQ (AX)(SI*4), AX
+	DECQ DI
+	JNZ  row
+
+rowsDone:
+	VZEROUPPER
+	RET

@@ -63,3 +63,14 @@ func TransposeF32(dst []float32, ldd int, x []float32, ldx, rows, cols int) {
 		}
 	}
 }
+
+// RotaryF32 turns the pairs x[j], x[n+j] by angles whose cosines are the first
+// n elements of angles and whose sines the next n. Each product is rounded.
+func RotaryF32(x, angles []float32) {
+	n := len(angles) / 2
+	for j, c := range angles[:n] {
+		u, v, s := x[j], x[n+j], angles[n+j]
+		x[j] = float32(u*c) - float32(v*s)
+		x[n+j] = float32(v*c) + float32(u*s)
+	}
+}
