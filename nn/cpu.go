@@ -3,7 +3,6 @@ package nn
 import (
 	"context"
 	"fmt"
-	"math"
 	"sync"
 	"sync/atomic"
 
@@ -232,44 +231,14 @@ func (p *cpuPass) Rotary(x, table, positions tensor.Tensor, headDim int) {
 	if p.done() {
 		return
 	}
-	n := table.Cols() / 2
-	for i, at := range positions.I32() {
-		row := x.F32()[i*x.LD():][:x.Cols()]
-		angles := table.F32()[int(at)*table.LD():][:2*n]
-		cos, sin := angles[:n], angles[n:]
-		for h := 0; h < len(row); h += headDim {
-			a, b := row[h:][:n], row[h+n:][:n]
-			for j, c := range cos {
-				// HF rounds each product before the sum.
-				u, v, s := a[j], b[j], sin[j]
-				a[j] = float32(u*c) - float32(v*s)
-				b[j] = float32(v*c) + float32(u*s)
-			}
-		}
-	}
+	kernels.RotaryF32(p.team, x.F32(), x.LD(), table.F32(), table.LD(), positions.I32(), x.Cols(), headDim, table.Cols()/2)
 }
 
 func (p *cpuPass) RMSNorm(dst, x, gain tensor.Tensor, eps float32) {
 	if p.done() {
 		return
 	}
-	g := gain.F32()
-	for r := range x.Rows() {
-		in, out := x.F32()[r*x.LD():][:x.Cols()], dst.F32()[r*dst.LD():][:x.Cols()]
-		var lanes [32]float32
-		for j, v := range in {
-			lanes[j%32] += float32(v * v)
-		}
-		for n := 16; n > 0; n /= 2 {
-			for j := range n {
-				lanes[j] += lanes[j+n]
-			}
-		}
-		inv := 1 / float32(math.Sqrt(float64(lanes[0]/float32(len(in))+eps)))
-		for j, v := range in {
-			out[j] = float32(v*inv) * g[j]
-		}
-	}
+	kernels.RMSNormF32(p.team, dst.F32(), dst.LD(), x.F32(), x.LD(), gain.F32(), eps, x.Rows(), x.Cols())
 }
 
 func (p *cpuPass) LayerNorm(dst, x, residual, gain, bias tensor.Tensor, eps float32) {
