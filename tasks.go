@@ -27,8 +27,8 @@ type (
 	Features = encode.Features
 )
 
-// OpenEmbedder opens a sentence-transformers directory (one with a
-// modules.json).
+// OpenEmbedder opens a sentence-transformers directory; one without a
+// modules.json is a transformer whose tokens are averaged.
 func OpenEmbedder(dir string, opts ...Option) (*Embedder, error) {
 	d, err := hub.OpenDir(dir)
 	if err != nil {
@@ -43,12 +43,39 @@ func OpenEmbedder(dir string, opts ...Option) (*Embedder, error) {
 		return nil, err
 	}
 	return embed.Open(d, backend, func(sub *hub.Dir) (nn.Model, error) {
-		m, err := open(sub, backend, o.class)
+		class := o.class
+		if class == "" {
+			// Whatever head the checkpoint was trained with, its encoder is wanted.
+			c, err := readConfig(sub)
+			if err != nil {
+				return nil, err
+			}
+			class = baseClass(c.Str("model_type", ""))
+		}
+		m, err := open(sub, backend, class)
 		if err != nil {
 			return nil, err
 		}
 		return m.net, nil
 	})
+}
+
+// baseClass returns the class without a head of a text model type, "" for
+// those that are not known to have one.
+func baseClass(modelType string) string {
+	switch modelType {
+	case "bert":
+		return "BertModel"
+	case "roberta":
+		return "RobertaModel"
+	case "camembert":
+		return "CamembertModel"
+	case "xlm-roberta":
+		return "XLMRobertaModel"
+	case "distilbert":
+		return "DistilBertModel"
+	}
+	return ""
 }
 
 // OpenTokenizer opens the tokenizer of a directory that need not hold a model.

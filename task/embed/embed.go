@@ -40,8 +40,26 @@ type module interface {
 // Loader opens the transformer that a directory holds.
 type Loader func(dir *hub.Dir) (nn.Model, error)
 
-// Open reads a sentence-transformers directory. load opens its transformer.
+// Open reads a sentence-transformers directory. load opens its transformer. A
+// directory without a modules.json is a transformer with mean pooling.
 func Open(dir *hub.Dir, backend nn.Backend, load Loader) (*Embedder, error) {
+	if !dir.Exists("modules.json") {
+		e := &Embedder{backend: backend, pooling: []string{"mean"}}
+		if err := e.addTransformer(dir, load); err != nil {
+			return nil, err
+		}
+		c, err := config(dir, "config.json")
+		if err != nil {
+			return nil, err
+		}
+		width := "hidden_size"
+		if c.Has("dim") && !c.Has(width) { // DistilBERT
+			width = "dim"
+		}
+		e.width = c.Dim(width, 768)
+		e.dim = e.width
+		return e, c.Err()
+	}
 	var list []struct{ Path, Type string }
 	if err := dir.ReadJSON("modules.json", &list); err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -136,6 +137,41 @@ func TestLength(t *testing.T) {
 	for i := range 48 {
 		if a, b, c := out.F32()[i], out.F32()[48+i], out.F32()[96+i]; a != b || b != c {
 			t.Fatalf("element %d: %v, %v, %v", i, a, b, c)
+		}
+	}
+}
+
+// TestNoModules: a transformer alone is averaged, and its head left out.
+func TestNoModules(t *testing.T) {
+	const sentence = "two dogs run"
+	var want []float32
+	for i, dir := range []string{directory(t, poolOnly, `{"embedding_dimension":48,"pooling_mode":"mean"}`, nil), encoder, directory(t, poolOnly, "{}", nil)} {
+		if i == 2 {
+			if err := os.Remove(filepath.Join(dir, "modules.json")); err != nil {
+				t.Fatal(err)
+			}
+			config, err := os.ReadFile(filepath.Join(dir, "config.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			head := strings.Replace(string(config), `"BertModel"`, `"BertForMaskedLM"`, 1)
+			if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(head), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e, err := weft.OpenEmbedder(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := e.Embed(context.Background(), []string{sentence})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want == nil {
+			want = out.F32()
+		}
+		if !slices.Equal(out.F32(), want) || e.Dim() != 48 {
+			t.Errorf("folder %d: %v, want %v", i, out.F32()[:4], want[:4])
 		}
 	}
 }
