@@ -12,6 +12,7 @@ import (
 	"github.com/seed-512d3d71/weft/nn"
 	"github.com/seed-512d3d71/weft/nn/bert"
 	"github.com/seed-512d3d71/weft/nn/gpt"
+	"github.com/seed-512d3d71/weft/nn/llama"
 	"github.com/seed-512d3d71/weft/nn/vit"
 	"github.com/seed-512d3d71/weft/nn/wav2vec"
 	"github.com/seed-512d3d71/weft/safetensors"
@@ -153,6 +154,8 @@ func loader(c *hfconfig.Config) (loadFunc, error) {
 		return wrap(bert.Load), nil
 	case "gpt2":
 		return wrap(gpt.Load), nil
+	case "llama", "mistral", "qwen2", "mixtral", "qwen2_moe":
+		return wrap(llama.Load), nil
 	case "vit", "deit":
 		return wrap(vit.Load), nil
 	case "wav2vec2", "hubert":

@@ -40,6 +40,8 @@ var layers = map[string][]string{
 	"nn":                {"tensor", "safetensors", "kernels", "kernels/cuda", "internal/par", "internal/hfconfig"},
 	"nn/bert":           {"nn", "tensor", "kernels", "internal/hfconfig"},
 	"nn/gpt":            {"nn", "tensor", "kernels", "internal/hfconfig"},
+	"nn/moe":            {"nn", "tensor", "kernels"},
+	"nn/llama":          {"nn", "nn/moe", "tensor", "kernels", "internal/hfconfig"},
 	"nn/vit":            {"nn", "tensor", "kernels", "internal/hfconfig"},
 	"nn/wav2vec":        {"nn", "tensor", "kernels", "internal/hfconfig"},
 	"task":              {"nn/…", "hub", "text", "vision", "audio", "video", "tensor", "safetensors", "kernels", "internal/hfconfig"},

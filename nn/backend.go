@@ -161,10 +161,17 @@ type Pass interface {
 	Softmax(dst, x tensor.Tensor)
 	// Gather: dst[i] = x[rows[i]]; a negative row gives zeros.
 	Gather(dst, x, rows tensor.Tensor)
+	// Combine: dst[i] = Σ_j weights[j]·x[rows[j]] + residual[i], the terms j =
+	// off[i] … off[i+1]-1 added in this order; residual may be zero. dst may not
+	// be x or residual.
+	Combine(dst, x, residual tensor.Tensor, off []int32, rows, weights tensor.Tensor)
 	// MeanRows: dst[s] = mean of rows off[s]:off[s+1] of x.
 	MeanRows(dst, x tensor.Tensor, off []int32)
 
-	// Err returns the context's error once it is done.
+	// Fail ends the pass early with an error found on the way (a weight that is
+	// read at its first use and cannot be).
+	Fail(err error)
+	// Err returns the error of Fail, or the context's once it is done.
 	Err() error
 	// End gives the pass back to its backend; its tensors die.
 	End()

@@ -87,9 +87,40 @@ type MLP struct {
 // Forward returns Down(act(Up(x))) + residual.
 func (m MLP) Forward(p Pass, x, residual tensor.Tensor) tensor.Tensor {
 	dst := p.New(x.Rows(), m.Down.W.Out())
+	m.Into(p, dst, x, residual)
+	return dst
+}
+
+// Into is Forward with the result in dst.
+func (m MLP) Into(p Pass, dst, x, residual tensor.Tensor) {
 	mark := p.Mark()
 	h := m.Up.Forward(p, x, m.Act)
 	p.Linear(dst, h, m.Down.W, Epilogue{Bias: m.Down.B, Residual: residual})
 	p.Release(mark)
+}
+
+// GatedMLP is the feed-forward block Down(act(gate)·up), gate and up the halves
+// of one product: Shazeer 2020, arXiv:2002.05202.
+type GatedMLP struct {
+	GateUp Linear // [2F, C]
+	Down   Linear // [C, F]
+	Act    Act
+}
+
+// Forward returns Down(act(gate)·up) + residual.
+func (m GatedMLP) Forward(p Pass, x, residual tensor.Tensor) tensor.Tensor {
+	dst := p.New(x.Rows(), m.Down.W.Out())
+	m.Into(p, dst, x, residual)
 	return dst
+}
+
+// Into is Forward with the result in dst.
+func (m GatedMLP) Into(p Pass, dst, x, residual tensor.Tensor) {
+	mark := p.Mark()
+	n := m.Down.W.In()
+	both := m.GateUp.Forward(p, x, 0)
+	h := p.New(x.Rows(), n)
+	p.Gated(h, both.SliceCols(0, n), both.SliceCols(n, 2*n), m.Act)
+	p.Linear(dst, h, m.Down.W, Epilogue{Bias: m.Down.B, Residual: residual})
+	p.Release(mark)
 }

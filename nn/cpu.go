@@ -126,6 +126,7 @@ type cpuPass struct {
 	team    *par.Team
 	arena   tensor.Arena
 	att     kernels.Attention
+	combine combineTask
 }
 
 func (p *cpuPass) New(rows, cols int) tensor.Tensor { return p.arena.F32(rows, cols) }
@@ -146,6 +147,12 @@ func (p *cpuPass) Err() error {
 		p.err = p.ctx.Err()
 	}
 	return p.err
+}
+
+func (p *cpuPass) Fail(err error) {
+	if p.err == nil {
+		p.err = err
+	}
 }
 
 func (p *cpuPass) End() {
@@ -343,6 +350,46 @@ func (p *cpuPass) Gather(dst, x, rows tensor.Tensor) {
 		return
 	}
 	kernels.GatherF32(p.team, dst.F32(), dst.LD(), x.F32(), x.LD(), rows.I32(), dst.Cols())
+}
+
+func (p *cpuPass) Combine(dst, x, residual tensor.Tensor, off []int32, rows, weights tensor.Tensor) {
+	if p.done() {
+		return
+	}
+	p.combine = combineTask{dst, x, residual, off, rows.I32(), weights.F32()}
+	p.team.Run(&p.combine, (dst.Rows()+combineRows-1)/combineRows)
+	p.combine = combineTask{}
+}
+
+// combineTask is one Combine; a chunk is combineRows rows.
+type combineTask struct {
+	dst, x, residual tensor.Tensor
+	off, rows        []int32
+	weights          []float32
+}
+
+const combineRows = 32
+
+func (t *combineTask) Do(chunk int) {
+	cols := t.dst.Cols()
+	for i := chunk * combineRows; i < min((chunk+1)*combineRows, t.dst.Rows()); i++ {
+		out := t.dst.F32()[i*t.dst.LD():][:cols]
+		lo, hi := t.off[i], t.off[i+1]
+		if lo == hi {
+			clear(out)
+		}
+		for j := lo; j < hi; j++ {
+			in := t.x.F32()[int(t.rows[j])*t.x.LD():][:cols]
+			if j == lo {
+				kernels.ScaleF32(nil, out, in, t.weights[j])
+			} else {
+				kernels.AxpyF32(nil, out, in, t.weights[j])
+			}
+		}
+		if !t.residual.IsZero() {
+			kernels.AddF32(nil, out, out, t.residual.F32()[i*t.residual.LD():][:cols])
+		}
+	}
 }
 
 func (p *cpuPass) MeanRows(dst, x tensor.Tensor, off []int32) {

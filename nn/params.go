@@ -51,6 +51,13 @@ func (p Params) Fail(name string, err error) {
 	}
 }
 
+// failAs records an error that names its place itself.
+func (p Params) failAs(err error) {
+	if p.b.err == nil {
+		p.b.err = fmt.Errorf("%s: %w", p.b.family, err)
+	}
+}
+
 // Sub returns the Params one level down: Sub("encoder.layer.%d", i).
 func (p Params) Sub(format string, args ...any) Params {
 	return Params{b: p.b, prefix: p.full(fmt.Sprintf(format, args...))}
@@ -108,23 +115,8 @@ func (p Params) full(name string) string {
 // F32 returns a tensor's elements as float32 after checking its shape (-1
 // matches any length), and the shape it has. F32 data is the mapped file's own.
 func (p Params) F32(name string, want ...int) ([]float32, []int) {
-	full := p.full(name)
-	t, ok := p.b.src.Lookup(full)
+	t, ok := p.find(name, want)
 	if !ok {
-		p.Fail(name, ErrMissingWeight)
-		return nil, nil
-	}
-	p.b.used[full] = true
-	if err := tensor.CheckShape(full, t.Shape, want); err != nil {
-		if p.b.err == nil {
-			p.b.err = fmt.Errorf("%s: %w", p.b.family, err)
-		}
-		return nil, nil
-	}
-	switch t.DType {
-	case safetensors.F64, safetensors.F32, safetensors.F16, safetensors.BF16:
-	default: // quantized: its elements mean nothing without their scales
-		p.Fail(name, Unsupported("stored as %v, not F64, F32, F16 or BF16", t.DType))
 		return nil, nil
 	}
 	data, err := t.Float32()

@@ -172,6 +172,21 @@ func (t Tensor) Dims() []uint64 {
 // Len returns the number of elements.
 func (t Tensor) Len() int { return int(min(t.elems, math.MaxInt)) }
 
+// Index returns element i of the first dimension: of [E, F, H] the i-th [F, H].
+// It reads nothing. It panics if there is no such element, or if the elements
+// do not begin at whole bytes.
+func (t Tensor) Index(i int) Tensor {
+	n := t.Shape[0]
+	size := (t.End - t.Begin) / int64(n)
+	if i < 0 || i >= n || size*int64(n) != t.End-t.Begin {
+		panic(fmt.Sprintf("safetensors: %s: element %d of %v", t.Name, i, t.Shape))
+	}
+	t.Begin += int64(i) * size
+	t.End = t.Begin + size
+	t.Shape, t.elems = t.Shape[1:], t.elems/uint64(n)
+	return t
+}
+
 // FileRange returns the data's offsets from the start of the file, in bytes.
 func (t Tensor) FileRange() (begin, end int64) {
 	if t.file == nil {

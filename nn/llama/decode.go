@@ -1,0 +1,73 @@
+package llama
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/seed-512d3d71/weft/nn"
+	"github.com/seed-512d3d71/weft/tensor"
+)
+
+// DecoderInfo describes the class as a generator of text. Rotary positions have
+// no last one.
+func (m *Model) DecoderInfo() nn.DecoderInfo {
+	return nn.DecoderInfo{VocabSize: m.Decoder.Config.VocabSize}
+}
+
+// NewDecoder returns a decoder of a ForCausalLM class, nil for others.
+func (m *Model) NewDecoder() nn.Decoder {
+	if m.task != "ForCausalLM" {
+		return nil
+	}
+	c := m.Decoder.Config
+	n := c.KVHeads * c.HeadDim
+	return &decoder{m: m, cache: nn.NewCache(m.params.Backend(), c.HiddenLayers, n, n)}
+}
+
+type decoder struct {
+	m      *Model
+	cache  *nn.Cache
+	ids    []int32
+	last   []int32 // the last row of each sequence
+	logits nn.HostRows
+}
+
+func (d *decoder) Prefill(ctx context.Context, p nn.Prompt) (tensor.Tensor, error) {
+	if len(p.Inputs) > 0 {
+		return tensor.Tensor{}, fmt.Errorf("%s: %w", d.m.Class, p.Inputs.Known())
+	}
+	d.cache.Reset(len(p.IDs), p.Room)
+	d.ids = d.ids[:0]
+	for _, ids := range p.IDs {
+		d.ids = append(d.ids, ids...)
+	}
+	d.cache.Extend(func(s int) int { return len(p.IDs[s]) })
+	return d.forward(ctx)
+}
+
+func (d *decoder) Step(ctx context.Context, ids []int32) (tensor.Tensor, error) {
+	d.ids = append(d.ids[:0], ids...)
+	d.cache.Extend(func(int) int { return 1 })
+	return d.forward(ctx)
+}
+
+func (d *decoder) Reorder(from []int32) { d.cache.Reorder(from) }
+
+// forward runs the rows that the cache was extended by.
+func (d *decoder) forward(ctx context.Context) (tensor.Tensor, error) {
+	m := d.m.Decoder
+	args := d.cache.Args()
+	d.last = d.last[:0]
+	for _, end := range args.QOff[1:] {
+		d.last = append(d.last, end-1)
+	}
+	length := 0
+	for s := range d.cache.Sequences() {
+		length = max(length, d.cache.Rows(s))
+	}
+	p := d.m.params.Backend().Begin(ctx)
+	defer p.End()
+	x := m.Forward(p, Batch{IDs: d.ids, Position: d.cache.Positions(), Length: length, Attention: args}, Watch{})
+	x = m.Norm.Forward(p, gather(p, x, d.last))
+	return d.logits.Keep(p, d.m.params, d.m.project(p, x))
+}
