@@ -27,7 +27,10 @@ func transposeChunk(v *vecTask, lo, hi int) {
 	for b := lo; b < hi; b++ {
 		i, r := b/v.cols, b%v.cols*transposeBand
 		n := min(transposeBand, v.h-r)
-		transpose(v.dst[i*v.h*v.w+r:], v.h, v.a[(i*v.h+r)*v.w:], v.w, n, v.w)
+		const step = callElems / transposeBand
+		for c := 0; c < v.w; c += step {
+			transpose(v.dst[(i*v.w+c)*v.h+r:], v.h, v.a[(i*v.h+r)*v.w+c:], v.w, n, min(step, v.w-c))
+		}
 	}
 }
 

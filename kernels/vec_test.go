@@ -548,7 +548,7 @@ func TestTransposeF32(t *testing.T) {
 	for _, isa := range ISAs() {
 		Use(t, isa)
 		for rows := range 35 {
-			for _, cols := range []int{0, 1, 7, 8, 9, 16, 31, 40} {
+			for _, cols := range []int{0, 1, 7, 8, 9, 16, 31, 40, 2057} {
 				x := ktest.Guard[float32](t, 2*rows*cols, ktest.Edges[rows%2])
 				ktest.Fill(r, x)
 				dst := ktest.Guard[float32](t, len(x), ktest.Edges[cols%2])
