@@ -209,6 +209,7 @@ func (c *attnCall) place(g, r int) (query, head int) {
 	return c.query0 + r, c.head0 + g
 }
 
+// unit computes u: block by block of keys, tile by tile of rows.
 func (c *attnCall) unit(u attnUnit) {
 	group := c.Heads / c.KVHeads
 	c.seq, c.kv, c.query0, c.head0 = int(u.seq), int(u.kv), int(u.from), int(u.kv)*group
