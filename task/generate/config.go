@@ -319,6 +319,15 @@ func (c *Config) Check() error {
 	case math.IsNaN(c.LengthPenalty) || math.IsInf(c.LengthPenalty, 0):
 		return bad("length_penalty", c.LengthPenalty, "a number")
 	}
+	for _, forced := range []struct {
+		key string
+		ids []int
+	}{{"forced_bos_token_id", []int{c.ForcedBOSTokenID}}, {"forced_eos_token_id", c.ForcedEOSTokenID}} {
+		free := func(id int) bool { return id < 0 || !slices.Contains(c.SuppressTokens, id) }
+		if len(forced.ids) > 0 && !slices.ContainsFunc(forced.ids, free) {
+			return bad(forced.key, forced.ids, "a token that suppress_tokens leaves possible")
+		}
+	}
 	if !c.DoSample {
 		return nil
 	}

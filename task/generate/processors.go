@@ -89,7 +89,9 @@ func (c *Config) processors(vocab, prompt, maxLength int, encoder [][]int32) ([]
 		add(processorFunc(removeInvalid))
 	}
 	if d := c.ExponentialDecayLengthPenalty; d != nil && c.EOSTokenID != nil {
-		add(&decay{start: d.Start + prompt, factor: d.Factor, eos: c.EOSTokenID})
+		eos := slices.Clone(c.EOSTokenID)
+		slices.Sort(eos)
+		add(&decay{start: d.Start + prompt, factor: d.Factor, eos: slices.Compact(eos)})
 	}
 	if c.SuppressTokens != nil {
 		add(processorFunc(func(scores []float32, s *sequence) { ban(scores, c.SuppressTokens) }))

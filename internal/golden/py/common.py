@@ -43,6 +43,7 @@ class Case:
     model: str = ""  # the folder of another case whose checkpoint this one uses
     float64: bool = True
     init: dict = dataclasses.field(default_factory=dict)  # keyword arguments of the class
+    generate: list = dataclasses.field(default_factory=list)  # calls of generate(): "set" and its inputs
 
 
 def rng(name):
@@ -218,6 +219,8 @@ def write_golden(case, root):
     case.inputs = {k: half(v) if v.dtype == np.float32 else v for k, v in case.inputs.items()}
     write_checkpoint(case, folder)
     ref, masks, _ = reference(case, folder)
+    if case.generate:
+        write_generate(case, folder)
     stored = {k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in case.inputs.items()}
     save_file(to_torch(stored), os.path.join(folder, "in.safetensors"))
     meta = versions()
@@ -226,6 +229,22 @@ def write_golden(case, root):
     if case.run_as and not case.by_architecture:
         meta["class"] = case.run_as
     save_file(to_torch({**ref, **{"__mask__." + k: v for k, v in masks.items()}}), os.path.join(folder, "ref.safetensors"), metadata=meta)
+
+
+def write_generate(case, folder):
+    """Writes what generate() gives for each call to generate.json, after
+    checking that float64 gives the same ids."""
+    cls = getattr(transformers, case.run_as or case.cls)
+    model = cls.from_pretrained(folder, dtype=torch.float32).eval()
+    calls = []
+    for call in case.generate:
+        inputs = {k: torch.tensor(v) for k, v in call.items() if k != "set"}
+        ids = [model.to(t).generate(**inputs, **call["set"]).tolist() for t in (torch.float32, torch.float64)]
+        if ids[0] != ids[1]:
+            raise ValueError(f"{case.name}: {call['set']}: rounding decides")
+        calls.append({**call, "sequences": ids[0]})
+    with open(os.path.join(folder, "generate.json"), "w") as f:
+        f.write("[" + ",\n".join(json.dumps(c) for c in calls) + "]\n")
 
 
 def half(x):

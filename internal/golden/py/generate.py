@@ -18,10 +18,11 @@ import transformers
 
 import bert
 import common
+import gpt
 import vit
 import wav2vec
 
-FAMILIES = (bert, vit, wav2vec)
+FAMILIES = (bert, gpt, vit, wav2vec)
 
 
 def main():

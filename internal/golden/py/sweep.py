@@ -27,6 +27,7 @@ from safetensors.torch import load_file
 
 import bert
 import common
+import gpt
 import vit
 import wav2vec
 from common import Case
