@@ -37,17 +37,40 @@ const (
 	numActs
 )
 
-var actNames = [numActs]string{"None", "GELU", "GELUTanh", "ReLU", "SiLU", "QuickGELU", "Tanh", "Sigmoid", "GELU10", "ReLU2",
-	"ReLU6", "LeakyReLU", "Hardsigmoid", "Hardswish", "Hardtanh", "ELU", "Softplus", "SqrtSoftplus", "Mish", "Laplace", "Erf", "Exp"}
+// actFuncs are the activations: the name, that in the kernels' names, and the
+// statement.
+var actFuncs = [numActs]struct {
+	name, kernel string
+	f            func(x float32) float32
+}{
+	ActNone:         {"none", "None", ref.None},
+	ActGELU:         {"gelu", "GELU", ref.GELU},
+	ActGELUTanh:     {"gelu_tanh", "GELUTanh", ref.GELUTanh},
+	ActReLU:         {"relu", "ReLU", ref.ReLU},
+	ActSiLU:         {"silu", "SiLU", ref.SiLU},
+	ActQuickGELU:    {"quick_gelu", "QuickGELU", ref.QuickGELU},
+	ActTanh:         {"tanh", "Tanh", ref.Tanh},
+	ActSigmoid:      {"sigmoid", "Sigmoid", ref.Sigmoid},
+	ActGELU10:       {"gelu_10", "GELU10", ref.GELU10},
+	ActReLU2:        {"relu2", "ReLU2", ref.ReLU2},
+	ActReLU6:        {"relu6", "ReLU6", ref.ReLU6},
+	ActLeakyReLU:    {"leaky_relu", "LeakyReLU", ref.LeakyReLU},
+	ActHardsigmoid:  {"hardsigmoid", "Hardsigmoid", ref.Hardsigmoid},
+	ActHardswish:    {"hardswish", "Hardswish", ref.Hardswish},
+	ActHardtanh:     {"hardtanh", "Hardtanh", ref.Hardtanh},
+	ActELU:          {"elu", "ELU", ref.ELU},
+	ActSoftplus:     {"softplus", "Softplus", ref.Softplus},
+	ActSqrtSoftplus: {"sqrtsoftplus", "SqrtSoftplus", ref.SqrtSoftplus},
+	ActMish:         {"mish", "Mish", ref.Mish},
+	ActLaplace:      {"laplace", "Laplace", ref.Laplace},
+	ActErf:          {"erf", "Erf", ref.Erf},
+	ActExp:          {"exp", "Exp", ref.Exp},
+}
 
-var actRefs = [numActs]func(x float32) float32{func(x float32) float32 { return x }, ref.GELU, ref.GELUTanh, ref.ReLU, ref.SiLU,
-	ref.QuickGELU, ref.Tanh, ref.Sigmoid, ref.GELU10, ref.ReLU2, ref.ReLU6, ref.LeakyReLU, ref.Hardsigmoid, ref.Hardswish,
-	ref.Hardtanh, ref.ELU, ref.Softplus, ref.SqrtSoftplus, ref.Mish, ref.Laplace, ref.Erf, ref.Exp}
-
-// String returns the name of the constant without Act.
+// String returns the name of a, such as gelu.
 func (a Act) String() string {
 	if a < numActs {
-		return actNames[a]
+		return actFuncs[a].name
 	}
 	return "unknown"
 }
@@ -109,7 +132,7 @@ func biasAct(dst []float32, ldd int, x []float32, ldx int, bias, with []float32,
 		f(&dst[0], ldd, &x[0], ldx, b, w, ldw, mul, rows, cols)
 		return
 	}
-	f := actRefs[a]
+	f := actFuncs[a].f
 	for i := range rows {
 		d := dst[i*ldd:][:cols]
 		for j, y := range x[i*ldx:][:cols] {

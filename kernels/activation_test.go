@@ -74,7 +74,7 @@ func mish64(x float64) float64 {
 
 // TestActAccuracy compares every activation with float64 over all signs and
 // exponents, and all rows with each other. WEFT_SWEEP=1 takes every float32
-// (minutes each: choose one by -run TestActAccuracy/GELU$), 61 every 61st.
+// (minutes each: choose one by -run TestActAccuracy/^gelu$), 61 every 61st.
 func TestActAccuracy(t *testing.T) {
 	step := uint64(4093)
 	if testing.Short() {
@@ -130,7 +130,7 @@ func runAct(isa string, dst, x []float32, a Act) {
 	f, ok := actF32[a].row(isa)
 	if !ok || f == nil {
 		for i, v := range x {
-			dst[i] = actRefs[a](v)
+			dst[i] = actFuncs[a].f(v)
 		}
 		return
 	}

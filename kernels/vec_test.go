@@ -88,7 +88,7 @@ func TestActRows(t *testing.T) {
 					if b != nil {
 						v += b[j]
 					}
-					v = actRefs[a](v)
+					v = actFuncs[a].f(v)
 					if w != nil && mul {
 						v *= w[i*with.ld+j]
 					} else if w != nil {

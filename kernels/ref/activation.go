@@ -24,6 +24,9 @@ var (
 	}
 )
 
+// None returns x.
+func None(x float32) float32 { return x }
+
 // halfPoly is expPoly for e^(-r/2), but for the last coefficient.
 var halfPoly = [...]float32{0x1.6a4f28p-16, -0x1.12398p-12, 0x1.5558aep-9, -0x1.555492p-6, 0x1.fffffcp-4, -0.5}
 
