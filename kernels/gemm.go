@@ -74,7 +74,7 @@ func (g *linearTask) Do(chunk int) {
 	s := strip{ldd: g.ldd, rows: i1 - i0, ldb: g.w.k * panelWidth}
 	scratch := scratches.Get().(*scratch)
 	step := blockK(s.rows, g.w.k)
-	for ; j0 < j1; j0 += groupPanels {
+	for s.fresh = true; j0 < j1; j0, s.fresh = j0+groupPanels, false {
 		end := min(j0+groupPanels, j1)
 		for p := 0; p == 0 || p < g.w.k; p += step {
 			s.panels, s.cols = end-j0, min(end*panelWidth, g.w.n)-j0*panelWidth
@@ -190,6 +190,12 @@ type strip struct {
 	rows, cols      int
 	panels, k       int
 	add             bool
+	// raw, if not nil, is where the first tile of the full panels finds B, in
+	// rows ldr apart, and from where it fills b.
+	raw []float32
+	ldr int
+	// fresh: a is not in L2 yet.
+	fresh bool
 }
 
 // run computes the strip: panel by panel, so that it stays in L1 while the
@@ -210,7 +216,7 @@ func (s *strip) run() {
 	side := row.side(min(s.rows, seg))
 	for j := 0; j < s.panels; {
 		n := side
-		for n > s.panels-j {
+		for n > s.panels-j || n > 1 && s.raw != nil && (j+n)*panelWidth > s.cols {
 			n /= 2
 		}
 		most := row.rows[n]
@@ -224,16 +230,25 @@ func (s *strip) run() {
 		}
 		tile := 0
 		for i0 := 0; i0 < s.rows; i0 += seg {
-			a, end := s.a[i0/seg*s.segStride:], min(i0+seg, s.rows)
+			end := min(i0+seg, s.rows)
 			for i := i0; i < end; tile++ {
 				h := tileHeight(end-i, most)
+				x, c := s.a[i0/seg*s.segStride+(i-i0)*s.lda:], &s.dst[i*s.ldd+j*panelWidth]
+				if tile == 0 && s.raw != nil && cols == n*panelWidth {
+					raw := s.raw[j*panelWidth:]
+					row.packing(h, n, first(x), s.lda, &raw[0], s.ldr, c, s.ldd, s.k, s.add, ahead(raw, s.ldr), &b[0], s.ldb)
+					i += h
+					continue
+				}
 				next := b
 				if at := tile * row.fetch * s.k; n == 1 && at < s.k*panelWidth && at < len(after) {
 					next = after[at:]
 				} else if at := tile * s.ldb; n > 1 && tile < n && at < len(after) {
 					next = after[at:]
+				} else if at := h * s.lda; j == 0 && s.fresh && at < len(x) {
+					next = x[at:]
 				}
-				row.tile(h, n, first(a[(i-i0)*s.lda:]), s.lda, first(b), s.ldb, &s.dst[i*s.ldd+j*panelWidth], s.ldd, s.k, cols, s.add, first(next))
+				row.tile(h, n, first(x), s.lda, first(b), s.ldb, c, s.ldd, s.k, cols, s.add, first(next))
 				i += h
 			}
 		}
@@ -253,6 +268,15 @@ func (s *strip) compact(scratch *scratch) {
 		copy(to[i*lda:][:s.k], s.a[i*s.lda:])
 	}
 	s.a, s.lda = to, lda
+}
+
+// ahead returns what a tile that reads B's rows fetches while it reads b.
+func ahead(b []float32, ldb int) *float32 {
+	rows := 8
+	if ldb*4%4096 == 0 {
+		rows = 4 // all in one set of L1
+	}
+	return &b[min(rows*ldb, len(b)-1)]
 }
 
 // first returns the address of x[0], which k = 0 does without.
@@ -310,10 +334,13 @@ type gemmRow struct {
 	fetch int
 	// side is the number of panels side by side that fill the pipeline when a
 	// block has m rows.
-	side         func(m int) int
-	tile, direct func(h, n int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, k, cols int, add bool, next *float32)
-	directSide   func(m int) int
-	directRows   int
-	packRows     func(dst, src *float32, ld, k int)
-	packColumns  func(dst *float32, ldd int, src *float32, ld, k, panels int)
+	side func(m int) int
+	tile func(h, n int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, k, cols int, add bool, next *float32)
+	// direct reads B in place, for directRows rows or fewer; packing does and
+	// packs it, for the first tile of more.
+	direct      func(h, n int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, k int, add bool, next *float32)
+	packing     func(h, n int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, k int, add bool, next, pack *float32, ldp int)
+	directRows  int
+	packRows    func(dst, src *float32, ld, k int)
+	packColumns func(dst *float32, ldd int, src *float32, ld, k, panels int)
 }

@@ -54,38 +54,61 @@ type matmulTask struct {
 
 var matmulTasks = sync.Pool{New: func() any { return new(matmulTask) }}
 
-// Do computes one chunk: B is packed block by block into scratch that stays in
-// L2, or read in place if few rows would use it.
+// Do computes one chunk. If few rows use B it is read in place; else a block
+// of as many panels as a tile is wide is packed into scratch, by the first tile
+// itself if B's rows run along the columns.
 func (g *matmulTask) Do(chunk int) {
 	z := chunk / g.grid.chunks()
 	i0, i1, j0, j1 := g.grid.chunk(chunk % g.grid.chunks())
 	a, b, dst := g.a[z*g.sa+i0*g.lda:], g.b[z*g.sb:], g.dst[z*g.sd+i0*g.ldd:]
-	if !g.bT && i1-i0 <= gemmF32.active.directRows && g.k > 0 {
+	row := &gemmF32.active
+	if !g.bT && i1-i0 <= row.directRows && g.k > 0 {
 		j0 = g.inPlace(a, b, dst, i1-i0, j0, j1)
+	}
+	wide := 1
+	if row.side != nil {
+		wide = row.side(i1 - i0)
 	}
 	scratch := scratches.Get().(*scratch)
 	s := strip{ldd: g.ldd, rows: i1 - i0}
-	step := min(blockK(s.rows, g.k), even(g.k, cpu.l2/2/(4*groupPanels*panelWidth)))
-	for ; j0 < j1; j0 += groupPanels {
-		s.panels = min(groupPanels, j1-j0)
-		s.cols = min((j0+s.panels)*panelWidth, g.n) - j0*panelWidth
-		s.dst = dst[j0*panelWidth:]
+	step := blockK(s.rows, g.k)
+	for s.fresh = true; j0 < j1; j0 += groupPanels {
+		end := min(j0+groupPanels, j1)
 		for p := 0; p == 0 || p < g.k; p += step {
-			s.k, s.add = min(step, g.k-p), p > 0
-			s.ldb = s.k * panelWidth
-			s.b = grow(&scratch.b, s.panels*s.ldb)
-			if g.bT {
-				packRows(s.b, s.ldb, 0, b[j0*panelWidth*g.ldb+p:], g.ldb, s.k, s.cols)
-				clearLanes(s.b, s.ldb, s.k, s.cols)
-			} else {
-				packColumns(s.b, s.ldb, b[min(p*g.ldb+j0*panelWidth, len(b)):], g.ldb, s.k, s.cols)
-			}
-			s.a, s.lda = a[p:], g.lda
+			s.a, s.lda, s.k, s.add = a[p:], g.lda, min(step, g.k-p), p > 0
 			s.compact(scratch)
-			s.run()
+			for j := j0; j < end; j += wide {
+				s.panels = min(wide, end-j)
+				s.cols = min((j+s.panels)*panelWidth, g.n) - j*panelWidth
+				s.dst = dst[j*panelWidth:]
+				g.pack(&s, b, p, j, scratch)
+				s.run()
+				s.fresh = false
+			}
 		}
 	}
 	scratches.Put(scratch)
+}
+
+// pack gives s its panels from j on, steps p … of them.
+func (g *matmulTask) pack(s *strip, b []float32, p, j int, scratch *scratch) {
+	row := &gemmF32.active
+	s.ldb = s.k * panelWidth
+	s.b = grow(&scratch.b, s.panels*s.ldb)
+	if g.bT {
+		from := j * panelWidth * g.ldb
+		packRows(s.b, s.ldb, 0, b[min(from+p, len(b)):], g.ldb, s.k, s.cols)
+		clearLanes(s.b, s.ldb, s.k, s.cols)
+		s.next = b[min(from+s.cols*g.ldb+p, len(b)):]
+		return
+	}
+	from := b[min(p*g.ldb+j*panelWidth, len(b)):]
+	full := 0
+	s.raw = nil
+	if row.packing != nil && s.k > 0 && s.rows > row.directRows && tileHeight(s.rows, row.rows[row.side(s.rows)]) < s.rows {
+		s.raw, s.ldr, full = from, g.ldb, s.cols/panelWidth
+	}
+	packColumns(s.b[full*s.ldb:], s.ldb, from[min(full*panelWidth, len(from)):], g.ldb, s.k, s.cols-full*panelWidth)
 }
 
 // clearLanes zeroes what the n columns leave of the last panel.
@@ -101,32 +124,22 @@ func clearLanes(b []float32, ldb, k, n int) {
 }
 
 // inPlace computes the full panels of [j0, j1) from B's own rows and returns
-// where it stopped. A few rows of B at a time pass by from left to right, so
-// that memory is read in streams.
+// where it stopped.
 func (g *matmulTask) inPlace(a, b, dst []float32, m, j0, j1 int) int {
 	row := &gemmF32.active
 	j1 = min(j1, g.n/panelWidth)
-	side := row.directSide(m)
-	step := 8
-	if m > 4 {
-		step = 16
-	}
+	step := even(g.k, directK)
 	for p := 0; p < g.k; p += step {
 		k := min(step, g.k-p)
 		for j := j0; j < j1; {
-			n := side
+			n := row.side(m)
 			for n > j1-j {
 				n /= 2
 			}
-			at := &b[p*g.ldb+j*panelWidth]
+			at := b[p*g.ldb+j*panelWidth:]
 			for i := 0; i < m; {
-				h := tileHeight(m-i, row.directRows)
-				if n == 4 {
-					h = min(h, row.rows[4])
-				} else if n == 2 {
-					h = min(h, row.rows[2])
-				}
-				row.direct(h, n, &a[i*g.lda+p], g.lda, at, g.ldb, &dst[i*g.ldd+j*panelWidth], g.ldd, k, n*panelWidth, p > 0, at)
+				h := tileHeight(m-i, min(row.rows[n], row.directRows))
+				row.direct(h, n, &a[i*g.lda+p], g.lda, &at[0], g.ldb, &dst[i*g.ldd+j*panelWidth], g.ldd, k, p > 0, ahead(at, g.ldb))
 				i += h
 			}
 			j += n
@@ -134,3 +147,5 @@ func (g *matmulTask) inPlace(a, b, dst []float32, m, j0, j1 int) int {
 	}
 	return max(j0, j1)
 }
+
+const directK = 1024

@@ -20,11 +20,11 @@ var isaNeeds = map[string][]cpuid.FeatureID{
 var gemmF32 = family[gemmRow]{op: "gemm_f32", rows: []row[gemmRow]{
 	{name: "GemmF32Tile12x32AVX512", isa: ISAAVX512, tile: "12x32", impl: gemmRow{
 		rows: [5]int{1: 16, 2: 12, 4: 4}, once: 16, thin: 4, deep: cpu.l2 / 2 / 640, fetch: 16, side: sideAVX512, tile: gemmTileAVX512,
-		directRows: 8, directSide: directSideAVX512, direct: gemmDirectAVX512,
+		directRows: 12, direct: gemmDirectAVX512, packing: gemmPackingAVX512,
 		packRows: amd64.GemmPackRowsF32AVX512, packColumns: amd64.GemmPackColumnsF32AVX512}},
 	{name: "GemmF32Tile6x16AVX2", isa: ISAAVX2, tile: "6x16", impl: gemmRow{
 		rows: [5]int{1: 6, 2: 3, 4: 1}, once: 6, thin: 5, deep: cpu.l1 * 3 / 4 / (4 * panelWidth), fetch: 8, side: sideAVX2, tile: gemmTileAVX2,
-		directRows: 6, directSide: sideAVX2, direct: gemmDirectAVX2,
+		directRows: 8, direct: gemmDirectAVX2, packing: gemmPackingAVX2,
 		packRows: amd64.GemmPackRowsF32AVX2, packColumns: amd64.GemmPackColumnsF32AVX2}},
 	{name: "ref.GemmRowF32", isa: ISARef},
 }}
@@ -57,13 +57,6 @@ func sideAVX512(m int) int {
 		return 4
 	case m > 12 && m <= 16:
 		return 1 // one pass over the panels
-	}
-	return 2
-}
-
-func directSideAVX512(m int) int {
-	if m <= 4 {
-		return 4
 	}
 	return 2
 }

@@ -29,13 +29,13 @@ type isa struct {
 	// fill the accumulators that hide the latency of the fused multiply-add: 4
 	// cycles times 2 units (AVX-512 on two 256-bit units: 4).
 	tall map[int]int
-	// direct is tall for tiles that read B in place.
-	direct map[int]int
+	// packing is the height of the thinnest tile that packs.
+	packing int
 }
 
-var avx2 = isa{"AVX2", 8, YMM, map[int]int{1: 6, 2: 3, 4: 1}, map[int]int{1: 6, 2: 3, 4: 1}}
+var avx2 = isa{"AVX2", 8, YMM, map[int]int{1: 6, 2: 3, 4: 1}, 4}
 
-var avx512 = isa{"AVX512", 16, ZMM, map[int]int{1: 16, 2: 12, 4: 4}, map[int]int{1: 8, 2: 8, 4: 4}}
+var avx512 = isa{"AVX512", 16, ZMM, map[int]int{1: 16, 2: 12, 4: 4}, 6}
 
 func (v isa) zero(x VecVirtual) {
 	if v.lanes == 16 {
@@ -49,17 +49,28 @@ func gemmF32(v isa) {
 	if v.lanes == 8 {
 		columnMasks("gemmColumnMasks")
 	}
-	for _, panels := range []int{4, 2, 1} {
-		for rows := v.tall[panels]; rows >= 1; rows-- {
-			gemmTile(v, rows, panels, false)
-		}
-	}
-	for _, panels := range []int{4, 2, 1} {
-		for rows := v.direct[panels]; rows >= 1; rows-- {
-			gemmTile(v, rows, panels, true)
+	for _, m := range []mode{packed, direct, packing} {
+		for _, panels := range []int{4, 2, 1} {
+			for rows := v.tall[panels]; rows >= 1; rows-- {
+				// Few rows read B directly. The tile that packs is the first of at least
+				// two that share out the rows evenly: it is not thin.
+				if m == direct && rows > 12 || m == packing && (panels == 4 || panels == 2 && v.lanes == 8 || rows < v.packing) {
+					continue
+				}
+				gemmTile(v, rows, panels, m)
+			}
 		}
 	}
 }
+
+// mode is where a tile finds B.
+type mode int
+
+const (
+	packed  mode = iota // in panels
+	direct              // in its own rows
+	packing             // in its own rows, and copies it to panels for the tiles that follow
+)
 
 var gemmMasks Mem
 
@@ -80,25 +91,31 @@ const unroll = 4
 
 // gemmTile writes one micro-kernel. Each accumulator is one chain over k, so
 // the tile's shape does not show in the result.
-func gemmTile(v isa, rows, panels int, direct bool) {
-	name, at := fmt.Sprintf("GemmF32Tile%dx%d%s", rows, panels*panel, v.name), "b[(j/16)*ldb+p*16+j%16]"
-	t := &tile{isa: v, rows: rows, panels: panels, direct: direct, per: panel / v.lanes}
-	every := fmt.Sprintf("%d floats a step", 16/t.every())
-	if direct {
-		name, at = fmt.Sprintf("GemmF32Direct%dx%d%s", rows, panels*panel, v.name), "b[p*ldb+j]"
+func gemmTile(v isa, rows, panels int, m mode) {
+	t := &tile{isa: v, rows: rows, panels: panels, mode: m, per: panel / v.lanes}
+	name := fmt.Sprintf("GemmF32%s%dx%d%s", [...]string{"Tile", "Direct", "Packing"}[m], rows, panels*panel, v.name)
+	params, cols, at := "cols int, add bool, next *float32", "cols", "b[(j/16)*ldb+p*16+j%16]"
+	also := []string{
+		fmt.Sprintf("Strides are in floats. %d < cols <= %d. k may be 0. The memory at next, %d floats a step,", (panels-1)*panel, panels*panel, 16/t.every()),
+		"is brought into L2."}
+	if m != packed {
+		params, cols, at = "add bool, next *float32", fmt.Sprint(panels*panel), "b[p*ldb+j]"
+		also = []string{"Strides are in floats. k may be 0. The rows of B at next are brought into L1."}
 	}
-	TEXT(name, NOSPLIT, "func(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)")
+	if m == packing {
+		params += ", pack *float32, ldp int"
+		also = append(also, "B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].")
+	}
+	TEXT(name, NOSPLIT, "func(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, "+params+")")
 	Pragma("noescape")
-	Doc(name+" sets a tile of C = A·B, or adds to it:",
+	Doc(append([]string{name + " sets a tile of C = A·B, or adds to it:",
 		fmt.Sprintf("	for i := range %d {", rows),
-		"		for j := range cols {",
+		fmt.Sprintf("		for j := range %s {", cols),
 		"			s := c[i*ldc+j] or 0",
 		fmt.Sprintf("			for p := range k { s = fma(a[i*lda+p], %s, s) }", at),
 		"			c[i*ldc+j] = s",
 		"		}",
-		"	}",
-		fmt.Sprintf("Strides are in floats. %d < cols <= %d. k may be 0. The memory at next, %s,", (panels-1)*panel, panels*panel, every),
-		"is brought into L2.")
+		"	}"}, also...)...)
 	t.operands()
 	t.load()
 	t.product()
@@ -109,11 +126,12 @@ func gemmTile(v isa, rows, panels int, direct bool) {
 type tile struct {
 	isa
 	rows, panels int
-	direct       bool
+	mode         mode
 	per          int // registers a panel
 	acc          [][]VecVirtual
 
 	lda, b, ldb, b3, next Register
+	pack, ldp             Register
 	bases                 []Register // of rows 0, 3, 6, …
 }
 
@@ -132,14 +150,21 @@ func (t *tile) operands() {
 	}
 	t.b = Load(Param("b"), GP64())
 	t.next = Load(Param("next"), GP64())
-	if t.panels > 1 || t.direct {
+	if t.panels > 1 || t.mode != packed {
 		t.ldb = Load(Param("ldb"), GP64())
 		SHLQ(Imm(2), t.ldb)
 	}
-	if t.panels > 3 || t.direct {
+	if t.panels > 3 || t.mode != packed {
 		t.b3 = GP64()
 		LEAQ(Mem{Base: t.b, Index: t.ldb, Scale: 2}, t.b3)
 		ADDQ(t.ldb, t.b3)
+	}
+	if t.mode == packing {
+		t.pack = Load(Param("pack"), GP64())
+		if t.panels > 1 {
+			t.ldp = Load(Param("ldp"), GP64())
+			SHLQ(Imm(2), t.ldp)
+		}
 	}
 	t.acc = make([][]VecVirtual, t.rows)
 	for r := range t.acc {
@@ -170,7 +195,7 @@ func (t *tile) weight(i, u int) Mem {
 		}
 		return m
 	}
-	if t.direct {
+	if t.mode != packed {
 		return at(Mem{Base: t.b, Disp: i * t.lanes * 4}, u)
 	}
 	return at(Mem{Base: t.b, Disp: u*panel*4 + i%t.per*t.lanes*4}, i/t.per)
@@ -221,7 +246,7 @@ func (t *tile) store() {
 // eachOfC calls f for every register of the tile with its place in C, and with
 // a mask if it may reach beyond cols.
 func (t *tile) eachOfC(label string, f func(c Mem, x VecVirtual, mask Register)) {
-	ldc, cols := Load(Param("ldc"), GP64()), Load(Param("cols"), GP64())
+	ldc := Load(Param("ldc"), GP64())
 	SHLQ(Imm(2), ldc)
 	walk := func(masks []Register) {
 		c := Load(Param("c"), GP64())
@@ -238,6 +263,11 @@ func (t *tile) eachOfC(label string, f func(c Mem, x VecVirtual, mask Register))
 			}
 		}
 	}
+	if t.mode != packed {
+		walk(nil)
+		return
+	}
+	cols := Load(Param("cols"), GP64())
 	if t.lanes == 16 {
 		// A mask costs nothing.
 		ones, mask := GP64(), K()
@@ -282,12 +312,14 @@ func (t *tile) product() {
 	Label("loop")
 	for u := range unroll {
 		t.step(u)
-		if (u+1)%t.every() == 0 {
+		if t.mode == packed && (u+1)%t.every() == 0 {
 			PREFETCHT1(Mem{Base: t.next, Disp: 64 * (u / t.every())})
 		}
 	}
 	t.advance(unroll)
-	ADDQ(I32(64*int32(unroll/t.every())), t.next)
+	if t.mode == packed {
+		ADDQ(I32(64*int32(unroll/t.every())), t.next)
+	}
 	SUBQ(Imm(unroll), k)
 	JGE(LabelRef("loop"))
 	Label("tail")
@@ -303,6 +335,12 @@ func (t *tile) product() {
 // step is one k.
 func (t *tile) step(u int) {
 	width := len(t.acc[0])
+	if t.mode != packed {
+		for q := range t.panels {
+			PREFETCHT0(Mem{Base: t.next, Disp: 64 * q})
+		}
+		ADDQ(t.ldb, t.next)
+	}
 	switch {
 	case t.rows == 1:
 		// One row: the weights are memory operands.
@@ -330,6 +368,13 @@ func (t *tile) step(u int) {
 		for i := range w {
 			w[i] = t.vec()
 			VMOVUPS(t.weight(i, u), w[i])
+			if t.mode == packing {
+				m := Mem{Base: t.pack, Disp: u*panel*4 + i%t.per*t.lanes*4}
+				if i >= t.per {
+					m.Index, m.Scale = t.ldp, 1
+				}
+				VMOVUPS(w[i], m)
+			}
 		}
 		for r := range t.rows {
 			if t.lanes == 16 && t.panels == 1 {
@@ -352,12 +397,15 @@ func (t *tile) advance(n int) {
 	for _, r := range []Register{t.b, t.b3} {
 		switch {
 		case r == nil:
-		case t.direct && n == 1:
+		case t.mode != packed && n == 1:
 			ADDQ(t.ldb, r)
-		case t.direct:
+		case t.mode != packed:
 			LEAQ(Mem{Base: r, Index: t.ldb, Scale: uint8(n)}, r)
 		default:
 			ADDQ(I32(4*panel*int32(n)), r)
 		}
+	}
+	if t.pack != nil {
+		ADDQ(I32(4*panel*int32(n)), t.pack)
 	}
 }

@@ -167,159 +167,197 @@ func GemmF32Tile1x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, l
 // GemmF32Direct1x64AVX2 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 1 {
-//		for j := range cols {
+//		for j := range 64 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct1x64AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct1x64AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct3x32AVX2 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 3 {
-//		for j := range cols {
+//		for j := range 32 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct3x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct3x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct2x32AVX2 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 2 {
-//		for j := range cols {
+//		for j := range 32 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct2x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct2x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct1x32AVX2 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 1 {
-//		for j := range cols {
+//		for j := range 32 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct1x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct1x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct6x16AVX2 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 6 {
-//		for j := range cols {
+//		for j := range 16 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct6x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct6x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct5x16AVX2 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 5 {
-//		for j := range cols {
+//		for j := range 16 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct5x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct5x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct4x16AVX2 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 4 {
-//		for j := range cols {
+//		for j := range 16 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct4x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct4x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct3x16AVX2 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 3 {
-//		for j := range cols {
+//		for j := range 16 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct3x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct3x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct2x16AVX2 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 2 {
-//		for j := range cols {
+//		for j := range 16 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct2x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct2x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct1x16AVX2 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 1 {
-//		for j := range cols {
+//		for j := range 16 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct1x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct1x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+
+// GemmF32Packing6x16AVX2 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 6 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing6x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+
+// GemmF32Packing5x16AVX2 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 5 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing5x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+
+// GemmF32Packing4x16AVX2 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 4 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing4x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)

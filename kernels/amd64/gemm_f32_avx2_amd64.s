@@ -65,9 +65,9 @@ TEXT ·GemmF32Tile1x64AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), DI
-	MOVQ    cols+56(FP), R8
 	SHLQ    $0x02, DI
-	CMPQ    R8, $0x40
+	MOVQ    cols+56(FP), DI
+	CMPQ    DI, $0x40
 	JNE     loadmasked
 	MOVQ    c+32(FP), DI
 	VMOVUPS (DI), Y0
@@ -81,11 +81,11 @@ load:
 	JMP     loaddone
 
 loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), DI
-	SUBQ       $+64, R8
-	NEGQ       R8
-	VMOVUPS    (DI)(R8*4), Y6
-	VMOVUPS    32(DI)(R8*4), Y7
+	LEAQ       gemmColumnMasks<>+0(SB), R8
+	SUBQ       $+64, DI
+	NEGQ       DI
+	VMOVUPS    (R8)(DI*4), Y6
+	VMOVUPS    32(R8)(DI*4), Y7
 	MOVQ       c+32(FP), DI
 	VMOVUPS    (DI), Y0
 	VMOVUPS    32(DI), Y1
@@ -172,9 +172,9 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	CMPQ    CX, $0x40
+	MOVQ    cols+56(FP), AX
+	CMPQ    AX, $0x40
 	JNE     storemasked
 	MOVQ    c+32(FP), AX
 	VMOVUPS Y0, (AX)
@@ -188,11 +188,11 @@ store:
 	JMP     storedone
 
 storemasked:
-	LEAQ       gemmColumnMasks<>+0(SB), AX
-	SUBQ       $+64, CX
-	NEGQ       CX
-	VMOVUPS    (AX)(CX*4), Y8
-	VMOVUPS    32(AX)(CX*4), Y9
+	LEAQ       gemmColumnMasks<>+0(SB), CX
+	SUBQ       $+64, AX
+	NEGQ       AX
+	VMOVUPS    (CX)(AX*4), Y8
+	VMOVUPS    32(CX)(AX*4), Y9
 	MOVQ       c+32(FP), AX
 	VMOVUPS    Y0, (AX)
 	VMOVUPS    Y1, 32(AX)
@@ -236,8 +236,8 @@ TEXT ·GemmF32Tile3x32AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), DI
-	MOVQ    cols+56(FP), R8
 	SHLQ    $0x02, DI
+	MOVQ    cols+56(FP), R8
 	CMPQ    R8, $0x20
 	JNE     loadmasked
 	MOVQ    c+32(FP), R8
@@ -403,8 +403,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	CMPQ    CX, $0x20
 	JNE     storemasked
 	MOVQ    c+32(FP), CX
@@ -475,8 +475,8 @@ TEXT ·GemmF32Tile2x32AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), DI
-	MOVQ    cols+56(FP), R8
 	SHLQ    $0x02, DI
+	MOVQ    cols+56(FP), R8
 	CMPQ    R8, $0x20
 	JNE     loadmasked
 	MOVQ    c+32(FP), R8
@@ -607,8 +607,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	CMPQ    CX, $0x20
 	JNE     storemasked
 	MOVQ    c+32(FP), CX
@@ -665,9 +665,9 @@ TEXT ·GemmF32Tile1x32AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), SI
-	MOVQ    cols+56(FP), DI
 	SHLQ    $0x02, SI
-	CMPQ    DI, $0x20
+	MOVQ    cols+56(FP), SI
+	CMPQ    SI, $0x20
 	JNE     loadmasked
 	MOVQ    c+32(FP), SI
 	VMOVUPS (SI), Y0
@@ -677,11 +677,11 @@ load:
 	JMP     loaddone
 
 loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), SI
-	SUBQ       $+32, DI
-	NEGQ       DI
-	VMOVUPS    (SI)(DI*4), Y2
-	VMOVUPS    32(SI)(DI*4), Y3
+	LEAQ       gemmColumnMasks<>+0(SB), DI
+	SUBQ       $+32, SI
+	NEGQ       SI
+	VMOVUPS    (DI)(SI*4), Y2
+	VMOVUPS    32(DI)(SI*4), Y3
 	MOVQ       c+32(FP), SI
 	VMOVUPS    (SI), Y0
 	VMOVUPS    32(SI), Y1
@@ -742,9 +742,9 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	CMPQ    CX, $0x20
+	MOVQ    cols+56(FP), AX
+	CMPQ    AX, $0x20
 	JNE     storemasked
 	MOVQ    c+32(FP), AX
 	VMOVUPS Y0, (AX)
@@ -754,11 +754,11 @@ store:
 	JMP     storedone
 
 storemasked:
-	LEAQ       gemmColumnMasks<>+0(SB), AX
-	SUBQ       $+32, CX
-	NEGQ       CX
-	VMOVUPS    (AX)(CX*4), Y4
-	VMOVUPS    32(AX)(CX*4), Y5
+	LEAQ       gemmColumnMasks<>+0(SB), CX
+	SUBQ       $+32, AX
+	NEGQ       AX
+	VMOVUPS    (CX)(AX*4), Y4
+	VMOVUPS    32(CX)(AX*4), Y5
 	MOVQ       c+32(FP), AX
 	VMOVUPS    Y0, (AX)
 	VMOVUPS    Y1, 32(AX)
@@ -798,8 +798,8 @@ TEXT ·GemmF32Tile6x16AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), DI
-	MOVQ    cols+56(FP), R8
 	SHLQ    $0x02, DI
+	MOVQ    cols+56(FP), R8
 	CMPQ    R8, $0x10
 	JNE     loadmasked
 	MOVQ    c+32(FP), R8
@@ -976,8 +976,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	CMPQ    CX, $0x10
 	JNE     storemasked
 	MOVQ    c+32(FP), CX
@@ -1056,8 +1056,8 @@ TEXT ·GemmF32Tile5x16AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), DI
-	MOVQ    cols+56(FP), R8
 	SHLQ    $0x02, DI
+	MOVQ    cols+56(FP), R8
 	CMPQ    R8, $0x10
 	JNE     loadmasked
 	MOVQ    c+32(FP), R8
@@ -1213,8 +1213,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	CMPQ    CX, $0x10
 	JNE     storemasked
 	MOVQ    c+32(FP), CX
@@ -1285,8 +1285,8 @@ TEXT ·GemmF32Tile4x16AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), DI
-	MOVQ    cols+56(FP), R8
 	SHLQ    $0x02, DI
+	MOVQ    cols+56(FP), R8
 	CMPQ    R8, $0x10
 	JNE     loadmasked
 	MOVQ    c+32(FP), R8
@@ -1421,8 +1421,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	CMPQ    CX, $0x10
 	JNE     storemasked
 	MOVQ    c+32(FP), CX
@@ -1483,8 +1483,8 @@ TEXT ·GemmF32Tile3x16AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), SI
-	MOVQ    cols+56(FP), DI
 	SHLQ    $0x02, SI
+	MOVQ    cols+56(FP), DI
 	CMPQ    DI, $0x10
 	JNE     loadmasked
 	MOVQ    c+32(FP), DI
@@ -1596,8 +1596,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	CMPQ    CX, $0x10
 	JNE     storemasked
 	MOVQ    c+32(FP), CX
@@ -1650,8 +1650,8 @@ TEXT ·GemmF32Tile2x16AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), SI
-	MOVQ    cols+56(FP), DI
 	SHLQ    $0x02, SI
+	MOVQ    cols+56(FP), DI
 	CMPQ    DI, $0x10
 	JNE     loadmasked
 	MOVQ    c+32(FP), DI
@@ -1742,8 +1742,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	CMPQ    CX, $0x10
 	JNE     storemasked
 	MOVQ    c+32(FP), CX
@@ -1788,9 +1788,9 @@ TEXT ·GemmF32Tile1x16AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), BX
-	MOVQ    cols+56(FP), SI
 	SHLQ    $0x02, BX
-	CMPQ    SI, $0x10
+	MOVQ    cols+56(FP), BX
+	CMPQ    BX, $0x10
 	JNE     loadmasked
 	MOVQ    c+32(FP), BX
 	VMOVUPS (BX), Y0
@@ -1798,11 +1798,11 @@ load:
 	JMP     loaddone
 
 loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), BX
-	SUBQ       $+16, SI
-	NEGQ       SI
-	VMOVUPS    (BX)(SI*4), Y0
-	VMOVUPS    32(BX)(SI*4), Y1
+	LEAQ       gemmColumnMasks<>+0(SB), SI
+	SUBQ       $+16, BX
+	NEGQ       BX
+	VMOVUPS    (SI)(BX*4), Y0
+	VMOVUPS    32(SI)(BX*4), Y1
 	MOVQ       c+32(FP), BX
 	VMASKMOVPS (BX), Y0, Y0
 	VMASKMOVPS 32(BX), Y1, Y1
@@ -1849,9 +1849,9 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	CMPQ    CX, $0x10
+	MOVQ    cols+56(FP), AX
+	CMPQ    AX, $0x10
 	JNE     storemasked
 	MOVQ    c+32(FP), AX
 	VMOVUPS Y0, (AX)
@@ -1859,11 +1859,11 @@ store:
 	JMP     storedone
 
 storemasked:
-	LEAQ       gemmColumnMasks<>+0(SB), AX
-	SUBQ       $+16, CX
-	NEGQ       CX
-	VMOVUPS    (AX)(CX*4), Y2
-	VMOVUPS    32(AX)(CX*4), Y3
+	LEAQ       gemmColumnMasks<>+0(SB), CX
+	SUBQ       $+16, AX
+	NEGQ       AX
+	VMOVUPS    (CX)(AX*4), Y2
+	VMOVUPS    32(CX)(AX*4), Y3
 	MOVQ       c+32(FP), AX
 	VMASKMOVPS Y0, Y2, (AX)
 	VMASKMOVPS Y1, Y3, 32(AX)
@@ -1872,19 +1872,19 @@ storedone:
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct1x64AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Direct1x64AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Direct1x64AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Direct1x64AVX2(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), CX
-	MOVQ   next+72(FP), DX
+	MOVQ   next+64(FP), DX
 	MOVQ   ldb+24(FP), BX
 	SHLQ   $0x02, BX
 	LEAQ   (CX)(BX*2), SI
 	ADDQ   BX, SI
-	MOVB   add+64(FP), DI
+	MOVB   add+56(FP), DI
 	TESTB  DI, DI
 	JNZ    load
 	VXORPS Y0, Y0, Y0
@@ -1899,10 +1899,7 @@ TEXT ·GemmF32Direct1x64AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), DI
-	MOVQ    cols+56(FP), R8
 	SHLQ    $0x02, DI
-	CMPQ    R8, $0x40
-	JNE     loadmasked
 	MOVQ    c+32(FP), DI
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
@@ -1912,31 +1909,18 @@ load:
 	VMOVUPS 160(DI), Y5
 	VMOVUPS 192(DI), Y6
 	VMOVUPS 224(DI), Y7
-	JMP     loaddone
 
-loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), DI
-	SUBQ       $+64, R8
-	NEGQ       R8
-	VMOVUPS    (DI)(R8*4), Y6
-	VMOVUPS    32(DI)(R8*4), Y7
-	MOVQ       c+32(FP), DI
-	VMOVUPS    (DI), Y0
-	VMOVUPS    32(DI), Y1
-	VMOVUPS    64(DI), Y2
-	VMOVUPS    96(DI), Y3
-	VMOVUPS    128(DI), Y4
-	VMOVUPS    160(DI), Y5
-	VMASKMOVPS 192(DI), Y6, Y6
-	VMASKMOVPS 224(DI), Y7, Y7
-
-loaddone:
 start:
 	MOVQ k+48(FP), DI
 	SUBQ $0x04, DI
 	JL   tail
 
 loop:
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   192(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  (CX), Y8, Y0
 	VFMADD231PS  32(CX), Y8, Y1
@@ -1946,7 +1930,11 @@ loop:
 	VFMADD231PS  160(CX), Y8, Y5
 	VFMADD231PS  192(CX), Y8, Y6
 	VFMADD231PS  224(CX), Y8, Y7
-	PREFETCHT1   (DX)
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   192(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 4(AX), Y8
 	VFMADD231PS  (CX)(BX*1), Y8, Y0
 	VFMADD231PS  32(CX)(BX*1), Y8, Y1
@@ -1956,7 +1944,11 @@ loop:
 	VFMADD231PS  160(CX)(BX*1), Y8, Y5
 	VFMADD231PS  192(CX)(BX*1), Y8, Y6
 	VFMADD231PS  224(CX)(BX*1), Y8, Y7
-	PREFETCHT1   64(DX)
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   192(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 8(AX), Y8
 	VFMADD231PS  (CX)(BX*2), Y8, Y0
 	VFMADD231PS  32(CX)(BX*2), Y8, Y1
@@ -1966,7 +1958,11 @@ loop:
 	VFMADD231PS  160(CX)(BX*2), Y8, Y5
 	VFMADD231PS  192(CX)(BX*2), Y8, Y6
 	VFMADD231PS  224(CX)(BX*2), Y8, Y7
-	PREFETCHT1   128(DX)
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   192(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 12(AX), Y8
 	VFMADD231PS  (SI), Y8, Y0
 	VFMADD231PS  32(SI), Y8, Y1
@@ -1976,11 +1972,9 @@ loop:
 	VFMADD231PS  160(SI), Y8, Y5
 	VFMADD231PS  192(SI), Y8, Y6
 	VFMADD231PS  224(SI), Y8, Y7
-	PREFETCHT1   192(DX)
 	ADDQ         $0x10, AX
 	LEAQ         (CX)(BX*4), CX
 	LEAQ         (SI)(BX*4), SI
-	ADDQ         $+256, DX
 	SUBQ         $0x04, DI
 	JGE          loop
 
@@ -1989,6 +1983,11 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   192(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  (CX), Y8, Y0
 	VFMADD231PS  32(CX), Y8, Y1
@@ -2006,10 +2005,7 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	CMPQ    CX, $0x40
-	JNE     storemasked
 	MOVQ    c+32(FP), AX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
@@ -2019,41 +2015,22 @@ store:
 	VMOVUPS Y5, 160(AX)
 	VMOVUPS Y6, 192(AX)
 	VMOVUPS Y7, 224(AX)
-	JMP     storedone
-
-storemasked:
-	LEAQ       gemmColumnMasks<>+0(SB), AX
-	SUBQ       $+64, CX
-	NEGQ       CX
-	VMOVUPS    (AX)(CX*4), Y8
-	VMOVUPS    32(AX)(CX*4), Y9
-	MOVQ       c+32(FP), AX
-	VMOVUPS    Y0, (AX)
-	VMOVUPS    Y1, 32(AX)
-	VMOVUPS    Y2, 64(AX)
-	VMOVUPS    Y3, 96(AX)
-	VMOVUPS    Y4, 128(AX)
-	VMOVUPS    Y5, 160(AX)
-	VMASKMOVPS Y6, Y8, 192(AX)
-	VMASKMOVPS Y7, Y9, 224(AX)
-
-storedone:
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct3x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Direct3x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Direct3x32AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Direct3x32AVX2(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), DX
-	MOVQ   next+72(FP), BX
+	MOVQ   next+64(FP), BX
 	MOVQ   ldb+24(FP), SI
 	SHLQ   $0x02, SI
 	LEAQ   (DX)(SI*2), DI
 	ADDQ   SI, DI
-	MOVB   add+64(FP), R8
+	MOVB   add+56(FP), R8
 	TESTB  R8, R8
 	JNZ    load
 	VXORPS Y0, Y0, Y0
@@ -2072,10 +2049,7 @@ TEXT ·GemmF32Direct3x32AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), R8
-	MOVQ    cols+56(FP), R9
 	SHLQ    $0x02, R8
-	CMPQ    R9, $0x20
-	JNE     loadmasked
 	MOVQ    c+32(FP), R9
 	VMOVUPS (R9), Y0
 	VMOVUPS 32(R9), Y1
@@ -2091,37 +2065,16 @@ load:
 	VMOVUPS 32(R9), Y9
 	VMOVUPS 64(R9), Y10
 	VMOVUPS 96(R9), Y11
-	JMP     loaddone
 
-loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), R10
-	SUBQ       $+32, R9
-	NEGQ       R9
-	VMOVUPS    (R10)(R9*4), Y10
-	VMOVUPS    32(R10)(R9*4), Y11
-	MOVQ       c+32(FP), R9
-	VMOVUPS    (R9), Y0
-	VMOVUPS    32(R9), Y1
-	VMASKMOVPS 64(R9), Y10, Y2
-	VMASKMOVPS 96(R9), Y11, Y3
-	ADDQ       R8, R9
-	VMOVUPS    (R9), Y4
-	VMOVUPS    32(R9), Y5
-	VMASKMOVPS 64(R9), Y10, Y6
-	VMASKMOVPS 96(R9), Y11, Y7
-	ADDQ       R8, R9
-	VMOVUPS    (R9), Y8
-	VMOVUPS    32(R9), Y9
-	VMASKMOVPS 64(R9), Y10, Y10
-	VMASKMOVPS 96(R9), Y11, Y11
-
-loaddone:
 start:
 	MOVQ k+48(FP), R8
 	SUBQ $0x04, R8
 	JL   tail
 
 loop:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS (AX), Y12
 	VBROADCASTSS (AX)(CX*1), Y13
 	VBROADCASTSS (AX)(CX*2), Y14
@@ -2141,7 +2094,9 @@ loop:
 	VFMADD231PS  Y15, Y12, Y3
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
-	PREFETCHT1   (BX)
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 4(AX), Y12
 	VBROADCASTSS 4(AX)(CX*1), Y13
 	VBROADCASTSS 4(AX)(CX*2), Y14
@@ -2161,7 +2116,9 @@ loop:
 	VFMADD231PS  Y15, Y12, Y3
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
-	PREFETCHT1   64(BX)
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 8(AX), Y12
 	VBROADCASTSS 8(AX)(CX*1), Y13
 	VBROADCASTSS 8(AX)(CX*2), Y14
@@ -2181,7 +2138,9 @@ loop:
 	VFMADD231PS  Y15, Y12, Y3
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
-	PREFETCHT1   128(BX)
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 12(AX), Y12
 	VBROADCASTSS 12(AX)(CX*1), Y13
 	VBROADCASTSS 12(AX)(CX*2), Y14
@@ -2201,11 +2160,9 @@ loop:
 	VFMADD231PS  Y15, Y12, Y3
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
-	PREFETCHT1   192(BX)
 	ADDQ         $0x10, AX
 	LEAQ         (DX)(SI*4), DX
 	LEAQ         (DI)(SI*4), DI
-	ADDQ         $+256, BX
 	SUBQ         $0x04, R8
 	JGE          loop
 
@@ -2214,6 +2171,9 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS (AX), Y12
 	VBROADCASTSS (AX)(CX*1), Y13
 	VBROADCASTSS (AX)(CX*2), Y14
@@ -2241,10 +2201,7 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	CMPQ    CX, $0x20
-	JNE     storemasked
 	MOVQ    c+32(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -2260,47 +2217,22 @@ store:
 	VMOVUPS Y9, 32(CX)
 	VMOVUPS Y10, 64(CX)
 	VMOVUPS Y11, 96(CX)
-	JMP     storedone
-
-storemasked:
-	LEAQ       gemmColumnMasks<>+0(SB), DX
-	SUBQ       $+32, CX
-	NEGQ       CX
-	VMOVUPS    (DX)(CX*4), Y12
-	VMOVUPS    32(DX)(CX*4), Y13
-	MOVQ       c+32(FP), CX
-	VMOVUPS    Y0, (CX)
-	VMOVUPS    Y1, 32(CX)
-	VMASKMOVPS Y2, Y12, 64(CX)
-	VMASKMOVPS Y3, Y13, 96(CX)
-	ADDQ       AX, CX
-	VMOVUPS    Y4, (CX)
-	VMOVUPS    Y5, 32(CX)
-	VMASKMOVPS Y6, Y12, 64(CX)
-	VMASKMOVPS Y7, Y13, 96(CX)
-	ADDQ       AX, CX
-	VMOVUPS    Y8, (CX)
-	VMOVUPS    Y9, 32(CX)
-	VMASKMOVPS Y10, Y12, 64(CX)
-	VMASKMOVPS Y11, Y13, 96(CX)
-
-storedone:
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct2x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Direct2x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Direct2x32AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Direct2x32AVX2(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), DX
-	MOVQ   next+72(FP), BX
+	MOVQ   next+64(FP), BX
 	MOVQ   ldb+24(FP), SI
 	SHLQ   $0x02, SI
 	LEAQ   (DX)(SI*2), DI
 	ADDQ   SI, DI
-	MOVB   add+64(FP), R8
+	MOVB   add+56(FP), R8
 	TESTB  R8, R8
 	JNZ    load
 	VXORPS Y0, Y0, Y0
@@ -2315,10 +2247,7 @@ TEXT ·GemmF32Direct2x32AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), R8
-	MOVQ    cols+56(FP), R9
 	SHLQ    $0x02, R8
-	CMPQ    R9, $0x20
-	JNE     loadmasked
 	MOVQ    c+32(FP), R9
 	VMOVUPS (R9), Y0
 	VMOVUPS 32(R9), Y1
@@ -2329,32 +2258,16 @@ load:
 	VMOVUPS 32(R9), Y5
 	VMOVUPS 64(R9), Y6
 	VMOVUPS 96(R9), Y7
-	JMP     loaddone
 
-loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), R10
-	SUBQ       $+32, R9
-	NEGQ       R9
-	VMOVUPS    (R10)(R9*4), Y6
-	VMOVUPS    32(R10)(R9*4), Y7
-	MOVQ       c+32(FP), R9
-	VMOVUPS    (R9), Y0
-	VMOVUPS    32(R9), Y1
-	VMASKMOVPS 64(R9), Y6, Y2
-	VMASKMOVPS 96(R9), Y7, Y3
-	ADDQ       R8, R9
-	VMOVUPS    (R9), Y4
-	VMOVUPS    32(R9), Y5
-	VMASKMOVPS 64(R9), Y6, Y6
-	VMASKMOVPS 96(R9), Y7, Y7
-
-loaddone:
 start:
 	MOVQ k+48(FP), R8
 	SUBQ $0x04, R8
 	JL   tail
 
 loop:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS (AX), Y8
 	VBROADCASTSS (AX)(CX*1), Y9
 	VMOVUPS      (DX), Y10
@@ -2369,7 +2282,9 @@ loop:
 	VMOVUPS      96(DX), Y10
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
-	PREFETCHT1   (BX)
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 4(AX), Y8
 	VBROADCASTSS 4(AX)(CX*1), Y9
 	VMOVUPS      (DX)(SI*1), Y10
@@ -2384,7 +2299,9 @@ loop:
 	VMOVUPS      96(DX)(SI*1), Y10
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
-	PREFETCHT1   64(BX)
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 8(AX), Y8
 	VBROADCASTSS 8(AX)(CX*1), Y9
 	VMOVUPS      (DX)(SI*2), Y10
@@ -2399,7 +2316,9 @@ loop:
 	VMOVUPS      96(DX)(SI*2), Y10
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
-	PREFETCHT1   128(BX)
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 12(AX), Y8
 	VBROADCASTSS 12(AX)(CX*1), Y9
 	VMOVUPS      (DI), Y10
@@ -2414,11 +2333,9 @@ loop:
 	VMOVUPS      96(DI), Y10
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
-	PREFETCHT1   192(BX)
 	ADDQ         $0x10, AX
 	LEAQ         (DX)(SI*4), DX
 	LEAQ         (DI)(SI*4), DI
-	ADDQ         $+256, BX
 	SUBQ         $0x04, R8
 	JGE          loop
 
@@ -2427,6 +2344,9 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS (AX), Y8
 	VBROADCASTSS (AX)(CX*1), Y9
 	VMOVUPS      (DX), Y10
@@ -2449,10 +2369,7 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	CMPQ    CX, $0x20
-	JNE     storemasked
 	MOVQ    c+32(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -2463,42 +2380,22 @@ store:
 	VMOVUPS Y5, 32(CX)
 	VMOVUPS Y6, 64(CX)
 	VMOVUPS Y7, 96(CX)
-	JMP     storedone
-
-storemasked:
-	LEAQ       gemmColumnMasks<>+0(SB), DX
-	SUBQ       $+32, CX
-	NEGQ       CX
-	VMOVUPS    (DX)(CX*4), Y8
-	VMOVUPS    32(DX)(CX*4), Y9
-	MOVQ       c+32(FP), CX
-	VMOVUPS    Y0, (CX)
-	VMOVUPS    Y1, 32(CX)
-	VMASKMOVPS Y2, Y8, 64(CX)
-	VMASKMOVPS Y3, Y9, 96(CX)
-	ADDQ       AX, CX
-	VMOVUPS    Y4, (CX)
-	VMOVUPS    Y5, 32(CX)
-	VMASKMOVPS Y6, Y8, 64(CX)
-	VMASKMOVPS Y7, Y9, 96(CX)
-
-storedone:
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct1x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Direct1x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Direct1x32AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Direct1x32AVX2(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), CX
-	MOVQ   next+72(FP), DX
+	MOVQ   next+64(FP), DX
 	MOVQ   ldb+24(FP), BX
 	SHLQ   $0x02, BX
 	LEAQ   (CX)(BX*2), SI
 	ADDQ   BX, SI
-	MOVB   add+64(FP), DI
+	MOVB   add+56(FP), DI
 	TESTB  DI, DI
 	JNZ    load
 	VXORPS Y0, Y0, Y0
@@ -2509,64 +2406,54 @@ TEXT ·GemmF32Direct1x32AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), DI
-	MOVQ    cols+56(FP), R8
 	SHLQ    $0x02, DI
-	CMPQ    R8, $0x20
-	JNE     loadmasked
 	MOVQ    c+32(FP), DI
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
 	VMOVUPS 64(DI), Y2
 	VMOVUPS 96(DI), Y3
-	JMP     loaddone
 
-loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), DI
-	SUBQ       $+32, R8
-	NEGQ       R8
-	VMOVUPS    (DI)(R8*4), Y2
-	VMOVUPS    32(DI)(R8*4), Y3
-	MOVQ       c+32(FP), DI
-	VMOVUPS    (DI), Y0
-	VMOVUPS    32(DI), Y1
-	VMASKMOVPS 64(DI), Y2, Y2
-	VMASKMOVPS 96(DI), Y3, Y3
-
-loaddone:
 start:
 	MOVQ k+48(FP), DI
 	SUBQ $0x04, DI
 	JL   tail
 
 loop:
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  (CX), Y4, Y0
 	VFMADD231PS  32(CX), Y4, Y1
 	VFMADD231PS  64(CX), Y4, Y2
 	VFMADD231PS  96(CX), Y4, Y3
-	PREFETCHT1   (DX)
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 4(AX), Y4
 	VFMADD231PS  (CX)(BX*1), Y4, Y0
 	VFMADD231PS  32(CX)(BX*1), Y4, Y1
 	VFMADD231PS  64(CX)(BX*1), Y4, Y2
 	VFMADD231PS  96(CX)(BX*1), Y4, Y3
-	PREFETCHT1   64(DX)
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 8(AX), Y4
 	VFMADD231PS  (CX)(BX*2), Y4, Y0
 	VFMADD231PS  32(CX)(BX*2), Y4, Y1
 	VFMADD231PS  64(CX)(BX*2), Y4, Y2
 	VFMADD231PS  96(CX)(BX*2), Y4, Y3
-	PREFETCHT1   128(DX)
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 12(AX), Y4
 	VFMADD231PS  (SI), Y4, Y0
 	VFMADD231PS  32(SI), Y4, Y1
 	VFMADD231PS  64(SI), Y4, Y2
 	VFMADD231PS  96(SI), Y4, Y3
-	PREFETCHT1   192(DX)
 	ADDQ         $0x10, AX
 	LEAQ         (CX)(BX*4), CX
 	LEAQ         (SI)(BX*4), SI
-	ADDQ         $+256, DX
 	SUBQ         $0x04, DI
 	JGE          loop
 
@@ -2575,6 +2462,9 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  (CX), Y4, Y0
 	VFMADD231PS  32(CX), Y4, Y1
@@ -2588,48 +2478,30 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	CMPQ    CX, $0x20
-	JNE     storemasked
 	MOVQ    c+32(FP), AX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VMOVUPS Y2, 64(AX)
 	VMOVUPS Y3, 96(AX)
-	JMP     storedone
-
-storemasked:
-	LEAQ       gemmColumnMasks<>+0(SB), AX
-	SUBQ       $+32, CX
-	NEGQ       CX
-	VMOVUPS    (AX)(CX*4), Y4
-	VMOVUPS    32(AX)(CX*4), Y5
-	MOVQ       c+32(FP), AX
-	VMOVUPS    Y0, (AX)
-	VMOVUPS    Y1, 32(AX)
-	VMASKMOVPS Y2, Y4, 64(AX)
-	VMASKMOVPS Y3, Y5, 96(AX)
-
-storedone:
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct6x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Direct6x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Direct6x16AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Direct6x16AVX2(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (AX)(CX*2), DX
 	ADDQ   CX, DX
 	MOVQ   b+16(FP), BX
-	MOVQ   next+72(FP), SI
+	MOVQ   next+64(FP), SI
 	MOVQ   ldb+24(FP), DI
 	SHLQ   $0x02, DI
 	LEAQ   (BX)(DI*2), R8
 	ADDQ   DI, R8
-	MOVB   add+64(FP), R9
+	MOVB   add+56(FP), R9
 	TESTB  R9, R9
 	JNZ    load
 	VXORPS Y0, Y0, Y0
@@ -2648,10 +2520,7 @@ TEXT ·GemmF32Direct6x16AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), R9
-	MOVQ    cols+56(FP), R10
 	SHLQ    $0x02, R9
-	CMPQ    R10, $0x10
-	JNE     loadmasked
 	MOVQ    c+32(FP), R10
 	VMOVUPS (R10), Y0
 	VMOVUPS 32(R10), Y1
@@ -2670,40 +2539,15 @@ load:
 	ADDQ    R9, R10
 	VMOVUPS (R10), Y10
 	VMOVUPS 32(R10), Y11
-	JMP     loaddone
 
-loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), R11
-	SUBQ       $+16, R10
-	NEGQ       R10
-	VMOVUPS    (R11)(R10*4), Y10
-	VMOVUPS    32(R11)(R10*4), Y11
-	MOVQ       c+32(FP), R10
-	VMASKMOVPS (R10), Y10, Y0
-	VMASKMOVPS 32(R10), Y11, Y1
-	ADDQ       R9, R10
-	VMASKMOVPS (R10), Y10, Y2
-	VMASKMOVPS 32(R10), Y11, Y3
-	ADDQ       R9, R10
-	VMASKMOVPS (R10), Y10, Y4
-	VMASKMOVPS 32(R10), Y11, Y5
-	ADDQ       R9, R10
-	VMASKMOVPS (R10), Y10, Y6
-	VMASKMOVPS 32(R10), Y11, Y7
-	ADDQ       R9, R10
-	VMASKMOVPS (R10), Y10, Y8
-	VMASKMOVPS 32(R10), Y11, Y9
-	ADDQ       R9, R10
-	VMASKMOVPS (R10), Y10, Y10
-	VMASKMOVPS 32(R10), Y11, Y11
-
-loaddone:
 start:
 	MOVQ k+48(FP), R9
 	SUBQ $0x04, R9
 	JL   tail
 
 loop:
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX), Y12
 	VMOVUPS      32(BX), Y13
 	VBROADCASTSS (AX), Y14
@@ -2724,6 +2568,8 @@ loop:
 	VBROADCASTSS (DX)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX)(DI*1), Y12
 	VMOVUPS      32(BX)(DI*1), Y13
 	VBROADCASTSS 4(AX), Y14
@@ -2744,7 +2590,8 @@ loop:
 	VBROADCASTSS 4(DX)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	PREFETCHT1   (SI)
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX)(DI*2), Y12
 	VMOVUPS      32(BX)(DI*2), Y13
 	VBROADCASTSS 8(AX), Y14
@@ -2765,6 +2612,8 @@ loop:
 	VBROADCASTSS 8(DX)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
 	VMOVUPS      (R8), Y12
 	VMOVUPS      32(R8), Y13
 	VBROADCASTSS 12(AX), Y14
@@ -2785,12 +2634,10 @@ loop:
 	VBROADCASTSS 12(DX)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	PREFETCHT1   64(SI)
 	ADDQ         $0x10, AX
 	ADDQ         $0x10, DX
 	LEAQ         (BX)(DI*4), BX
 	LEAQ         (R8)(DI*4), R8
-	ADDQ         $+128, SI
 	SUBQ         $0x04, R9
 	JGE          loop
 
@@ -2799,6 +2646,8 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX), Y12
 	VMOVUPS      32(BX), Y13
 	VBROADCASTSS (AX), Y14
@@ -2828,10 +2677,7 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	CMPQ    CX, $0x10
-	JNE     storemasked
 	MOVQ    c+32(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -2850,52 +2696,24 @@ store:
 	ADDQ    AX, CX
 	VMOVUPS Y10, (CX)
 	VMOVUPS Y11, 32(CX)
-	JMP     storedone
-
-storemasked:
-	LEAQ       gemmColumnMasks<>+0(SB), DX
-	SUBQ       $+16, CX
-	NEGQ       CX
-	VMOVUPS    (DX)(CX*4), Y12
-	VMOVUPS    32(DX)(CX*4), Y13
-	MOVQ       c+32(FP), CX
-	VMASKMOVPS Y0, Y12, (CX)
-	VMASKMOVPS Y1, Y13, 32(CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y12, (CX)
-	VMASKMOVPS Y3, Y13, 32(CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y12, (CX)
-	VMASKMOVPS Y5, Y13, 32(CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y6, Y12, (CX)
-	VMASKMOVPS Y7, Y13, 32(CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y8, Y12, (CX)
-	VMASKMOVPS Y9, Y13, 32(CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y10, Y12, (CX)
-	VMASKMOVPS Y11, Y13, 32(CX)
-
-storedone:
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct5x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Direct5x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Direct5x16AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Direct5x16AVX2(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (AX)(CX*2), DX
 	ADDQ   CX, DX
 	MOVQ   b+16(FP), BX
-	MOVQ   next+72(FP), SI
+	MOVQ   next+64(FP), SI
 	MOVQ   ldb+24(FP), DI
 	SHLQ   $0x02, DI
 	LEAQ   (BX)(DI*2), R8
 	ADDQ   DI, R8
-	MOVB   add+64(FP), R9
+	MOVB   add+56(FP), R9
 	TESTB  R9, R9
 	JNZ    load
 	VXORPS Y0, Y0, Y0
@@ -2912,10 +2730,7 @@ TEXT ·GemmF32Direct5x16AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), R9
-	MOVQ    cols+56(FP), R10
 	SHLQ    $0x02, R9
-	CMPQ    R10, $0x10
-	JNE     loadmasked
 	MOVQ    c+32(FP), R10
 	VMOVUPS (R10), Y0
 	VMOVUPS 32(R10), Y1
@@ -2931,37 +2746,15 @@ load:
 	ADDQ    R9, R10
 	VMOVUPS (R10), Y8
 	VMOVUPS 32(R10), Y9
-	JMP     loaddone
 
-loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), R11
-	SUBQ       $+16, R10
-	NEGQ       R10
-	VMOVUPS    (R11)(R10*4), Y8
-	VMOVUPS    32(R11)(R10*4), Y9
-	MOVQ       c+32(FP), R10
-	VMASKMOVPS (R10), Y8, Y0
-	VMASKMOVPS 32(R10), Y9, Y1
-	ADDQ       R9, R10
-	VMASKMOVPS (R10), Y8, Y2
-	VMASKMOVPS 32(R10), Y9, Y3
-	ADDQ       R9, R10
-	VMASKMOVPS (R10), Y8, Y4
-	VMASKMOVPS 32(R10), Y9, Y5
-	ADDQ       R9, R10
-	VMASKMOVPS (R10), Y8, Y6
-	VMASKMOVPS 32(R10), Y9, Y7
-	ADDQ       R9, R10
-	VMASKMOVPS (R10), Y8, Y8
-	VMASKMOVPS 32(R10), Y9, Y9
-
-loaddone:
 start:
 	MOVQ k+48(FP), R9
 	SUBQ $0x04, R9
 	JL   tail
 
 loop:
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX), Y10
 	VMOVUPS      32(BX), Y11
 	VBROADCASTSS (AX), Y12
@@ -2979,6 +2772,8 @@ loop:
 	VBROADCASTSS (DX)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX)(DI*1), Y10
 	VMOVUPS      32(BX)(DI*1), Y11
 	VBROADCASTSS 4(AX), Y12
@@ -2996,7 +2791,8 @@ loop:
 	VBROADCASTSS 4(DX)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	PREFETCHT1   (SI)
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX)(DI*2), Y10
 	VMOVUPS      32(BX)(DI*2), Y11
 	VBROADCASTSS 8(AX), Y12
@@ -3014,6 +2810,8 @@ loop:
 	VBROADCASTSS 8(DX)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
 	VMOVUPS      (R8), Y10
 	VMOVUPS      32(R8), Y11
 	VBROADCASTSS 12(AX), Y12
@@ -3031,12 +2829,10 @@ loop:
 	VBROADCASTSS 12(DX)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	PREFETCHT1   64(SI)
 	ADDQ         $0x10, AX
 	ADDQ         $0x10, DX
 	LEAQ         (BX)(DI*4), BX
 	LEAQ         (R8)(DI*4), R8
-	ADDQ         $+128, SI
 	SUBQ         $0x04, R9
 	JGE          loop
 
@@ -3045,6 +2841,8 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX), Y10
 	VMOVUPS      32(BX), Y11
 	VBROADCASTSS (AX), Y12
@@ -3071,10 +2869,7 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	CMPQ    CX, $0x10
-	JNE     storemasked
 	MOVQ    c+32(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -3090,49 +2885,24 @@ store:
 	ADDQ    AX, CX
 	VMOVUPS Y8, (CX)
 	VMOVUPS Y9, 32(CX)
-	JMP     storedone
-
-storemasked:
-	LEAQ       gemmColumnMasks<>+0(SB), DX
-	SUBQ       $+16, CX
-	NEGQ       CX
-	VMOVUPS    (DX)(CX*4), Y10
-	VMOVUPS    32(DX)(CX*4), Y11
-	MOVQ       c+32(FP), CX
-	VMASKMOVPS Y0, Y10, (CX)
-	VMASKMOVPS Y1, Y11, 32(CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y10, (CX)
-	VMASKMOVPS Y3, Y11, 32(CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y10, (CX)
-	VMASKMOVPS Y5, Y11, 32(CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y6, Y10, (CX)
-	VMASKMOVPS Y7, Y11, 32(CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y8, Y10, (CX)
-	VMASKMOVPS Y9, Y11, 32(CX)
-
-storedone:
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct4x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Direct4x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Direct4x16AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Direct4x16AVX2(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (AX)(CX*2), DX
 	ADDQ   CX, DX
 	MOVQ   b+16(FP), BX
-	MOVQ   next+72(FP), SI
+	MOVQ   next+64(FP), SI
 	MOVQ   ldb+24(FP), DI
 	SHLQ   $0x02, DI
 	LEAQ   (BX)(DI*2), R8
 	ADDQ   DI, R8
-	MOVB   add+64(FP), R9
+	MOVB   add+56(FP), R9
 	TESTB  R9, R9
 	JNZ    load
 	VXORPS Y0, Y0, Y0
@@ -3147,10 +2917,7 @@ TEXT ·GemmF32Direct4x16AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), R9
-	MOVQ    cols+56(FP), R10
 	SHLQ    $0x02, R9
-	CMPQ    R10, $0x10
-	JNE     loadmasked
 	MOVQ    c+32(FP), R10
 	VMOVUPS (R10), Y0
 	VMOVUPS 32(R10), Y1
@@ -3163,34 +2930,15 @@ load:
 	ADDQ    R9, R10
 	VMOVUPS (R10), Y6
 	VMOVUPS 32(R10), Y7
-	JMP     loaddone
 
-loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), R11
-	SUBQ       $+16, R10
-	NEGQ       R10
-	VMOVUPS    (R11)(R10*4), Y6
-	VMOVUPS    32(R11)(R10*4), Y7
-	MOVQ       c+32(FP), R10
-	VMASKMOVPS (R10), Y6, Y0
-	VMASKMOVPS 32(R10), Y7, Y1
-	ADDQ       R9, R10
-	VMASKMOVPS (R10), Y6, Y2
-	VMASKMOVPS 32(R10), Y7, Y3
-	ADDQ       R9, R10
-	VMASKMOVPS (R10), Y6, Y4
-	VMASKMOVPS 32(R10), Y7, Y5
-	ADDQ       R9, R10
-	VMASKMOVPS (R10), Y6, Y6
-	VMASKMOVPS 32(R10), Y7, Y7
-
-loaddone:
 start:
 	MOVQ k+48(FP), R9
 	SUBQ $0x04, R9
 	JL   tail
 
 loop:
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX), Y8
 	VMOVUPS      32(BX), Y9
 	VBROADCASTSS (AX), Y10
@@ -3205,6 +2953,8 @@ loop:
 	VBROADCASTSS (DX), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX)(DI*1), Y8
 	VMOVUPS      32(BX)(DI*1), Y9
 	VBROADCASTSS 4(AX), Y10
@@ -3219,7 +2969,8 @@ loop:
 	VBROADCASTSS 4(DX), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	PREFETCHT1   (SI)
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX)(DI*2), Y8
 	VMOVUPS      32(BX)(DI*2), Y9
 	VBROADCASTSS 8(AX), Y10
@@ -3234,6 +2985,8 @@ loop:
 	VBROADCASTSS 8(DX), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
 	VMOVUPS      (R8), Y8
 	VMOVUPS      32(R8), Y9
 	VBROADCASTSS 12(AX), Y10
@@ -3248,12 +3001,10 @@ loop:
 	VBROADCASTSS 12(DX), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	PREFETCHT1   64(SI)
 	ADDQ         $0x10, AX
 	ADDQ         $0x10, DX
 	LEAQ         (BX)(DI*4), BX
 	LEAQ         (R8)(DI*4), R8
-	ADDQ         $+128, SI
 	SUBQ         $0x04, R9
 	JGE          loop
 
@@ -3262,6 +3013,8 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX), Y8
 	VMOVUPS      32(BX), Y9
 	VBROADCASTSS (AX), Y10
@@ -3285,10 +3038,7 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	CMPQ    CX, $0x10
-	JNE     storemasked
 	MOVQ    c+32(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -3301,44 +3051,22 @@ store:
 	ADDQ    AX, CX
 	VMOVUPS Y6, (CX)
 	VMOVUPS Y7, 32(CX)
-	JMP     storedone
-
-storemasked:
-	LEAQ       gemmColumnMasks<>+0(SB), DX
-	SUBQ       $+16, CX
-	NEGQ       CX
-	VMOVUPS    (DX)(CX*4), Y8
-	VMOVUPS    32(DX)(CX*4), Y9
-	MOVQ       c+32(FP), CX
-	VMASKMOVPS Y0, Y8, (CX)
-	VMASKMOVPS Y1, Y9, 32(CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y8, (CX)
-	VMASKMOVPS Y3, Y9, 32(CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y8, (CX)
-	VMASKMOVPS Y5, Y9, 32(CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y6, Y8, (CX)
-	VMASKMOVPS Y7, Y9, 32(CX)
-
-storedone:
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct3x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Direct3x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Direct3x16AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Direct3x16AVX2(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), DX
-	MOVQ   next+72(FP), BX
+	MOVQ   next+64(FP), BX
 	MOVQ   ldb+24(FP), SI
 	SHLQ   $0x02, SI
 	LEAQ   (DX)(SI*2), DI
 	ADDQ   SI, DI
-	MOVB   add+64(FP), R8
+	MOVB   add+56(FP), R8
 	TESTB  R8, R8
 	JNZ    load
 	VXORPS Y0, Y0, Y0
@@ -3351,10 +3079,7 @@ TEXT ·GemmF32Direct3x16AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), R8
-	MOVQ    cols+56(FP), R9
 	SHLQ    $0x02, R8
-	CMPQ    R9, $0x10
-	JNE     loadmasked
 	MOVQ    c+32(FP), R9
 	VMOVUPS (R9), Y0
 	VMOVUPS 32(R9), Y1
@@ -3364,31 +3089,15 @@ load:
 	ADDQ    R8, R9
 	VMOVUPS (R9), Y4
 	VMOVUPS 32(R9), Y5
-	JMP     loaddone
 
-loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), R10
-	SUBQ       $+16, R9
-	NEGQ       R9
-	VMOVUPS    (R10)(R9*4), Y4
-	VMOVUPS    32(R10)(R9*4), Y5
-	MOVQ       c+32(FP), R9
-	VMASKMOVPS (R9), Y4, Y0
-	VMASKMOVPS 32(R9), Y5, Y1
-	ADDQ       R8, R9
-	VMASKMOVPS (R9), Y4, Y2
-	VMASKMOVPS 32(R9), Y5, Y3
-	ADDQ       R8, R9
-	VMASKMOVPS (R9), Y4, Y4
-	VMASKMOVPS 32(R9), Y5, Y5
-
-loaddone:
 start:
 	MOVQ k+48(FP), R8
 	SUBQ $0x04, R8
 	JL   tail
 
 loop:
+	PREFETCHT0   (BX)
+	ADDQ         SI, BX
 	VMOVUPS      (DX), Y6
 	VMOVUPS      32(DX), Y7
 	VBROADCASTSS (AX), Y8
@@ -3400,6 +3109,8 @@ loop:
 	VBROADCASTSS (AX)(CX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
+	PREFETCHT0   (BX)
+	ADDQ         SI, BX
 	VMOVUPS      (DX)(SI*1), Y6
 	VMOVUPS      32(DX)(SI*1), Y7
 	VBROADCASTSS 4(AX), Y8
@@ -3411,7 +3122,8 @@ loop:
 	VBROADCASTSS 4(AX)(CX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	PREFETCHT1   (BX)
+	PREFETCHT0   (BX)
+	ADDQ         SI, BX
 	VMOVUPS      (DX)(SI*2), Y6
 	VMOVUPS      32(DX)(SI*2), Y7
 	VBROADCASTSS 8(AX), Y8
@@ -3423,6 +3135,8 @@ loop:
 	VBROADCASTSS 8(AX)(CX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
+	PREFETCHT0   (BX)
+	ADDQ         SI, BX
 	VMOVUPS      (DI), Y6
 	VMOVUPS      32(DI), Y7
 	VBROADCASTSS 12(AX), Y8
@@ -3434,11 +3148,9 @@ loop:
 	VBROADCASTSS 12(AX)(CX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	PREFETCHT1   64(BX)
 	ADDQ         $0x10, AX
 	LEAQ         (DX)(SI*4), DX
 	LEAQ         (DI)(SI*4), DI
-	ADDQ         $+128, BX
 	SUBQ         $0x04, R8
 	JGE          loop
 
@@ -3447,6 +3159,8 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (BX)
+	ADDQ         SI, BX
 	VMOVUPS      (DX), Y6
 	VMOVUPS      32(DX), Y7
 	VBROADCASTSS (AX), Y8
@@ -3466,10 +3180,7 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	CMPQ    CX, $0x10
-	JNE     storemasked
 	MOVQ    c+32(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -3479,41 +3190,22 @@ store:
 	ADDQ    AX, CX
 	VMOVUPS Y4, (CX)
 	VMOVUPS Y5, 32(CX)
-	JMP     storedone
-
-storemasked:
-	LEAQ       gemmColumnMasks<>+0(SB), DX
-	SUBQ       $+16, CX
-	NEGQ       CX
-	VMOVUPS    (DX)(CX*4), Y6
-	VMOVUPS    32(DX)(CX*4), Y7
-	MOVQ       c+32(FP), CX
-	VMASKMOVPS Y0, Y6, (CX)
-	VMASKMOVPS Y1, Y7, 32(CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y6, (CX)
-	VMASKMOVPS Y3, Y7, 32(CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y6, (CX)
-	VMASKMOVPS Y5, Y7, 32(CX)
-
-storedone:
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct2x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Direct2x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Direct2x16AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Direct2x16AVX2(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), DX
-	MOVQ   next+72(FP), BX
+	MOVQ   next+64(FP), BX
 	MOVQ   ldb+24(FP), SI
 	SHLQ   $0x02, SI
 	LEAQ   (DX)(SI*2), DI
 	ADDQ   SI, DI
-	MOVB   add+64(FP), R8
+	MOVB   add+56(FP), R8
 	TESTB  R8, R8
 	JNZ    load
 	VXORPS Y0, Y0, Y0
@@ -3524,38 +3216,22 @@ TEXT ·GemmF32Direct2x16AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), R8
-	MOVQ    cols+56(FP), R9
 	SHLQ    $0x02, R8
-	CMPQ    R9, $0x10
-	JNE     loadmasked
 	MOVQ    c+32(FP), R9
 	VMOVUPS (R9), Y0
 	VMOVUPS 32(R9), Y1
 	ADDQ    R8, R9
 	VMOVUPS (R9), Y2
 	VMOVUPS 32(R9), Y3
-	JMP     loaddone
 
-loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), R10
-	SUBQ       $+16, R9
-	NEGQ       R9
-	VMOVUPS    (R10)(R9*4), Y2
-	VMOVUPS    32(R10)(R9*4), Y3
-	MOVQ       c+32(FP), R9
-	VMASKMOVPS (R9), Y2, Y0
-	VMASKMOVPS 32(R9), Y3, Y1
-	ADDQ       R8, R9
-	VMASKMOVPS (R9), Y2, Y2
-	VMASKMOVPS 32(R9), Y3, Y3
-
-loaddone:
 start:
 	MOVQ k+48(FP), R8
 	SUBQ $0x04, R8
 	JL   tail
 
 loop:
+	PREFETCHT0   (BX)
+	ADDQ         SI, BX
 	VMOVUPS      (DX), Y4
 	VMOVUPS      32(DX), Y5
 	VBROADCASTSS (AX), Y6
@@ -3564,6 +3240,8 @@ loop:
 	VBROADCASTSS (AX)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
+	PREFETCHT0   (BX)
+	ADDQ         SI, BX
 	VMOVUPS      (DX)(SI*1), Y4
 	VMOVUPS      32(DX)(SI*1), Y5
 	VBROADCASTSS 4(AX), Y6
@@ -3572,7 +3250,8 @@ loop:
 	VBROADCASTSS 4(AX)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	PREFETCHT1   (BX)
+	PREFETCHT0   (BX)
+	ADDQ         SI, BX
 	VMOVUPS      (DX)(SI*2), Y4
 	VMOVUPS      32(DX)(SI*2), Y5
 	VBROADCASTSS 8(AX), Y6
@@ -3581,6 +3260,8 @@ loop:
 	VBROADCASTSS 8(AX)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
+	PREFETCHT0   (BX)
+	ADDQ         SI, BX
 	VMOVUPS      (DI), Y4
 	VMOVUPS      32(DI), Y5
 	VBROADCASTSS 12(AX), Y6
@@ -3589,11 +3270,9 @@ loop:
 	VBROADCASTSS 12(AX)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	PREFETCHT1   64(BX)
 	ADDQ         $0x10, AX
 	LEAQ         (DX)(SI*4), DX
 	LEAQ         (DI)(SI*4), DI
-	ADDQ         $+128, BX
 	SUBQ         $0x04, R8
 	JGE          loop
 
@@ -3602,6 +3281,8 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (BX)
+	ADDQ         SI, BX
 	VMOVUPS      (DX), Y4
 	VMOVUPS      32(DX), Y5
 	VBROADCASTSS (AX), Y6
@@ -3618,48 +3299,29 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	CMPQ    CX, $0x10
-	JNE     storemasked
 	MOVQ    c+32(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	ADDQ    AX, CX
 	VMOVUPS Y2, (CX)
 	VMOVUPS Y3, 32(CX)
-	JMP     storedone
-
-storemasked:
-	LEAQ       gemmColumnMasks<>+0(SB), DX
-	SUBQ       $+16, CX
-	NEGQ       CX
-	VMOVUPS    (DX)(CX*4), Y4
-	VMOVUPS    32(DX)(CX*4), Y5
-	MOVQ       c+32(FP), CX
-	VMASKMOVPS Y0, Y4, (CX)
-	VMASKMOVPS Y1, Y5, 32(CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y4, (CX)
-	VMASKMOVPS Y3, Y5, 32(CX)
-
-storedone:
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct1x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Direct1x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Direct1x16AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Direct1x16AVX2(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), CX
-	MOVQ   next+72(FP), DX
+	MOVQ   next+64(FP), DX
 	MOVQ   ldb+24(FP), BX
 	SHLQ   $0x02, BX
 	LEAQ   (CX)(BX*2), SI
 	ADDQ   BX, SI
-	MOVB   add+64(FP), DI
+	MOVB   add+56(FP), DI
 	TESTB  DI, DI
 	JNZ    load
 	VXORPS Y0, Y0, Y0
@@ -3668,50 +3330,40 @@ TEXT ·GemmF32Direct1x16AVX2(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ    ldc+40(FP), DI
-	MOVQ    cols+56(FP), R8
 	SHLQ    $0x02, DI
-	CMPQ    R8, $0x10
-	JNE     loadmasked
 	MOVQ    c+32(FP), DI
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
-	JMP     loaddone
 
-loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), DI
-	SUBQ       $+16, R8
-	NEGQ       R8
-	VMOVUPS    (DI)(R8*4), Y0
-	VMOVUPS    32(DI)(R8*4), Y1
-	MOVQ       c+32(FP), DI
-	VMASKMOVPS (DI), Y0, Y0
-	VMASKMOVPS 32(DI), Y1, Y1
-
-loaddone:
 start:
 	MOVQ k+48(FP), DI
 	SUBQ $0x04, DI
 	JL   tail
 
 loop:
+	PREFETCHT0   (DX)
+	ADDQ         BX, DX
 	VBROADCASTSS (AX), Y2
 	VFMADD231PS  (CX), Y2, Y0
 	VFMADD231PS  32(CX), Y2, Y1
+	PREFETCHT0   (DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 4(AX), Y2
 	VFMADD231PS  (CX)(BX*1), Y2, Y0
 	VFMADD231PS  32(CX)(BX*1), Y2, Y1
-	PREFETCHT1   (DX)
+	PREFETCHT0   (DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 8(AX), Y2
 	VFMADD231PS  (CX)(BX*2), Y2, Y0
 	VFMADD231PS  32(CX)(BX*2), Y2, Y1
+	PREFETCHT0   (DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 12(AX), Y2
 	VFMADD231PS  (SI), Y2, Y0
 	VFMADD231PS  32(SI), Y2, Y1
-	PREFETCHT1   64(DX)
 	ADDQ         $0x10, AX
 	LEAQ         (CX)(BX*4), CX
 	LEAQ         (SI)(BX*4), SI
-	ADDQ         $+128, DX
 	SUBQ         $0x04, DI
 	JGE          loop
 
@@ -3720,6 +3372,8 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (DX)
+	ADDQ         BX, DX
 	VBROADCASTSS (AX), Y2
 	VFMADD231PS  (CX), Y2, Y0
 	VFMADD231PS  32(CX), Y2, Y1
@@ -3731,25 +3385,615 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	CMPQ    CX, $0x10
-	JNE     storemasked
 	MOVQ    c+32(FP), AX
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
-	JMP     storedone
+	VZEROUPPER
+	RET
 
-storemasked:
-	LEAQ       gemmColumnMasks<>+0(SB), AX
-	SUBQ       $+16, CX
-	NEGQ       CX
-	VMOVUPS    (AX)(CX*4), Y2
-	VMOVUPS    32(AX)(CX*4), Y3
-	MOVQ       c+32(FP), AX
-	VMASKMOVPS Y0, Y2, (AX)
-	VMASKMOVPS Y1, Y3, 32(AX)
+// func GemmF32Packing6x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·GemmF32Packing6x16AVX2(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	MOVQ   b+16(FP), BX
+	MOVQ   next+64(FP), SI
+	MOVQ   ldb+24(FP), DI
+	SHLQ   $0x02, DI
+	LEAQ   (BX)(DI*2), R8
+	ADDQ   DI, R8
+	MOVQ   pack+72(FP), R9
+	MOVB   add+56(FP), R10
+	TESTB  R10, R10
+	JNZ    load
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	JMP    start
 
-storedone:
+load:
+	MOVQ    ldc+40(FP), R10
+	SHLQ    $0x02, R10
+	MOVQ    c+32(FP), R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    R10, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    R10, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	ADDQ    R10, R11
+	VMOVUPS (R11), Y6
+	VMOVUPS 32(R11), Y7
+	ADDQ    R10, R11
+	VMOVUPS (R11), Y8
+	VMOVUPS 32(R11), Y9
+	ADDQ    R10, R11
+	VMOVUPS (R11), Y10
+	VMOVUPS 32(R11), Y11
+
+start:
+	MOVQ k+48(FP), R10
+	SUBQ $0x04, R10
+	JL   tail
+
+loop:
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	VMOVUPS      (BX), Y12
+	VMOVUPS      Y12, (R9)
+	VMOVUPS      32(BX), Y13
+	VMOVUPS      Y13, 32(R9)
+	VBROADCASTSS (AX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (AX)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (AX)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (DX), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (DX)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (DX)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	VMOVUPS      (BX)(DI*1), Y12
+	VMOVUPS      Y12, 64(R9)
+	VMOVUPS      32(BX)(DI*1), Y13
+	VMOVUPS      Y13, 96(R9)
+	VBROADCASTSS 4(AX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(AX)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 4(AX)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 4(DX), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 4(DX)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 4(DX)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	VMOVUPS      (BX)(DI*2), Y12
+	VMOVUPS      Y12, 128(R9)
+	VMOVUPS      32(BX)(DI*2), Y13
+	VMOVUPS      Y13, 160(R9)
+	VBROADCASTSS 8(AX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 8(AX)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(AX)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 8(DX), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 8(DX)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 8(DX)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	VMOVUPS      (R8), Y12
+	VMOVUPS      Y12, 192(R9)
+	VMOVUPS      32(R8), Y13
+	VMOVUPS      Y13, 224(R9)
+	VBROADCASTSS 12(AX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 12(AX)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 12(AX)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(DX), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 12(DX)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 12(DX)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x10, AX
+	ADDQ         $0x10, DX
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (R8)(DI*4), R8
+	ADDQ         $+256, R9
+	SUBQ         $0x04, R10
+	JGE          loop
+
+tail:
+	ADDQ $0x04, R10
+	JZ   store
+
+one:
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	VMOVUPS      (BX), Y12
+	VMOVUPS      Y12, (R9)
+	VMOVUPS      32(BX), Y13
+	VMOVUPS      Y13, 32(R9)
+	VBROADCASTSS (AX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (AX)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (AX)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (DX), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (DX)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (DX)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, DX
+	ADDQ         DI, BX
+	ADDQ         DI, R8
+	ADDQ         $+64, R9
+	DECQ         R10
+	JNZ          one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y10, (CX)
+	VMOVUPS Y11, 32(CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing5x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·GemmF32Packing5x16AVX2(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	MOVQ   b+16(FP), BX
+	MOVQ   next+64(FP), SI
+	MOVQ   ldb+24(FP), DI
+	SHLQ   $0x02, DI
+	LEAQ   (BX)(DI*2), R8
+	ADDQ   DI, R8
+	MOVQ   pack+72(FP), R9
+	MOVB   add+56(FP), R10
+	TESTB  R10, R10
+	JNZ    load
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R10
+	SHLQ    $0x02, R10
+	MOVQ    c+32(FP), R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    R10, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    R10, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	ADDQ    R10, R11
+	VMOVUPS (R11), Y6
+	VMOVUPS 32(R11), Y7
+	ADDQ    R10, R11
+	VMOVUPS (R11), Y8
+	VMOVUPS 32(R11), Y9
+
+start:
+	MOVQ k+48(FP), R10
+	SUBQ $0x04, R10
+	JL   tail
+
+loop:
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	VMOVUPS      (BX), Y10
+	VMOVUPS      Y10, (R9)
+	VMOVUPS      32(BX), Y11
+	VMOVUPS      Y11, 32(R9)
+	VBROADCASTSS (AX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (AX)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (AX)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (DX), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (DX)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	VMOVUPS      (BX)(DI*1), Y10
+	VMOVUPS      Y10, 64(R9)
+	VMOVUPS      32(BX)(DI*1), Y11
+	VMOVUPS      Y11, 96(R9)
+	VBROADCASTSS 4(AX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(AX)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 4(AX)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(DX), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 4(DX)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	VMOVUPS      (BX)(DI*2), Y10
+	VMOVUPS      Y10, 128(R9)
+	VMOVUPS      32(BX)(DI*2), Y11
+	VMOVUPS      Y11, 160(R9)
+	VBROADCASTSS 8(AX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 8(AX)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(AX)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 8(DX), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 8(DX)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	VMOVUPS      (R8), Y10
+	VMOVUPS      Y10, 192(R9)
+	VMOVUPS      32(R8), Y11
+	VMOVUPS      Y11, 224(R9)
+	VBROADCASTSS 12(AX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 12(AX)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 12(AX)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(DX), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 12(DX)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x10, AX
+	ADDQ         $0x10, DX
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (R8)(DI*4), R8
+	ADDQ         $+256, R9
+	SUBQ         $0x04, R10
+	JGE          loop
+
+tail:
+	ADDQ $0x04, R10
+	JZ   store
+
+one:
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	VMOVUPS      (BX), Y10
+	VMOVUPS      Y10, (R9)
+	VMOVUPS      32(BX), Y11
+	VMOVUPS      Y11, 32(R9)
+	VBROADCASTSS (AX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (AX)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (AX)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (DX), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (DX)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, DX
+	ADDQ         DI, BX
+	ADDQ         DI, R8
+	ADDQ         $+64, R9
+	DECQ         R10
+	JNZ          one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, 32(CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing4x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·GemmF32Packing4x16AVX2(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	MOVQ   b+16(FP), BX
+	MOVQ   next+64(FP), SI
+	MOVQ   ldb+24(FP), DI
+	SHLQ   $0x02, DI
+	LEAQ   (BX)(DI*2), R8
+	ADDQ   DI, R8
+	MOVQ   pack+72(FP), R9
+	MOVB   add+56(FP), R10
+	TESTB  R10, R10
+	JNZ    load
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R10
+	SHLQ    $0x02, R10
+	MOVQ    c+32(FP), R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
+	ADDQ    R10, R11
+	VMOVUPS (R11), Y2
+	VMOVUPS 32(R11), Y3
+	ADDQ    R10, R11
+	VMOVUPS (R11), Y4
+	VMOVUPS 32(R11), Y5
+	ADDQ    R10, R11
+	VMOVUPS (R11), Y6
+	VMOVUPS 32(R11), Y7
+
+start:
+	MOVQ k+48(FP), R10
+	SUBQ $0x04, R10
+	JL   tail
+
+loop:
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	VMOVUPS      (BX), Y8
+	VMOVUPS      Y8, (R9)
+	VMOVUPS      32(BX), Y9
+	VMOVUPS      Y9, 32(R9)
+	VBROADCASTSS (AX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (AX)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (AX)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (DX), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	VMOVUPS      (BX)(DI*1), Y8
+	VMOVUPS      Y8, 64(R9)
+	VMOVUPS      32(BX)(DI*1), Y9
+	VMOVUPS      Y9, 96(R9)
+	VBROADCASTSS 4(AX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(AX)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 4(AX)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(DX), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	VMOVUPS      (BX)(DI*2), Y8
+	VMOVUPS      Y8, 128(R9)
+	VMOVUPS      32(BX)(DI*2), Y9
+	VMOVUPS      Y9, 160(R9)
+	VBROADCASTSS 8(AX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 8(AX)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(AX)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 8(DX), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	VMOVUPS      (R8), Y8
+	VMOVUPS      Y8, 192(R9)
+	VMOVUPS      32(R8), Y9
+	VMOVUPS      Y9, 224(R9)
+	VBROADCASTSS 12(AX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 12(AX)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 12(AX)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(DX), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x10, AX
+	ADDQ         $0x10, DX
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (R8)(DI*4), R8
+	ADDQ         $+256, R9
+	SUBQ         $0x04, R10
+	JGE          loop
+
+tail:
+	ADDQ $0x04, R10
+	JZ   store
+
+one:
+	PREFETCHT0   (SI)
+	ADDQ         DI, SI
+	VMOVUPS      (BX), Y8
+	VMOVUPS      Y8, (R9)
+	VMOVUPS      32(BX), Y9
+	VMOVUPS      Y9, 32(R9)
+	VBROADCASTSS (AX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (AX)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (AX)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (DX), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, DX
+	ADDQ         DI, BX
+	ADDQ         DI, R8
+	ADDQ         $+64, R9
+	DECQ         R10
+	JNZ          one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
 	VZEROUPPER
 	RET

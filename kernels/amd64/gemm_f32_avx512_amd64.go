@@ -519,319 +519,707 @@ func GemmF32Tile1x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 // GemmF32Direct4x64AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 4 {
-//		for j := range cols {
+//		for j := range 64 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct4x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct4x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct3x64AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 3 {
-//		for j := range cols {
+//		for j := range 64 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct3x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct3x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct2x64AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 2 {
-//		for j := range cols {
+//		for j := range 64 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct2x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct2x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct1x64AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 1 {
-//		for j := range cols {
+//		for j := range 64 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct1x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct1x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+
+// GemmF32Direct12x32AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 12 {
+//		for j := range 32 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+//
+//go:noescape
+func GemmF32Direct12x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+
+// GemmF32Direct11x32AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 11 {
+//		for j := range 32 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+//
+//go:noescape
+func GemmF32Direct11x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+
+// GemmF32Direct10x32AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 10 {
+//		for j := range 32 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+//
+//go:noescape
+func GemmF32Direct10x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+
+// GemmF32Direct9x32AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 9 {
+//		for j := range 32 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+//
+//go:noescape
+func GemmF32Direct9x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct8x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 8 {
-//		for j := range cols {
+//		for j := range 32 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct8x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct8x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct7x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 7 {
-//		for j := range cols {
+//		for j := range 32 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct7x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct7x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct6x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 6 {
-//		for j := range cols {
+//		for j := range 32 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct6x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct6x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct5x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 5 {
-//		for j := range cols {
+//		for j := range 32 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct5x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct5x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct4x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 4 {
-//		for j := range cols {
+//		for j := range 32 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct4x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct4x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct3x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 3 {
-//		for j := range cols {
+//		for j := range 32 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct3x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct3x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct2x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 2 {
-//		for j := range cols {
+//		for j := range 32 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct2x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct2x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct1x32AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 1 {
-//		for j := range cols {
+//		for j := range 32 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct1x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct1x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+
+// GemmF32Direct12x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 12 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+//
+//go:noescape
+func GemmF32Direct12x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+
+// GemmF32Direct11x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 11 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+//
+//go:noescape
+func GemmF32Direct11x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+
+// GemmF32Direct10x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 10 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+//
+//go:noescape
+func GemmF32Direct10x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+
+// GemmF32Direct9x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 9 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+//
+//go:noescape
+func GemmF32Direct9x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct8x16AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 8 {
-//		for j := range cols {
+//		for j := range 16 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct8x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct8x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct7x16AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 7 {
-//		for j := range cols {
+//		for j := range 16 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct7x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct7x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct6x16AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 6 {
-//		for j := range cols {
+//		for j := range 16 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct6x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct6x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct5x16AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 5 {
-//		for j := range cols {
+//		for j := range 16 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct5x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct5x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct4x16AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 4 {
-//		for j := range cols {
+//		for j := range 16 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct4x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct4x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct3x16AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 3 {
-//		for j := range cols {
+//		for j := range 16 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct3x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct3x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct2x16AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 2 {
-//		for j := range cols {
+//		for j := range 16 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct2x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct2x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
 // GemmF32Direct1x16AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 1 {
-//		for j := range cols {
+//		for j := range 16 {
 //			s := c[i*ldc+j] or 0
 //			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
 //			c[i*ldc+j] = s
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
 //
 //go:noescape
-func GemmF32Direct1x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Direct1x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+
+// GemmF32Packing12x32AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 12 {
+//		for j := range 32 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing12x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+
+// GemmF32Packing11x32AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 11 {
+//		for j := range 32 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing11x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+
+// GemmF32Packing10x32AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 10 {
+//		for j := range 32 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing10x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+
+// GemmF32Packing9x32AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 9 {
+//		for j := range 32 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing9x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+
+// GemmF32Packing8x32AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 8 {
+//		for j := range 32 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing8x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+
+// GemmF32Packing7x32AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 7 {
+//		for j := range 32 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing7x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+
+// GemmF32Packing6x32AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 6 {
+//		for j := range 32 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing6x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+
+// GemmF32Packing16x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 16 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing16x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+
+// GemmF32Packing15x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 15 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing15x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+
+// GemmF32Packing14x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 14 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing14x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+
+// GemmF32Packing13x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 13 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing13x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+
+// GemmF32Packing12x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 12 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing12x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+
+// GemmF32Packing11x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 11 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing11x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+
+// GemmF32Packing10x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 10 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing10x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+
+// GemmF32Packing9x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 9 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing9x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+
+// GemmF32Packing8x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 8 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing8x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+
+// GemmF32Packing7x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 7 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing7x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+
+// GemmF32Packing6x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 6 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+// B is also copied to panels: pack[(j/16)*ldp+p*16+j%16] = b[p*ldb+j].
+//
+//go:noescape
+func GemmF32Packing6x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)

@@ -41,8 +41,8 @@ TEXT ·GemmF32Tile4x64AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R9
-	MOVQ      cols+56(FP), R10
 	SHLQ      $0x02, R9
+	MOVQ      cols+56(FP), R10
 	MOVQ      $+65535, R11
 	SUBQ      $+64, R10
 	NEGQ      R10
@@ -221,8 +221,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+64, CX
 	NEGQ    CX
@@ -282,8 +282,8 @@ TEXT ·GemmF32Tile3x64AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R8
-	MOVQ      cols+56(FP), R9
 	SHLQ      $0x02, R8
+	MOVQ      cols+56(FP), R9
 	MOVQ      $+65535, R10
 	SUBQ      $+64, R9
 	NEGQ      R9
@@ -430,8 +430,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+64, CX
 	NEGQ    CX
@@ -482,8 +482,8 @@ TEXT ·GemmF32Tile2x64AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R8
-	MOVQ      cols+56(FP), R9
 	SHLQ      $0x02, R8
+	MOVQ      cols+56(FP), R9
 	MOVQ      $+65535, R10
 	SUBQ      $+64, R9
 	NEGQ      R9
@@ -600,8 +600,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+64, CX
 	NEGQ    CX
@@ -643,13 +643,13 @@ TEXT ·GemmF32Tile1x64AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), DI
-	MOVQ      cols+56(FP), R8
 	SHLQ      $0x02, DI
-	MOVQ      $+65535, DI
-	SUBQ      $+64, R8
-	NEGQ      R8
-	SHRXQ     R8, DI, DI
-	KMOVW     DI, K1
+	MOVQ      cols+56(FP), DI
+	MOVQ      $+65535, R8
+	SUBQ      $+64, DI
+	NEGQ      DI
+	SHRXQ     DI, R8, R8
+	KMOVW     R8, K1
 	MOVQ      c+32(FP), DI
 	VMOVUPS   (DI), Z0
 	VMOVUPS   64(DI), Z1
@@ -711,13 +711,13 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, AX
-	SUBQ    $+64, CX
-	NEGQ    CX
-	SHRXQ   CX, AX, AX
-	KMOVW   AX, K1
+	MOVQ    cols+56(FP), AX
+	MOVQ    $+65535, CX
+	SUBQ    $+64, AX
+	NEGQ    AX
+	SHRXQ   AX, CX, CX
+	KMOVW   CX, K1
 	MOVQ    c+32(FP), AX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
@@ -773,8 +773,8 @@ TEXT ·GemmF32Tile12x32AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R10
-	MOVQ      cols+56(FP), R11
 	SHLQ      $0x02, R10
+	MOVQ      cols+56(FP), R11
 	MOVQ      $+65535, R12
 	SUBQ      $+32, R11
 	NEGQ      R11
@@ -1041,8 +1041,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+32, CX
 	NEGQ    CX
@@ -1132,8 +1132,8 @@ TEXT ·GemmF32Tile11x32AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R10
-	MOVQ      cols+56(FP), R11
 	SHLQ      $0x02, R10
+	MOVQ      cols+56(FP), R11
 	MOVQ      $+65535, R12
 	SUBQ      $+32, R11
 	NEGQ      R11
@@ -1382,8 +1382,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+32, CX
 	NEGQ    CX
@@ -1468,8 +1468,8 @@ TEXT ·GemmF32Tile10x32AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R10
-	MOVQ      cols+56(FP), R11
 	SHLQ      $0x02, R10
+	MOVQ      cols+56(FP), R11
 	MOVQ      $+65535, R12
 	SUBQ      $+32, R11
 	NEGQ      R11
@@ -1700,8 +1700,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+32, CX
 	NEGQ    CX
@@ -1779,8 +1779,8 @@ TEXT ·GemmF32Tile9x32AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R9
-	MOVQ      cols+56(FP), R10
 	SHLQ      $0x02, R9
+	MOVQ      cols+56(FP), R10
 	MOVQ      $+65535, R11
 	SUBQ      $+32, R10
 	NEGQ      R10
@@ -1991,8 +1991,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+32, CX
 	NEGQ    CX
@@ -2065,8 +2065,8 @@ TEXT ·GemmF32Tile8x32AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R9
-	MOVQ      cols+56(FP), R10
 	SHLQ      $0x02, R9
+	MOVQ      cols+56(FP), R10
 	MOVQ      $+65535, R11
 	SUBQ      $+32, R10
 	NEGQ      R10
@@ -2259,8 +2259,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+32, CX
 	NEGQ    CX
@@ -2328,8 +2328,8 @@ TEXT ·GemmF32Tile7x32AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R9
-	MOVQ      cols+56(FP), R10
 	SHLQ      $0x02, R9
+	MOVQ      cols+56(FP), R10
 	MOVQ      $+65535, R11
 	SUBQ      $+32, R10
 	NEGQ      R10
@@ -2504,8 +2504,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+32, CX
 	NEGQ    CX
@@ -2566,8 +2566,8 @@ TEXT ·GemmF32Tile6x32AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R8
-	MOVQ      cols+56(FP), R9
 	SHLQ      $0x02, R8
+	MOVQ      cols+56(FP), R9
 	MOVQ      $+65535, R10
 	SUBQ      $+32, R9
 	NEGQ      R9
@@ -2722,8 +2722,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+32, CX
 	NEGQ    CX
@@ -2779,8 +2779,8 @@ TEXT ·GemmF32Tile5x32AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R8
-	MOVQ      cols+56(FP), R9
 	SHLQ      $0x02, R8
+	MOVQ      cols+56(FP), R9
 	MOVQ      $+65535, R10
 	SUBQ      $+32, R9
 	NEGQ      R9
@@ -2917,8 +2917,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+32, CX
 	NEGQ    CX
@@ -2969,8 +2969,8 @@ TEXT ·GemmF32Tile4x32AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R8
-	MOVQ      cols+56(FP), R9
 	SHLQ      $0x02, R8
+	MOVQ      cols+56(FP), R9
 	MOVQ      $+65535, R10
 	SUBQ      $+32, R9
 	NEGQ      R9
@@ -3089,8 +3089,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+32, CX
 	NEGQ    CX
@@ -3134,8 +3134,8 @@ TEXT ·GemmF32Tile3x32AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), DI
-	MOVQ      cols+56(FP), R8
 	SHLQ      $0x02, DI
+	MOVQ      cols+56(FP), R8
 	MOVQ      $+65535, R9
 	SUBQ      $+32, R8
 	NEGQ      R8
@@ -3234,8 +3234,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+32, CX
 	NEGQ    CX
@@ -3274,8 +3274,8 @@ TEXT ·GemmF32Tile2x32AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), DI
-	MOVQ      cols+56(FP), R8
 	SHLQ      $0x02, DI
+	MOVQ      cols+56(FP), R8
 	MOVQ      $+65535, R9
 	SUBQ      $+32, R8
 	NEGQ      R8
@@ -3356,8 +3356,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+32, CX
 	NEGQ    CX
@@ -3391,13 +3391,13 @@ TEXT ·GemmF32Tile1x32AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), SI
-	MOVQ      cols+56(FP), DI
 	SHLQ      $0x02, SI
-	MOVQ      $+65535, SI
-	SUBQ      $+32, DI
-	NEGQ      DI
-	SHRXQ     DI, SI, SI
-	KMOVW     SI, K1
+	MOVQ      cols+56(FP), SI
+	MOVQ      $+65535, DI
+	SUBQ      $+32, SI
+	NEGQ      SI
+	SHRXQ     SI, DI, DI
+	KMOVW     DI, K1
 	MOVQ      c+32(FP), SI
 	VMOVUPS   (SI), Z0
 	VMOVUPS.Z 64(SI), K1, Z1
@@ -3445,13 +3445,13 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, AX
-	SUBQ    $+32, CX
-	NEGQ    CX
-	SHRXQ   CX, AX, AX
-	KMOVW   AX, K1
+	MOVQ    cols+56(FP), AX
+	MOVQ    $+65535, CX
+	SUBQ    $+32, AX
+	NEGQ    AX
+	SHRXQ   AX, CX, CX
+	KMOVW   CX, K1
 	MOVQ    c+32(FP), AX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, K1, 64(AX)
@@ -3499,8 +3499,8 @@ TEXT ·GemmF32Tile16x16AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R11
-	MOVQ      cols+56(FP), R12
 	SHLQ      $0x02, R11
+	MOVQ      cols+56(FP), R12
 	MOVQ      $+65535, R13
 	SUBQ      $+16, R12
 	NEGQ      R12
@@ -3662,8 +3662,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+16, CX
 	NEGQ    CX
@@ -3742,8 +3742,8 @@ TEXT ·GemmF32Tile15x16AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R10
-	MOVQ      cols+56(FP), R11
 	SHLQ      $0x02, R10
+	MOVQ      cols+56(FP), R11
 	MOVQ      $+65535, R12
 	SUBQ      $+16, R11
 	NEGQ      R11
@@ -3896,8 +3896,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+16, CX
 	NEGQ    CX
@@ -3973,8 +3973,8 @@ TEXT ·GemmF32Tile14x16AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R10
-	MOVQ      cols+56(FP), R11
 	SHLQ      $0x02, R10
+	MOVQ      cols+56(FP), R11
 	MOVQ      $+65535, R12
 	SUBQ      $+16, R11
 	NEGQ      R11
@@ -4120,8 +4120,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+16, CX
 	NEGQ    CX
@@ -4194,8 +4194,8 @@ TEXT ·GemmF32Tile13x16AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R10
-	MOVQ      cols+56(FP), R11
 	SHLQ      $0x02, R10
+	MOVQ      cols+56(FP), R11
 	MOVQ      $+65535, R12
 	SUBQ      $+16, R11
 	NEGQ      R11
@@ -4334,8 +4334,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+16, CX
 	NEGQ    CX
@@ -4403,8 +4403,8 @@ TEXT ·GemmF32Tile12x16AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R9
-	MOVQ      cols+56(FP), R10
 	SHLQ      $0x02, R9
+	MOVQ      cols+56(FP), R10
 	MOVQ      $+65535, R11
 	SUBQ      $+16, R10
 	NEGQ      R10
@@ -4534,8 +4534,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+16, CX
 	NEGQ    CX
@@ -4600,8 +4600,8 @@ TEXT ·GemmF32Tile11x16AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R9
-	MOVQ      cols+56(FP), R10
 	SHLQ      $0x02, R9
+	MOVQ      cols+56(FP), R10
 	MOVQ      $+65535, R11
 	SUBQ      $+16, R10
 	NEGQ      R10
@@ -4724,8 +4724,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+16, CX
 	NEGQ    CX
@@ -4787,8 +4787,8 @@ TEXT ·GemmF32Tile10x16AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R9
-	MOVQ      cols+56(FP), R10
 	SHLQ      $0x02, R9
+	MOVQ      cols+56(FP), R10
 	MOVQ      $+65535, R11
 	SUBQ      $+16, R10
 	NEGQ      R10
@@ -4904,8 +4904,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+16, CX
 	NEGQ    CX
@@ -4962,8 +4962,8 @@ TEXT ·GemmF32Tile9x16AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R8
-	MOVQ      cols+56(FP), R9
 	SHLQ      $0x02, R8
+	MOVQ      cols+56(FP), R9
 	MOVQ      $+65535, R10
 	SUBQ      $+16, R9
 	NEGQ      R9
@@ -5070,8 +5070,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+16, CX
 	NEGQ    CX
@@ -5125,8 +5125,8 @@ TEXT ·GemmF32Tile8x16AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R8
-	MOVQ      cols+56(FP), R9
 	SHLQ      $0x02, R8
+	MOVQ      cols+56(FP), R9
 	MOVQ      $+65535, R10
 	SUBQ      $+16, R9
 	NEGQ      R9
@@ -5226,8 +5226,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+16, CX
 	NEGQ    CX
@@ -5278,8 +5278,8 @@ TEXT ·GemmF32Tile7x16AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), R8
-	MOVQ      cols+56(FP), R9
 	SHLQ      $0x02, R8
+	MOVQ      cols+56(FP), R9
 	MOVQ      $+65535, R10
 	SUBQ      $+16, R9
 	NEGQ      R9
@@ -5372,8 +5372,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+16, CX
 	NEGQ    CX
@@ -5419,8 +5419,8 @@ TEXT ·GemmF32Tile6x16AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), DI
-	MOVQ      cols+56(FP), R8
 	SHLQ      $0x02, DI
+	MOVQ      cols+56(FP), R8
 	MOVQ      $+65535, R9
 	SUBQ      $+16, R8
 	NEGQ      R8
@@ -5504,8 +5504,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+16, CX
 	NEGQ    CX
@@ -5548,8 +5548,8 @@ TEXT ·GemmF32Tile5x16AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), DI
-	MOVQ      cols+56(FP), R8
 	SHLQ      $0x02, DI
+	MOVQ      cols+56(FP), R8
 	MOVQ      $+65535, R9
 	SUBQ      $+16, R8
 	NEGQ      R8
@@ -5626,8 +5626,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+16, CX
 	NEGQ    CX
@@ -5667,8 +5667,8 @@ TEXT ·GemmF32Tile4x16AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), DI
-	MOVQ      cols+56(FP), R8
 	SHLQ      $0x02, DI
+	MOVQ      cols+56(FP), R8
 	MOVQ      $+65535, R9
 	SUBQ      $+16, R8
 	NEGQ      R8
@@ -5738,8 +5738,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+16, CX
 	NEGQ    CX
@@ -5774,8 +5774,8 @@ TEXT ·GemmF32Tile3x16AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), SI
-	MOVQ      cols+56(FP), DI
 	SHLQ      $0x02, SI
+	MOVQ      cols+56(FP), DI
 	MOVQ      $+65535, R8
 	SUBQ      $+16, DI
 	NEGQ      DI
@@ -5836,8 +5836,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+16, CX
 	NEGQ    CX
@@ -5869,8 +5869,8 @@ TEXT ·GemmF32Tile2x16AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), SI
-	MOVQ      cols+56(FP), DI
 	SHLQ      $0x02, SI
+	MOVQ      cols+56(FP), DI
 	MOVQ      $+65535, R8
 	SUBQ      $+16, DI
 	NEGQ      DI
@@ -5924,8 +5924,8 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
+	MOVQ    cols+56(FP), CX
 	MOVQ    $+65535, DX
 	SUBQ    $+16, CX
 	NEGQ    CX
@@ -5954,13 +5954,13 @@ TEXT ·GemmF32Tile1x16AVX512(SB), NOSPLIT, $0-80
 
 load:
 	MOVQ      ldc+40(FP), BX
-	MOVQ      cols+56(FP), SI
 	SHLQ      $0x02, BX
-	MOVQ      $+65535, BX
-	SUBQ      $+16, SI
-	NEGQ      SI
-	SHRXQ     SI, BX, BX
-	KMOVW     BX, K1
+	MOVQ      cols+56(FP), BX
+	MOVQ      $+65535, SI
+	SUBQ      $+16, BX
+	NEGQ      BX
+	SHRXQ     BX, SI, SI
+	KMOVW     SI, K1
 	MOVQ      c+32(FP), BX
 	VMOVUPS.Z (BX), K1, Z0
 
@@ -6002,33 +6002,33 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, AX
-	SUBQ    $+16, CX
-	NEGQ    CX
-	SHRXQ   CX, AX, AX
-	KMOVW   AX, K1
+	MOVQ    cols+56(FP), AX
+	MOVQ    $+65535, CX
+	SUBQ    $+16, AX
+	NEGQ    AX
+	SHRXQ   AX, CX, CX
+	KMOVW   CX, K1
 	MOVQ    c+32(FP), AX
 	VMOVUPS Z0, K1, (AX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct4x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct4x64AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct4x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct4x64AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (AX)(CX*2), DX
 	ADDQ   CX, DX
 	MOVQ   b+16(FP), BX
-	MOVQ   next+72(FP), SI
+	MOVQ   next+64(FP), SI
 	MOVQ   ldb+24(FP), DI
 	SHLQ   $0x02, DI
 	LEAQ   (BX)(DI*2), R8
 	ADDQ   DI, R8
-	MOVB   add+64(FP), R9
+	MOVB   add+56(FP), R9
 	TESTB  R9, R9
 	JNZ    load
 	VPXORD Z0, Z0, Z0
@@ -6050,34 +6050,28 @@ TEXT ·GemmF32Direct4x64AVX512(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), R9
-	MOVQ      cols+56(FP), R10
-	SHLQ      $0x02, R9
-	MOVQ      $+65535, R11
-	SUBQ      $+64, R10
-	NEGQ      R10
-	SHRXQ     R10, R11, R11
-	KMOVW     R11, K1
-	MOVQ      c+32(FP), R10
-	VMOVUPS   (R10), Z0
-	VMOVUPS   64(R10), Z1
-	VMOVUPS   128(R10), Z2
-	VMOVUPS.Z 192(R10), K1, Z3
-	ADDQ      R9, R10
-	VMOVUPS   (R10), Z4
-	VMOVUPS   64(R10), Z5
-	VMOVUPS   128(R10), Z6
-	VMOVUPS.Z 192(R10), K1, Z7
-	ADDQ      R9, R10
-	VMOVUPS   (R10), Z8
-	VMOVUPS   64(R10), Z9
-	VMOVUPS   128(R10), Z10
-	VMOVUPS.Z 192(R10), K1, Z11
-	ADDQ      R9, R10
-	VMOVUPS   (R10), Z12
-	VMOVUPS   64(R10), Z13
-	VMOVUPS   128(R10), Z14
-	VMOVUPS.Z 192(R10), K1, Z15
+	MOVQ    ldc+40(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    c+32(FP), R10
+	VMOVUPS (R10), Z0
+	VMOVUPS 64(R10), Z1
+	VMOVUPS 128(R10), Z2
+	VMOVUPS 192(R10), Z3
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z4
+	VMOVUPS 64(R10), Z5
+	VMOVUPS 128(R10), Z6
+	VMOVUPS 192(R10), Z7
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z8
+	VMOVUPS 64(R10), Z9
+	VMOVUPS 128(R10), Z10
+	VMOVUPS 192(R10), Z11
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z12
+	VMOVUPS 64(R10), Z13
+	VMOVUPS 128(R10), Z14
+	VMOVUPS 192(R10), Z15
 
 start:
 	MOVQ k+48(FP), R9
@@ -6085,6 +6079,11 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	PREFETCHT0   128(SI)
+	PREFETCHT0   192(SI)
+	ADDQ         DI, SI
 	VBROADCASTSS (AX), Z16
 	VBROADCASTSS (AX)(CX*1), Z17
 	VBROADCASTSS (AX)(CX*2), Z18
@@ -6109,7 +6108,11 @@ loop:
 	VFMADD231PS  Z20, Z17, Z7
 	VFMADD231PS  Z20, Z18, Z11
 	VFMADD231PS  Z20, Z19, Z15
-	PREFETCHT1   (SI)
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	PREFETCHT0   128(SI)
+	PREFETCHT0   192(SI)
+	ADDQ         DI, SI
 	VBROADCASTSS 4(AX), Z16
 	VBROADCASTSS 4(AX)(CX*1), Z17
 	VBROADCASTSS 4(AX)(CX*2), Z18
@@ -6134,7 +6137,11 @@ loop:
 	VFMADD231PS  Z20, Z17, Z7
 	VFMADD231PS  Z20, Z18, Z11
 	VFMADD231PS  Z20, Z19, Z15
-	PREFETCHT1   64(SI)
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	PREFETCHT0   128(SI)
+	PREFETCHT0   192(SI)
+	ADDQ         DI, SI
 	VBROADCASTSS 8(AX), Z16
 	VBROADCASTSS 8(AX)(CX*1), Z17
 	VBROADCASTSS 8(AX)(CX*2), Z18
@@ -6159,7 +6166,11 @@ loop:
 	VFMADD231PS  Z20, Z17, Z7
 	VFMADD231PS  Z20, Z18, Z11
 	VFMADD231PS  Z20, Z19, Z15
-	PREFETCHT1   128(SI)
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	PREFETCHT0   128(SI)
+	PREFETCHT0   192(SI)
+	ADDQ         DI, SI
 	VBROADCASTSS 12(AX), Z16
 	VBROADCASTSS 12(AX)(CX*1), Z17
 	VBROADCASTSS 12(AX)(CX*2), Z18
@@ -6184,12 +6195,10 @@ loop:
 	VFMADD231PS  Z20, Z17, Z7
 	VFMADD231PS  Z20, Z18, Z11
 	VFMADD231PS  Z20, Z19, Z15
-	PREFETCHT1   192(SI)
 	ADDQ         $0x10, AX
 	ADDQ         $0x10, DX
 	LEAQ         (BX)(DI*4), BX
 	LEAQ         (R8)(DI*4), R8
-	ADDQ         $+256, SI
 	SUBQ         $0x04, R9
 	JGE          loop
 
@@ -6198,6 +6207,11 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	PREFETCHT0   128(SI)
+	PREFETCHT0   192(SI)
+	ADDQ         DI, SI
 	VBROADCASTSS (AX), Z16
 	VBROADCASTSS (AX)(CX*1), Z17
 	VBROADCASTSS (AX)(CX*2), Z18
@@ -6231,49 +6245,43 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, DX
-	SUBQ    $+64, CX
-	NEGQ    CX
-	SHRXQ   CX, DX, DX
-	KMOVW   DX, K1
 	MOVQ    c+32(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, K1, 192(CX)
+	VMOVUPS Z3, 192(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, 64(CX)
 	VMOVUPS Z6, 128(CX)
-	VMOVUPS Z7, K1, 192(CX)
+	VMOVUPS Z7, 192(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, 64(CX)
 	VMOVUPS Z10, 128(CX)
-	VMOVUPS Z11, K1, 192(CX)
+	VMOVUPS Z11, 192(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, 64(CX)
 	VMOVUPS Z14, 128(CX)
-	VMOVUPS Z15, K1, 192(CX)
+	VMOVUPS Z15, 192(CX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct3x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct3x64AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct3x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct3x64AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), DX
-	MOVQ   next+72(FP), BX
+	MOVQ   next+64(FP), BX
 	MOVQ   ldb+24(FP), SI
 	SHLQ   $0x02, SI
 	LEAQ   (DX)(SI*2), DI
 	ADDQ   SI, DI
-	MOVB   add+64(FP), R8
+	MOVB   add+56(FP), R8
 	TESTB  R8, R8
 	JNZ    load
 	VPXORD Z0, Z0, Z0
@@ -6291,29 +6299,23 @@ TEXT ·GemmF32Direct3x64AVX512(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), R8
-	MOVQ      cols+56(FP), R9
-	SHLQ      $0x02, R8
-	MOVQ      $+65535, R10
-	SUBQ      $+64, R9
-	NEGQ      R9
-	SHRXQ     R9, R10, R10
-	KMOVW     R10, K1
-	MOVQ      c+32(FP), R9
-	VMOVUPS   (R9), Z0
-	VMOVUPS   64(R9), Z1
-	VMOVUPS   128(R9), Z2
-	VMOVUPS.Z 192(R9), K1, Z3
-	ADDQ      R8, R9
-	VMOVUPS   (R9), Z4
-	VMOVUPS   64(R9), Z5
-	VMOVUPS   128(R9), Z6
-	VMOVUPS.Z 192(R9), K1, Z7
-	ADDQ      R8, R9
-	VMOVUPS   (R9), Z8
-	VMOVUPS   64(R9), Z9
-	VMOVUPS   128(R9), Z10
-	VMOVUPS.Z 192(R9), K1, Z11
+	MOVQ    ldc+40(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    c+32(FP), R9
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	VMOVUPS 128(R9), Z2
+	VMOVUPS 192(R9), Z3
+	ADDQ    R8, R9
+	VMOVUPS (R9), Z4
+	VMOVUPS 64(R9), Z5
+	VMOVUPS 128(R9), Z6
+	VMOVUPS 192(R9), Z7
+	ADDQ    R8, R9
+	VMOVUPS (R9), Z8
+	VMOVUPS 64(R9), Z9
+	VMOVUPS 128(R9), Z10
+	VMOVUPS 192(R9), Z11
 
 start:
 	MOVQ k+48(FP), R8
@@ -6321,6 +6323,11 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS (AX), Z12
 	VBROADCASTSS (AX)(CX*1), Z13
 	VBROADCASTSS (AX)(CX*2), Z14
@@ -6340,7 +6347,11 @@ loop:
 	VFMADD231PS  Z15, Z12, Z3
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
-	PREFETCHT1   (BX)
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 4(AX), Z12
 	VBROADCASTSS 4(AX)(CX*1), Z13
 	VBROADCASTSS 4(AX)(CX*2), Z14
@@ -6360,7 +6371,11 @@ loop:
 	VFMADD231PS  Z15, Z12, Z3
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
-	PREFETCHT1   64(BX)
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 8(AX), Z12
 	VBROADCASTSS 8(AX)(CX*1), Z13
 	VBROADCASTSS 8(AX)(CX*2), Z14
@@ -6380,7 +6395,11 @@ loop:
 	VFMADD231PS  Z15, Z12, Z3
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
-	PREFETCHT1   128(BX)
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 12(AX), Z12
 	VBROADCASTSS 12(AX)(CX*1), Z13
 	VBROADCASTSS 12(AX)(CX*2), Z14
@@ -6400,11 +6419,9 @@ loop:
 	VFMADD231PS  Z15, Z12, Z3
 	VFMADD231PS  Z15, Z13, Z7
 	VFMADD231PS  Z15, Z14, Z11
-	PREFETCHT1   192(BX)
 	ADDQ         $0x10, AX
 	LEAQ         (DX)(SI*4), DX
 	LEAQ         (DI)(SI*4), DI
-	ADDQ         $+256, BX
 	SUBQ         $0x04, R8
 	JGE          loop
 
@@ -6413,6 +6430,11 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS (AX), Z12
 	VBROADCASTSS (AX)(CX*1), Z13
 	VBROADCASTSS (AX)(CX*2), Z14
@@ -6440,44 +6462,38 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, DX
-	SUBQ    $+64, CX
-	NEGQ    CX
-	SHRXQ   CX, DX, DX
-	KMOVW   DX, K1
 	MOVQ    c+32(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, K1, 192(CX)
+	VMOVUPS Z3, 192(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, 64(CX)
 	VMOVUPS Z6, 128(CX)
-	VMOVUPS Z7, K1, 192(CX)
+	VMOVUPS Z7, 192(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, 64(CX)
 	VMOVUPS Z10, 128(CX)
-	VMOVUPS Z11, K1, 192(CX)
+	VMOVUPS Z11, 192(CX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct2x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct2x64AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct2x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct2x64AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), DX
-	MOVQ   next+72(FP), BX
+	MOVQ   next+64(FP), BX
 	MOVQ   ldb+24(FP), SI
 	SHLQ   $0x02, SI
 	LEAQ   (DX)(SI*2), DI
 	ADDQ   SI, DI
-	MOVB   add+64(FP), R8
+	MOVB   add+56(FP), R8
 	TESTB  R8, R8
 	JNZ    load
 	VPXORD Z0, Z0, Z0
@@ -6491,24 +6507,18 @@ TEXT ·GemmF32Direct2x64AVX512(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), R8
-	MOVQ      cols+56(FP), R9
-	SHLQ      $0x02, R8
-	MOVQ      $+65535, R10
-	SUBQ      $+64, R9
-	NEGQ      R9
-	SHRXQ     R9, R10, R10
-	KMOVW     R10, K1
-	MOVQ      c+32(FP), R9
-	VMOVUPS   (R9), Z0
-	VMOVUPS   64(R9), Z1
-	VMOVUPS   128(R9), Z2
-	VMOVUPS.Z 192(R9), K1, Z3
-	ADDQ      R8, R9
-	VMOVUPS   (R9), Z4
-	VMOVUPS   64(R9), Z5
-	VMOVUPS   128(R9), Z6
-	VMOVUPS.Z 192(R9), K1, Z7
+	MOVQ    ldc+40(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    c+32(FP), R9
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	VMOVUPS 128(R9), Z2
+	VMOVUPS 192(R9), Z3
+	ADDQ    R8, R9
+	VMOVUPS (R9), Z4
+	VMOVUPS 64(R9), Z5
+	VMOVUPS 128(R9), Z6
+	VMOVUPS 192(R9), Z7
 
 start:
 	MOVQ k+48(FP), R8
@@ -6516,6 +6526,11 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS (AX), Z8
 	VBROADCASTSS (AX)(CX*1), Z9
 	VMOVUPS      (DX), Z10
@@ -6530,7 +6545,11 @@ loop:
 	VMOVUPS      192(DX), Z10
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
-	PREFETCHT1   (BX)
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 4(AX), Z8
 	VBROADCASTSS 4(AX)(CX*1), Z9
 	VMOVUPS      (DX)(SI*1), Z10
@@ -6545,7 +6564,11 @@ loop:
 	VMOVUPS      192(DX)(SI*1), Z10
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
-	PREFETCHT1   64(BX)
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 8(AX), Z8
 	VBROADCASTSS 8(AX)(CX*1), Z9
 	VMOVUPS      (DX)(SI*2), Z10
@@ -6560,7 +6583,11 @@ loop:
 	VMOVUPS      192(DX)(SI*2), Z10
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
-	PREFETCHT1   128(BX)
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 12(AX), Z8
 	VBROADCASTSS 12(AX)(CX*1), Z9
 	VMOVUPS      (DI), Z10
@@ -6575,11 +6602,9 @@ loop:
 	VMOVUPS      192(DI), Z10
 	VFMADD231PS  Z10, Z8, Z3
 	VFMADD231PS  Z10, Z9, Z7
-	PREFETCHT1   192(BX)
 	ADDQ         $0x10, AX
 	LEAQ         (DX)(SI*4), DX
 	LEAQ         (DI)(SI*4), DI
-	ADDQ         $+256, BX
 	SUBQ         $0x04, R8
 	JGE          loop
 
@@ -6588,6 +6613,11 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	PREFETCHT0   128(BX)
+	PREFETCHT0   192(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS (AX), Z8
 	VBROADCASTSS (AX)(CX*1), Z9
 	VMOVUPS      (DX), Z10
@@ -6610,39 +6640,33 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, DX
-	SUBQ    $+64, CX
-	NEGQ    CX
-	SHRXQ   CX, DX, DX
-	KMOVW   DX, K1
 	MOVQ    c+32(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, K1, 192(CX)
+	VMOVUPS Z3, 192(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, 64(CX)
 	VMOVUPS Z6, 128(CX)
-	VMOVUPS Z7, K1, 192(CX)
+	VMOVUPS Z7, 192(CX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct1x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct1x64AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct1x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct1x64AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), CX
-	MOVQ   next+72(FP), DX
+	MOVQ   next+64(FP), DX
 	MOVQ   ldb+24(FP), BX
 	SHLQ   $0x02, BX
 	LEAQ   (CX)(BX*2), SI
 	ADDQ   BX, SI
-	MOVB   add+64(FP), DI
+	MOVB   add+56(FP), DI
 	TESTB  DI, DI
 	JNZ    load
 	VPXORD Z0, Z0, Z0
@@ -6652,19 +6676,13 @@ TEXT ·GemmF32Direct1x64AVX512(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), DI
-	MOVQ      cols+56(FP), R8
-	SHLQ      $0x02, DI
-	MOVQ      $+65535, DI
-	SUBQ      $+64, R8
-	NEGQ      R8
-	SHRXQ     R8, DI, DI
-	KMOVW     DI, K1
-	MOVQ      c+32(FP), DI
-	VMOVUPS   (DI), Z0
-	VMOVUPS   64(DI), Z1
-	VMOVUPS   128(DI), Z2
-	VMOVUPS.Z 192(DI), K1, Z3
+	MOVQ    ldc+40(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    c+32(FP), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
 
 start:
 	MOVQ k+48(FP), DI
@@ -6672,34 +6690,49 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   192(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS (AX), Z4
 	VFMADD231PS  (CX), Z4, Z0
 	VFMADD231PS  64(CX), Z4, Z1
 	VFMADD231PS  128(CX), Z4, Z2
 	VFMADD231PS  192(CX), Z4, Z3
-	PREFETCHT1   (DX)
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   192(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 4(AX), Z4
 	VFMADD231PS  (CX)(BX*1), Z4, Z0
 	VFMADD231PS  64(CX)(BX*1), Z4, Z1
 	VFMADD231PS  128(CX)(BX*1), Z4, Z2
 	VFMADD231PS  192(CX)(BX*1), Z4, Z3
-	PREFETCHT1   64(DX)
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   192(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 8(AX), Z4
 	VFMADD231PS  (CX)(BX*2), Z4, Z0
 	VFMADD231PS  64(CX)(BX*2), Z4, Z1
 	VFMADD231PS  128(CX)(BX*2), Z4, Z2
 	VFMADD231PS  192(CX)(BX*2), Z4, Z3
-	PREFETCHT1   128(DX)
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   192(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 12(AX), Z4
 	VFMADD231PS  (SI), Z4, Z0
 	VFMADD231PS  64(SI), Z4, Z1
 	VFMADD231PS  128(SI), Z4, Z2
 	VFMADD231PS  192(SI), Z4, Z3
-	PREFETCHT1   192(DX)
 	ADDQ         $0x10, AX
 	LEAQ         (CX)(BX*4), CX
 	LEAQ         (SI)(BX*4), SI
-	ADDQ         $+256, DX
 	SUBQ         $0x04, DI
 	JGE          loop
 
@@ -6708,6 +6741,11 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	PREFETCHT0   128(DX)
+	PREFETCHT0   192(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS (AX), Z4
 	VFMADD231PS  (CX), Z4, Z0
 	VFMADD231PS  64(CX), Z4, Z1
@@ -6721,24 +6759,1038 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, AX
-	SUBQ    $+64, CX
-	NEGQ    CX
-	SHRXQ   CX, AX, AX
-	KMOVW   AX, K1
 	MOVQ    c+32(FP), AX
 	VMOVUPS Z0, (AX)
 	VMOVUPS Z1, 64(AX)
 	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, K1, 192(AX)
+	VMOVUPS Z3, 192(AX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct8x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct8x32AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct12x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct12x32AVX512(SB), NOSPLIT, $0-72
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   b+16(FP), DI
+	MOVQ   next+64(FP), R8
+	MOVQ   ldb+24(FP), R9
+	SHLQ   $0x02, R9
+	LEAQ   (DI)(R9*2), R10
+	ADDQ   R9, R10
+	MOVB   add+56(FP), R11
+	TESTB  R11, R11
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R11
+	SHLQ    $0x02, R11
+	MOVQ    c+32(FP), R12
+	VMOVUPS (R12), Z0
+	VMOVUPS 64(R12), Z1
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z2
+	VMOVUPS 64(R12), Z3
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z4
+	VMOVUPS 64(R12), Z5
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z6
+	VMOVUPS 64(R12), Z7
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z8
+	VMOVUPS 64(R12), Z9
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z10
+	VMOVUPS 64(R12), Z11
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z12
+	VMOVUPS 64(R12), Z13
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z14
+	VMOVUPS 64(R12), Z15
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z16
+	VMOVUPS 64(R12), Z17
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z18
+	VMOVUPS 64(R12), Z19
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z20
+	VMOVUPS 64(R12), Z21
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z22
+	VMOVUPS 64(R12), Z23
+
+start:
+	MOVQ k+48(FP), R11
+	SUBQ $0x04, R11
+	JL   tail
+
+loop:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	VBROADCASTSS (AX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (AX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (AX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (DX), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (DX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (DX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (BX), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (BX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (BX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (SI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (SI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI)(R9*1), Z24
+	VMOVUPS      64(DI)(R9*1), Z25
+	VBROADCASTSS 4(AX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(AX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 4(AX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 4(DX), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 4(DX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 4(DX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 4(BX), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 4(BX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 4(BX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 4(SI), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 4(SI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 4(SI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI)(R9*2), Z24
+	VMOVUPS      64(DI)(R9*2), Z25
+	VBROADCASTSS 8(AX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 8(AX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 8(AX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 8(DX), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 8(DX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 8(DX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 8(BX), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 8(BX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 8(BX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 8(SI), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 8(SI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 8(SI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (R10), Z24
+	VMOVUPS      64(R10), Z25
+	VBROADCASTSS 12(AX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 12(AX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 12(AX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 12(DX), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 12(DX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 12(DX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 12(BX), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 12(BX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 12(BX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 12(SI), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 12(SI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 12(SI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	ADDQ         $0x10, AX
+	ADDQ         $0x10, DX
+	ADDQ         $0x10, BX
+	ADDQ         $0x10, SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R10)(R9*4), R10
+	SUBQ         $0x04, R11
+	JGE          loop
+
+tail:
+	ADDQ $0x04, R11
+	JZ   store
+
+one:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	VBROADCASTSS (AX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (AX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (AX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (DX), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (DX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (DX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (BX), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (BX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (BX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (SI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (SI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         R9, DI
+	ADDQ         R9, R10
+	DECQ         R11
+	JNZ          one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z22, (CX)
+	VMOVUPS Z23, 64(CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Direct11x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct11x32AVX512(SB), NOSPLIT, $0-72
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   b+16(FP), DI
+	MOVQ   next+64(FP), R8
+	MOVQ   ldb+24(FP), R9
+	SHLQ   $0x02, R9
+	LEAQ   (DI)(R9*2), R10
+	ADDQ   R9, R10
+	MOVB   add+56(FP), R11
+	TESTB  R11, R11
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R11
+	SHLQ    $0x02, R11
+	MOVQ    c+32(FP), R12
+	VMOVUPS (R12), Z0
+	VMOVUPS 64(R12), Z1
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z2
+	VMOVUPS 64(R12), Z3
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z4
+	VMOVUPS 64(R12), Z5
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z6
+	VMOVUPS 64(R12), Z7
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z8
+	VMOVUPS 64(R12), Z9
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z10
+	VMOVUPS 64(R12), Z11
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z12
+	VMOVUPS 64(R12), Z13
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z14
+	VMOVUPS 64(R12), Z15
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z16
+	VMOVUPS 64(R12), Z17
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z18
+	VMOVUPS 64(R12), Z19
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z20
+	VMOVUPS 64(R12), Z21
+
+start:
+	MOVQ k+48(FP), R11
+	SUBQ $0x04, R11
+	JL   tail
+
+loop:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI), Z22
+	VMOVUPS      64(DI), Z23
+	VBROADCASTSS (AX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (AX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (AX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (DX), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (DX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (DX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (BX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (BX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (SI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI)(R9*1), Z22
+	VMOVUPS      64(DI)(R9*1), Z23
+	VBROADCASTSS 4(AX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(AX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 4(AX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 4(DX), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 4(DX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 4(DX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 4(BX), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 4(BX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 4(BX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 4(SI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 4(SI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI)(R9*2), Z22
+	VMOVUPS      64(DI)(R9*2), Z23
+	VBROADCASTSS 8(AX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 8(AX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 8(AX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 8(DX), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 8(DX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 8(DX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 8(BX), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 8(BX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 8(BX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 8(SI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 8(SI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (R10), Z22
+	VMOVUPS      64(R10), Z23
+	VBROADCASTSS 12(AX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 12(AX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 12(AX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(DX), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 12(DX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 12(DX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 12(BX), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 12(BX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 12(BX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 12(SI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 12(SI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x10, AX
+	ADDQ         $0x10, DX
+	ADDQ         $0x10, BX
+	ADDQ         $0x10, SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R10)(R9*4), R10
+	SUBQ         $0x04, R11
+	JGE          loop
+
+tail:
+	ADDQ $0x04, R11
+	JZ   store
+
+one:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI), Z22
+	VMOVUPS      64(DI), Z23
+	VBROADCASTSS (AX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (AX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (AX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (DX), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (DX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (DX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (BX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (BX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (SI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         R9, DI
+	ADDQ         R9, R10
+	DECQ         R11
+	JNZ          one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, 64(CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Direct10x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct10x32AVX512(SB), NOSPLIT, $0-72
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   b+16(FP), DI
+	MOVQ   next+64(FP), R8
+	MOVQ   ldb+24(FP), R9
+	SHLQ   $0x02, R9
+	LEAQ   (DI)(R9*2), R10
+	ADDQ   R9, R10
+	MOVB   add+56(FP), R11
+	TESTB  R11, R11
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R11
+	SHLQ    $0x02, R11
+	MOVQ    c+32(FP), R12
+	VMOVUPS (R12), Z0
+	VMOVUPS 64(R12), Z1
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z2
+	VMOVUPS 64(R12), Z3
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z4
+	VMOVUPS 64(R12), Z5
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z6
+	VMOVUPS 64(R12), Z7
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z8
+	VMOVUPS 64(R12), Z9
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z10
+	VMOVUPS 64(R12), Z11
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z12
+	VMOVUPS 64(R12), Z13
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z14
+	VMOVUPS 64(R12), Z15
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z16
+	VMOVUPS 64(R12), Z17
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z18
+	VMOVUPS 64(R12), Z19
+
+start:
+	MOVQ k+48(FP), R11
+	SUBQ $0x04, R11
+	JL   tail
+
+loop:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI), Z20
+	VMOVUPS      64(DI), Z21
+	VBROADCASTSS (AX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (AX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS (AX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (DX), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS (DX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (DX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS (BX), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (BX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS (BX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI)(R9*1), Z20
+	VMOVUPS      64(DI)(R9*1), Z21
+	VBROADCASTSS 4(AX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(AX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS 4(AX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 4(DX), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS 4(DX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 4(DX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS 4(BX), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 4(BX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS 4(BX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 4(SI), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI)(R9*2), Z20
+	VMOVUPS      64(DI)(R9*2), Z21
+	VBROADCASTSS 8(AX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 8(AX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS 8(AX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 8(DX), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS 8(DX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 8(DX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS 8(BX), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 8(BX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS 8(BX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 8(SI), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (R10), Z20
+	VMOVUPS      64(R10), Z21
+	VBROADCASTSS 12(AX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 12(AX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS 12(AX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 12(DX), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS 12(DX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 12(DX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS 12(BX), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 12(BX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS 12(BX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 12(SI), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	ADDQ         $0x10, AX
+	ADDQ         $0x10, DX
+	ADDQ         $0x10, BX
+	ADDQ         $0x10, SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R10)(R9*4), R10
+	SUBQ         $0x04, R11
+	JGE          loop
+
+tail:
+	ADDQ $0x04, R11
+	JZ   store
+
+one:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI), Z20
+	VMOVUPS      64(DI), Z21
+	VBROADCASTSS (AX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (AX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS (AX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (DX), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS (DX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (DX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS (BX), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (BX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS (BX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         R9, DI
+	ADDQ         R9, R10
+	DECQ         R11
+	JNZ          one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Direct9x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct9x32AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
@@ -6747,12 +7799,302 @@ TEXT ·GemmF32Direct8x32AVX512(SB), NOSPLIT, $0-80
 	LEAQ   (DX)(CX*2), BX
 	ADDQ   CX, BX
 	MOVQ   b+16(FP), SI
-	MOVQ   next+72(FP), DI
+	MOVQ   next+64(FP), DI
 	MOVQ   ldb+24(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (SI)(R8*2), R9
 	ADDQ   R8, R9
-	MOVB   add+64(FP), R10
+	MOVB   add+56(FP), R10
+	TESTB  R10, R10
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R10
+	SHLQ    $0x02, R10
+	MOVQ    c+32(FP), R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z2
+	VMOVUPS 64(R11), Z3
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z6
+	VMOVUPS 64(R11), Z7
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z8
+	VMOVUPS 64(R11), Z9
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z10
+	VMOVUPS 64(R11), Z11
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z12
+	VMOVUPS 64(R11), Z13
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z14
+	VMOVUPS 64(R11), Z15
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z16
+	VMOVUPS 64(R11), Z17
+
+start:
+	MOVQ k+48(FP), R10
+	SUBQ $0x04, R10
+	JL   tail
+
+loop:
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (SI), Z18
+	VMOVUPS      64(SI), Z19
+	VBROADCASTSS (AX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (AX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (AX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (DX), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (DX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (DX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (BX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (BX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (SI)(R8*1), Z18
+	VMOVUPS      64(SI)(R8*1), Z19
+	VBROADCASTSS 4(AX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(AX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 4(AX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 4(DX), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 4(DX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 4(DX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 4(BX), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 4(BX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 4(BX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (SI)(R8*2), Z18
+	VMOVUPS      64(SI)(R8*2), Z19
+	VBROADCASTSS 8(AX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 8(AX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 8(AX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 8(DX), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 8(DX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 8(DX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 8(BX), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 8(BX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 8(BX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (R9), Z18
+	VMOVUPS      64(R9), Z19
+	VBROADCASTSS 12(AX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 12(AX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 12(AX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(DX), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 12(DX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 12(DX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 12(BX), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 12(BX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 12(BX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         $0x10, AX
+	ADDQ         $0x10, DX
+	ADDQ         $0x10, BX
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (R9)(R8*4), R9
+	SUBQ         $0x04, R10
+	JGE          loop
+
+tail:
+	ADDQ $0x04, R10
+	JZ   store
+
+one:
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (SI), Z18
+	VMOVUPS      64(SI), Z19
+	VBROADCASTSS (AX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (AX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (AX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (DX), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (DX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (DX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (BX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (BX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	ADDQ         R8, SI
+	ADDQ         R8, R9
+	DECQ         R10
+	JNZ          one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Direct8x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct8x32AVX512(SB), NOSPLIT, $0-72
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	MOVQ   b+16(FP), SI
+	MOVQ   next+64(FP), DI
+	MOVQ   ldb+24(FP), R8
+	SHLQ   $0x02, R8
+	LEAQ   (SI)(R8*2), R9
+	ADDQ   R8, R9
+	MOVB   add+56(FP), R10
 	TESTB  R10, R10
 	JNZ    load
 	VPXORD Z0, Z0, Z0
@@ -6774,38 +8116,32 @@ TEXT ·GemmF32Direct8x32AVX512(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), R10
-	MOVQ      cols+56(FP), R11
-	SHLQ      $0x02, R10
-	MOVQ      $+65535, R12
-	SUBQ      $+32, R11
-	NEGQ      R11
-	SHRXQ     R11, R12, R12
-	KMOVW     R12, K1
-	MOVQ      c+32(FP), R11
-	VMOVUPS   (R11), Z0
-	VMOVUPS.Z 64(R11), K1, Z1
-	ADDQ      R10, R11
-	VMOVUPS   (R11), Z2
-	VMOVUPS.Z 64(R11), K1, Z3
-	ADDQ      R10, R11
-	VMOVUPS   (R11), Z4
-	VMOVUPS.Z 64(R11), K1, Z5
-	ADDQ      R10, R11
-	VMOVUPS   (R11), Z6
-	VMOVUPS.Z 64(R11), K1, Z7
-	ADDQ      R10, R11
-	VMOVUPS   (R11), Z8
-	VMOVUPS.Z 64(R11), K1, Z9
-	ADDQ      R10, R11
-	VMOVUPS   (R11), Z10
-	VMOVUPS.Z 64(R11), K1, Z11
-	ADDQ      R10, R11
-	VMOVUPS   (R11), Z12
-	VMOVUPS.Z 64(R11), K1, Z13
-	ADDQ      R10, R11
-	VMOVUPS   (R11), Z14
-	VMOVUPS.Z 64(R11), K1, Z15
+	MOVQ    ldc+40(FP), R10
+	SHLQ    $0x02, R10
+	MOVQ    c+32(FP), R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z2
+	VMOVUPS 64(R11), Z3
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z6
+	VMOVUPS 64(R11), Z7
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z8
+	VMOVUPS 64(R11), Z9
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z10
+	VMOVUPS 64(R11), Z11
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z12
+	VMOVUPS 64(R11), Z13
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z14
+	VMOVUPS 64(R11), Z15
 
 start:
 	MOVQ k+48(FP), R10
@@ -6813,6 +8149,9 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
 	VMOVUPS      (SI), Z16
 	VMOVUPS      64(SI), Z17
 	VBROADCASTSS (AX), Z18
@@ -6839,7 +8178,9 @@ loop:
 	VBROADCASTSS (BX)(CX*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	PREFETCHT1   (DI)
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
 	VMOVUPS      (SI)(R8*1), Z16
 	VMOVUPS      64(SI)(R8*1), Z17
 	VBROADCASTSS 4(AX), Z18
@@ -6866,7 +8207,9 @@ loop:
 	VBROADCASTSS 4(BX)(CX*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	PREFETCHT1   64(DI)
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
 	VMOVUPS      (SI)(R8*2), Z16
 	VMOVUPS      64(SI)(R8*2), Z17
 	VBROADCASTSS 8(AX), Z18
@@ -6893,7 +8236,9 @@ loop:
 	VBROADCASTSS 8(BX)(CX*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	PREFETCHT1   128(DI)
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
 	VMOVUPS      (R9), Z16
 	VMOVUPS      64(R9), Z17
 	VBROADCASTSS 12(AX), Z18
@@ -6920,13 +8265,11 @@ loop:
 	VBROADCASTSS 12(BX)(CX*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	PREFETCHT1   192(DI)
 	ADDQ         $0x10, AX
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, BX
 	LEAQ         (SI)(R8*4), SI
 	LEAQ         (R9)(R8*4), R9
-	ADDQ         $+256, DI
 	SUBQ         $0x04, R10
 	JGE          loop
 
@@ -6935,6 +8278,9 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
 	VMOVUPS      (SI), Z16
 	VMOVUPS      64(SI), Z17
 	VBROADCASTSS (AX), Z18
@@ -6971,43 +8317,37 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, DX
-	SUBQ    $+32, CX
-	NEGQ    CX
-	SHRXQ   CX, DX, DX
-	KMOVW   DX, K1
 	MOVQ    c+32(FP), CX
 	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z1, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, K1, 64(CX)
+	VMOVUPS Z3, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, K1, 64(CX)
+	VMOVUPS Z5, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, K1, 64(CX)
+	VMOVUPS Z7, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, K1, 64(CX)
+	VMOVUPS Z9, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, K1, 64(CX)
+	VMOVUPS Z11, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, K1, 64(CX)
+	VMOVUPS Z13, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z14, (CX)
-	VMOVUPS Z15, K1, 64(CX)
+	VMOVUPS Z15, 64(CX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct7x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct7x32AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct7x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct7x32AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
@@ -7016,12 +8356,12 @@ TEXT ·GemmF32Direct7x32AVX512(SB), NOSPLIT, $0-80
 	LEAQ   (DX)(CX*2), BX
 	ADDQ   CX, BX
 	MOVQ   b+16(FP), SI
-	MOVQ   next+72(FP), DI
+	MOVQ   next+64(FP), DI
 	MOVQ   ldb+24(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (SI)(R8*2), R9
 	ADDQ   R8, R9
-	MOVB   add+64(FP), R10
+	MOVB   add+56(FP), R10
 	TESTB  R10, R10
 	JNZ    load
 	VPXORD Z0, Z0, Z0
@@ -7041,35 +8381,29 @@ TEXT ·GemmF32Direct7x32AVX512(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), R10
-	MOVQ      cols+56(FP), R11
-	SHLQ      $0x02, R10
-	MOVQ      $+65535, R12
-	SUBQ      $+32, R11
-	NEGQ      R11
-	SHRXQ     R11, R12, R12
-	KMOVW     R12, K1
-	MOVQ      c+32(FP), R11
-	VMOVUPS   (R11), Z0
-	VMOVUPS.Z 64(R11), K1, Z1
-	ADDQ      R10, R11
-	VMOVUPS   (R11), Z2
-	VMOVUPS.Z 64(R11), K1, Z3
-	ADDQ      R10, R11
-	VMOVUPS   (R11), Z4
-	VMOVUPS.Z 64(R11), K1, Z5
-	ADDQ      R10, R11
-	VMOVUPS   (R11), Z6
-	VMOVUPS.Z 64(R11), K1, Z7
-	ADDQ      R10, R11
-	VMOVUPS   (R11), Z8
-	VMOVUPS.Z 64(R11), K1, Z9
-	ADDQ      R10, R11
-	VMOVUPS   (R11), Z10
-	VMOVUPS.Z 64(R11), K1, Z11
-	ADDQ      R10, R11
-	VMOVUPS   (R11), Z12
-	VMOVUPS.Z 64(R11), K1, Z13
+	MOVQ    ldc+40(FP), R10
+	SHLQ    $0x02, R10
+	MOVQ    c+32(FP), R11
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z2
+	VMOVUPS 64(R11), Z3
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z4
+	VMOVUPS 64(R11), Z5
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z6
+	VMOVUPS 64(R11), Z7
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z8
+	VMOVUPS 64(R11), Z9
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z10
+	VMOVUPS 64(R11), Z11
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z12
+	VMOVUPS 64(R11), Z13
 
 start:
 	MOVQ k+48(FP), R10
@@ -7077,6 +8411,9 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
 	VMOVUPS      (SI), Z14
 	VMOVUPS      64(SI), Z15
 	VBROADCASTSS (AX), Z16
@@ -7100,7 +8437,9 @@ loop:
 	VBROADCASTSS (BX), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	PREFETCHT1   (DI)
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
 	VMOVUPS      (SI)(R8*1), Z14
 	VMOVUPS      64(SI)(R8*1), Z15
 	VBROADCASTSS 4(AX), Z16
@@ -7124,7 +8463,9 @@ loop:
 	VBROADCASTSS 4(BX), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	PREFETCHT1   64(DI)
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
 	VMOVUPS      (SI)(R8*2), Z14
 	VMOVUPS      64(SI)(R8*2), Z15
 	VBROADCASTSS 8(AX), Z16
@@ -7148,7 +8489,9 @@ loop:
 	VBROADCASTSS 8(BX), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	PREFETCHT1   128(DI)
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
 	VMOVUPS      (R9), Z14
 	VMOVUPS      64(R9), Z15
 	VBROADCASTSS 12(AX), Z16
@@ -7172,13 +8515,11 @@ loop:
 	VBROADCASTSS 12(BX), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	PREFETCHT1   192(DI)
 	ADDQ         $0x10, AX
 	ADDQ         $0x10, DX
 	ADDQ         $0x10, BX
 	LEAQ         (SI)(R8*4), SI
 	LEAQ         (R9)(R8*4), R9
-	ADDQ         $+256, DI
 	SUBQ         $0x04, R10
 	JGE          loop
 
@@ -7187,6 +8528,9 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
 	VMOVUPS      (SI), Z14
 	VMOVUPS      64(SI), Z15
 	VBROADCASTSS (AX), Z16
@@ -7220,52 +8564,46 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, DX
-	SUBQ    $+32, CX
-	NEGQ    CX
-	SHRXQ   CX, DX, DX
-	KMOVW   DX, K1
 	MOVQ    c+32(FP), CX
 	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z1, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, K1, 64(CX)
+	VMOVUPS Z3, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, K1, 64(CX)
+	VMOVUPS Z5, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, K1, 64(CX)
+	VMOVUPS Z7, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, K1, 64(CX)
+	VMOVUPS Z9, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, K1, 64(CX)
+	VMOVUPS Z11, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z12, (CX)
-	VMOVUPS Z13, K1, 64(CX)
+	VMOVUPS Z13, 64(CX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct6x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct6x32AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct6x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct6x32AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (AX)(CX*2), DX
 	ADDQ   CX, DX
 	MOVQ   b+16(FP), BX
-	MOVQ   next+72(FP), SI
+	MOVQ   next+64(FP), SI
 	MOVQ   ldb+24(FP), DI
 	SHLQ   $0x02, DI
 	LEAQ   (BX)(DI*2), R8
 	ADDQ   DI, R8
-	MOVB   add+64(FP), R9
+	MOVB   add+56(FP), R9
 	TESTB  R9, R9
 	JNZ    load
 	VPXORD Z0, Z0, Z0
@@ -7283,32 +8621,26 @@ TEXT ·GemmF32Direct6x32AVX512(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), R9
-	MOVQ      cols+56(FP), R10
-	SHLQ      $0x02, R9
-	MOVQ      $+65535, R11
-	SUBQ      $+32, R10
-	NEGQ      R10
-	SHRXQ     R10, R11, R11
-	KMOVW     R11, K1
-	MOVQ      c+32(FP), R10
-	VMOVUPS   (R10), Z0
-	VMOVUPS.Z 64(R10), K1, Z1
-	ADDQ      R9, R10
-	VMOVUPS   (R10), Z2
-	VMOVUPS.Z 64(R10), K1, Z3
-	ADDQ      R9, R10
-	VMOVUPS   (R10), Z4
-	VMOVUPS.Z 64(R10), K1, Z5
-	ADDQ      R9, R10
-	VMOVUPS   (R10), Z6
-	VMOVUPS.Z 64(R10), K1, Z7
-	ADDQ      R9, R10
-	VMOVUPS   (R10), Z8
-	VMOVUPS.Z 64(R10), K1, Z9
-	ADDQ      R9, R10
-	VMOVUPS   (R10), Z10
-	VMOVUPS.Z 64(R10), K1, Z11
+	MOVQ    ldc+40(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    c+32(FP), R10
+	VMOVUPS (R10), Z0
+	VMOVUPS 64(R10), Z1
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z2
+	VMOVUPS 64(R10), Z3
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z4
+	VMOVUPS 64(R10), Z5
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z6
+	VMOVUPS 64(R10), Z7
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z8
+	VMOVUPS 64(R10), Z9
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z10
+	VMOVUPS 64(R10), Z11
 
 start:
 	MOVQ k+48(FP), R9
@@ -7316,6 +8648,9 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX), Z12
 	VMOVUPS      64(BX), Z13
 	VBROADCASTSS (AX), Z14
@@ -7336,7 +8671,9 @@ loop:
 	VBROADCASTSS (DX)(CX*2), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	PREFETCHT1   (SI)
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX)(DI*1), Z12
 	VMOVUPS      64(BX)(DI*1), Z13
 	VBROADCASTSS 4(AX), Z14
@@ -7357,7 +8694,9 @@ loop:
 	VBROADCASTSS 4(DX)(CX*2), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	PREFETCHT1   64(SI)
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX)(DI*2), Z12
 	VMOVUPS      64(BX)(DI*2), Z13
 	VBROADCASTSS 8(AX), Z14
@@ -7378,7 +8717,9 @@ loop:
 	VBROADCASTSS 8(DX)(CX*2), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	PREFETCHT1   128(SI)
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
 	VMOVUPS      (R8), Z12
 	VMOVUPS      64(R8), Z13
 	VBROADCASTSS 12(AX), Z14
@@ -7399,12 +8740,10 @@ loop:
 	VBROADCASTSS 12(DX)(CX*2), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	PREFETCHT1   192(SI)
 	ADDQ         $0x10, AX
 	ADDQ         $0x10, DX
 	LEAQ         (BX)(DI*4), BX
 	LEAQ         (R8)(DI*4), R8
-	ADDQ         $+256, SI
 	SUBQ         $0x04, R9
 	JGE          loop
 
@@ -7413,6 +8752,9 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX), Z12
 	VMOVUPS      64(BX), Z13
 	VBROADCASTSS (AX), Z14
@@ -7442,49 +8784,43 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, DX
-	SUBQ    $+32, CX
-	NEGQ    CX
-	SHRXQ   CX, DX, DX
-	KMOVW   DX, K1
 	MOVQ    c+32(FP), CX
 	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z1, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, K1, 64(CX)
+	VMOVUPS Z3, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, K1, 64(CX)
+	VMOVUPS Z5, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, K1, 64(CX)
+	VMOVUPS Z7, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, K1, 64(CX)
+	VMOVUPS Z9, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z10, (CX)
-	VMOVUPS Z11, K1, 64(CX)
+	VMOVUPS Z11, 64(CX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct5x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct5x32AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct5x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct5x32AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (AX)(CX*2), DX
 	ADDQ   CX, DX
 	MOVQ   b+16(FP), BX
-	MOVQ   next+72(FP), SI
+	MOVQ   next+64(FP), SI
 	MOVQ   ldb+24(FP), DI
 	SHLQ   $0x02, DI
 	LEAQ   (BX)(DI*2), R8
 	ADDQ   DI, R8
-	MOVB   add+64(FP), R9
+	MOVB   add+56(FP), R9
 	TESTB  R9, R9
 	JNZ    load
 	VPXORD Z0, Z0, Z0
@@ -7500,29 +8836,23 @@ TEXT ·GemmF32Direct5x32AVX512(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), R9
-	MOVQ      cols+56(FP), R10
-	SHLQ      $0x02, R9
-	MOVQ      $+65535, R11
-	SUBQ      $+32, R10
-	NEGQ      R10
-	SHRXQ     R10, R11, R11
-	KMOVW     R11, K1
-	MOVQ      c+32(FP), R10
-	VMOVUPS   (R10), Z0
-	VMOVUPS.Z 64(R10), K1, Z1
-	ADDQ      R9, R10
-	VMOVUPS   (R10), Z2
-	VMOVUPS.Z 64(R10), K1, Z3
-	ADDQ      R9, R10
-	VMOVUPS   (R10), Z4
-	VMOVUPS.Z 64(R10), K1, Z5
-	ADDQ      R9, R10
-	VMOVUPS   (R10), Z6
-	VMOVUPS.Z 64(R10), K1, Z7
-	ADDQ      R9, R10
-	VMOVUPS   (R10), Z8
-	VMOVUPS.Z 64(R10), K1, Z9
+	MOVQ    ldc+40(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    c+32(FP), R10
+	VMOVUPS (R10), Z0
+	VMOVUPS 64(R10), Z1
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z2
+	VMOVUPS 64(R10), Z3
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z4
+	VMOVUPS 64(R10), Z5
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z6
+	VMOVUPS 64(R10), Z7
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z8
+	VMOVUPS 64(R10), Z9
 
 start:
 	MOVQ k+48(FP), R9
@@ -7530,6 +8860,9 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX), Z10
 	VMOVUPS      64(BX), Z11
 	VBROADCASTSS (AX), Z12
@@ -7547,7 +8880,9 @@ loop:
 	VBROADCASTSS (DX)(CX*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	PREFETCHT1   (SI)
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX)(DI*1), Z10
 	VMOVUPS      64(BX)(DI*1), Z11
 	VBROADCASTSS 4(AX), Z12
@@ -7565,7 +8900,9 @@ loop:
 	VBROADCASTSS 4(DX)(CX*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	PREFETCHT1   64(SI)
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX)(DI*2), Z10
 	VMOVUPS      64(BX)(DI*2), Z11
 	VBROADCASTSS 8(AX), Z12
@@ -7583,7 +8920,9 @@ loop:
 	VBROADCASTSS 8(DX)(CX*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	PREFETCHT1   128(SI)
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
 	VMOVUPS      (R8), Z10
 	VMOVUPS      64(R8), Z11
 	VBROADCASTSS 12(AX), Z12
@@ -7601,12 +8940,10 @@ loop:
 	VBROADCASTSS 12(DX)(CX*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	PREFETCHT1   192(SI)
 	ADDQ         $0x10, AX
 	ADDQ         $0x10, DX
 	LEAQ         (BX)(DI*4), BX
 	LEAQ         (R8)(DI*4), R8
-	ADDQ         $+256, SI
 	SUBQ         $0x04, R9
 	JGE          loop
 
@@ -7615,6 +8952,9 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
 	VMOVUPS      (BX), Z10
 	VMOVUPS      64(BX), Z11
 	VBROADCASTSS (AX), Z12
@@ -7641,46 +8981,40 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, DX
-	SUBQ    $+32, CX
-	NEGQ    CX
-	SHRXQ   CX, DX, DX
-	KMOVW   DX, K1
 	MOVQ    c+32(FP), CX
 	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z1, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, K1, 64(CX)
+	VMOVUPS Z3, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, K1, 64(CX)
+	VMOVUPS Z5, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, K1, 64(CX)
+	VMOVUPS Z7, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z8, (CX)
-	VMOVUPS Z9, K1, 64(CX)
+	VMOVUPS Z9, 64(CX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct4x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct4x32AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct4x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct4x32AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (AX)(CX*2), DX
 	ADDQ   CX, DX
 	MOVQ   b+16(FP), BX
-	MOVQ   next+72(FP), SI
+	MOVQ   next+64(FP), SI
 	MOVQ   ldb+24(FP), DI
 	SHLQ   $0x02, DI
 	LEAQ   (BX)(DI*2), R8
 	ADDQ   DI, R8
-	MOVB   add+64(FP), R9
+	MOVB   add+56(FP), R9
 	TESTB  R9, R9
 	JNZ    load
 	VPXORD Z0, Z0, Z0
@@ -7694,26 +9028,20 @@ TEXT ·GemmF32Direct4x32AVX512(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), R9
-	MOVQ      cols+56(FP), R10
-	SHLQ      $0x02, R9
-	MOVQ      $+65535, R11
-	SUBQ      $+32, R10
-	NEGQ      R10
-	SHRXQ     R10, R11, R11
-	KMOVW     R11, K1
-	MOVQ      c+32(FP), R10
-	VMOVUPS   (R10), Z0
-	VMOVUPS.Z 64(R10), K1, Z1
-	ADDQ      R9, R10
-	VMOVUPS   (R10), Z2
-	VMOVUPS.Z 64(R10), K1, Z3
-	ADDQ      R9, R10
-	VMOVUPS   (R10), Z4
-	VMOVUPS.Z 64(R10), K1, Z5
-	ADDQ      R9, R10
-	VMOVUPS   (R10), Z6
-	VMOVUPS.Z 64(R10), K1, Z7
+	MOVQ    ldc+40(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    c+32(FP), R10
+	VMOVUPS (R10), Z0
+	VMOVUPS 64(R10), Z1
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z2
+	VMOVUPS 64(R10), Z3
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z4
+	VMOVUPS 64(R10), Z5
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z6
+	VMOVUPS 64(R10), Z7
 
 start:
 	MOVQ k+48(FP), R9
@@ -7721,6 +9049,9 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
 	VBROADCASTSS (AX), Z8
 	VBROADCASTSS (AX)(CX*1), Z9
 	VBROADCASTSS (AX)(CX*2), Z10
@@ -7735,7 +9066,9 @@ loop:
 	VFMADD231PS  Z12, Z9, Z3
 	VFMADD231PS  Z12, Z10, Z5
 	VFMADD231PS  Z12, Z11, Z7
-	PREFETCHT1   (SI)
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
 	VBROADCASTSS 4(AX), Z8
 	VBROADCASTSS 4(AX)(CX*1), Z9
 	VBROADCASTSS 4(AX)(CX*2), Z10
@@ -7750,7 +9083,9 @@ loop:
 	VFMADD231PS  Z12, Z9, Z3
 	VFMADD231PS  Z12, Z10, Z5
 	VFMADD231PS  Z12, Z11, Z7
-	PREFETCHT1   64(SI)
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
 	VBROADCASTSS 8(AX), Z8
 	VBROADCASTSS 8(AX)(CX*1), Z9
 	VBROADCASTSS 8(AX)(CX*2), Z10
@@ -7765,7 +9100,9 @@ loop:
 	VFMADD231PS  Z12, Z9, Z3
 	VFMADD231PS  Z12, Z10, Z5
 	VFMADD231PS  Z12, Z11, Z7
-	PREFETCHT1   128(SI)
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
 	VBROADCASTSS 12(AX), Z8
 	VBROADCASTSS 12(AX)(CX*1), Z9
 	VBROADCASTSS 12(AX)(CX*2), Z10
@@ -7780,12 +9117,10 @@ loop:
 	VFMADD231PS  Z12, Z9, Z3
 	VFMADD231PS  Z12, Z10, Z5
 	VFMADD231PS  Z12, Z11, Z7
-	PREFETCHT1   192(SI)
 	ADDQ         $0x10, AX
 	ADDQ         $0x10, DX
 	LEAQ         (BX)(DI*4), BX
 	LEAQ         (R8)(DI*4), R8
-	ADDQ         $+256, SI
 	SUBQ         $0x04, R9
 	JGE          loop
 
@@ -7794,6 +9129,9 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
 	VBROADCASTSS (AX), Z8
 	VBROADCASTSS (AX)(CX*1), Z9
 	VBROADCASTSS (AX)(CX*2), Z10
@@ -7817,41 +9155,35 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, DX
-	SUBQ    $+32, CX
-	NEGQ    CX
-	SHRXQ   CX, DX, DX
-	KMOVW   DX, K1
 	MOVQ    c+32(FP), CX
 	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z1, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, K1, 64(CX)
+	VMOVUPS Z3, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, K1, 64(CX)
+	VMOVUPS Z5, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z6, (CX)
-	VMOVUPS Z7, K1, 64(CX)
+	VMOVUPS Z7, 64(CX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct3x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct3x32AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct3x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct3x32AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), DX
-	MOVQ   next+72(FP), BX
+	MOVQ   next+64(FP), BX
 	MOVQ   ldb+24(FP), SI
 	SHLQ   $0x02, SI
 	LEAQ   (DX)(SI*2), DI
 	ADDQ   SI, DI
-	MOVB   add+64(FP), R8
+	MOVB   add+56(FP), R8
 	TESTB  R8, R8
 	JNZ    load
 	VPXORD Z0, Z0, Z0
@@ -7863,23 +9195,17 @@ TEXT ·GemmF32Direct3x32AVX512(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), R8
-	MOVQ      cols+56(FP), R9
-	SHLQ      $0x02, R8
-	MOVQ      $+65535, R10
-	SUBQ      $+32, R9
-	NEGQ      R9
-	SHRXQ     R9, R10, R10
-	KMOVW     R10, K1
-	MOVQ      c+32(FP), R9
-	VMOVUPS   (R9), Z0
-	VMOVUPS.Z 64(R9), K1, Z1
-	ADDQ      R8, R9
-	VMOVUPS   (R9), Z2
-	VMOVUPS.Z 64(R9), K1, Z3
-	ADDQ      R8, R9
-	VMOVUPS   (R9), Z4
-	VMOVUPS.Z 64(R9), K1, Z5
+	MOVQ    ldc+40(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    c+32(FP), R9
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	ADDQ    R8, R9
+	VMOVUPS (R9), Z2
+	VMOVUPS 64(R9), Z3
+	ADDQ    R8, R9
+	VMOVUPS (R9), Z4
+	VMOVUPS 64(R9), Z5
 
 start:
 	MOVQ k+48(FP), R8
@@ -7887,6 +9213,9 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS (AX), Z6
 	VBROADCASTSS (AX)(CX*1), Z7
 	VBROADCASTSS (AX)(CX*2), Z8
@@ -7898,7 +9227,9 @@ loop:
 	VFMADD231PS  Z9, Z6, Z1
 	VFMADD231PS  Z9, Z7, Z3
 	VFMADD231PS  Z9, Z8, Z5
-	PREFETCHT1   (BX)
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 4(AX), Z6
 	VBROADCASTSS 4(AX)(CX*1), Z7
 	VBROADCASTSS 4(AX)(CX*2), Z8
@@ -7910,7 +9241,9 @@ loop:
 	VFMADD231PS  Z9, Z6, Z1
 	VFMADD231PS  Z9, Z7, Z3
 	VFMADD231PS  Z9, Z8, Z5
-	PREFETCHT1   64(BX)
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 8(AX), Z6
 	VBROADCASTSS 8(AX)(CX*1), Z7
 	VBROADCASTSS 8(AX)(CX*2), Z8
@@ -7922,7 +9255,9 @@ loop:
 	VFMADD231PS  Z9, Z6, Z1
 	VFMADD231PS  Z9, Z7, Z3
 	VFMADD231PS  Z9, Z8, Z5
-	PREFETCHT1   128(BX)
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 12(AX), Z6
 	VBROADCASTSS 12(AX)(CX*1), Z7
 	VBROADCASTSS 12(AX)(CX*2), Z8
@@ -7934,11 +9269,9 @@ loop:
 	VFMADD231PS  Z9, Z6, Z1
 	VFMADD231PS  Z9, Z7, Z3
 	VFMADD231PS  Z9, Z8, Z5
-	PREFETCHT1   192(BX)
 	ADDQ         $0x10, AX
 	LEAQ         (DX)(SI*4), DX
 	LEAQ         (DI)(SI*4), DI
-	ADDQ         $+256, BX
 	SUBQ         $0x04, R8
 	JGE          loop
 
@@ -7947,6 +9280,9 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS (AX), Z6
 	VBROADCASTSS (AX)(CX*1), Z7
 	VBROADCASTSS (AX)(CX*2), Z8
@@ -7966,38 +9302,32 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, DX
-	SUBQ    $+32, CX
-	NEGQ    CX
-	SHRXQ   CX, DX, DX
-	KMOVW   DX, K1
 	MOVQ    c+32(FP), CX
 	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z1, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, K1, 64(CX)
+	VMOVUPS Z3, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z4, (CX)
-	VMOVUPS Z5, K1, 64(CX)
+	VMOVUPS Z5, 64(CX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct2x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct2x32AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct2x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct2x32AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), DX
-	MOVQ   next+72(FP), BX
+	MOVQ   next+64(FP), BX
 	MOVQ   ldb+24(FP), SI
 	SHLQ   $0x02, SI
 	LEAQ   (DX)(SI*2), DI
 	ADDQ   SI, DI
-	MOVB   add+64(FP), R8
+	MOVB   add+56(FP), R8
 	TESTB  R8, R8
 	JNZ    load
 	VPXORD Z0, Z0, Z0
@@ -8007,20 +9337,14 @@ TEXT ·GemmF32Direct2x32AVX512(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), R8
-	MOVQ      cols+56(FP), R9
-	SHLQ      $0x02, R8
-	MOVQ      $+65535, R10
-	SUBQ      $+32, R9
-	NEGQ      R9
-	SHRXQ     R9, R10, R10
-	KMOVW     R10, K1
-	MOVQ      c+32(FP), R9
-	VMOVUPS   (R9), Z0
-	VMOVUPS.Z 64(R9), K1, Z1
-	ADDQ      R8, R9
-	VMOVUPS   (R9), Z2
-	VMOVUPS.Z 64(R9), K1, Z3
+	MOVQ    ldc+40(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    c+32(FP), R9
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	ADDQ    R8, R9
+	VMOVUPS (R9), Z2
+	VMOVUPS 64(R9), Z3
 
 start:
 	MOVQ k+48(FP), R8
@@ -8028,6 +9352,9 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS (AX), Z4
 	VBROADCASTSS (AX)(CX*1), Z5
 	VMOVUPS      (DX), Z6
@@ -8036,7 +9363,9 @@ loop:
 	VMOVUPS      64(DX), Z6
 	VFMADD231PS  Z6, Z4, Z1
 	VFMADD231PS  Z6, Z5, Z3
-	PREFETCHT1   (BX)
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 4(AX), Z4
 	VBROADCASTSS 4(AX)(CX*1), Z5
 	VMOVUPS      (DX)(SI*1), Z6
@@ -8045,7 +9374,9 @@ loop:
 	VMOVUPS      64(DX)(SI*1), Z6
 	VFMADD231PS  Z6, Z4, Z1
 	VFMADD231PS  Z6, Z5, Z3
-	PREFETCHT1   64(BX)
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 8(AX), Z4
 	VBROADCASTSS 8(AX)(CX*1), Z5
 	VMOVUPS      (DX)(SI*2), Z6
@@ -8054,7 +9385,9 @@ loop:
 	VMOVUPS      64(DX)(SI*2), Z6
 	VFMADD231PS  Z6, Z4, Z1
 	VFMADD231PS  Z6, Z5, Z3
-	PREFETCHT1   128(BX)
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 12(AX), Z4
 	VBROADCASTSS 12(AX)(CX*1), Z5
 	VMOVUPS      (DI), Z6
@@ -8063,11 +9396,9 @@ loop:
 	VMOVUPS      64(DI), Z6
 	VFMADD231PS  Z6, Z4, Z1
 	VFMADD231PS  Z6, Z5, Z3
-	PREFETCHT1   192(BX)
 	ADDQ         $0x10, AX
 	LEAQ         (DX)(SI*4), DX
 	LEAQ         (DI)(SI*4), DI
-	ADDQ         $+256, BX
 	SUBQ         $0x04, R8
 	JGE          loop
 
@@ -8076,6 +9407,9 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (BX)
+	PREFETCHT0   64(BX)
+	ADDQ         SI, BX
 	VBROADCASTSS (AX), Z4
 	VBROADCASTSS (AX)(CX*1), Z5
 	VMOVUPS      (DX), Z6
@@ -8092,35 +9426,29 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, DX
-	SUBQ    $+32, CX
-	NEGQ    CX
-	SHRXQ   CX, DX, DX
-	KMOVW   DX, K1
 	MOVQ    c+32(FP), CX
 	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, K1, 64(CX)
+	VMOVUPS Z1, 64(CX)
 	ADDQ    AX, CX
 	VMOVUPS Z2, (CX)
-	VMOVUPS Z3, K1, 64(CX)
+	VMOVUPS Z3, 64(CX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct1x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct1x32AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct1x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct1x32AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), CX
-	MOVQ   next+72(FP), DX
+	MOVQ   next+64(FP), DX
 	MOVQ   ldb+24(FP), BX
 	SHLQ   $0x02, BX
 	LEAQ   (CX)(BX*2), SI
 	ADDQ   BX, SI
-	MOVB   add+64(FP), DI
+	MOVB   add+56(FP), DI
 	TESTB  DI, DI
 	JNZ    load
 	VPXORD Z0, Z0, Z0
@@ -8128,17 +9456,11 @@ TEXT ·GemmF32Direct1x32AVX512(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), DI
-	MOVQ      cols+56(FP), R8
-	SHLQ      $0x02, DI
-	MOVQ      $+65535, DI
-	SUBQ      $+32, R8
-	NEGQ      R8
-	SHRXQ     R8, DI, DI
-	KMOVW     DI, K1
-	MOVQ      c+32(FP), DI
-	VMOVUPS   (DI), Z0
-	VMOVUPS.Z 64(DI), K1, Z1
+	MOVQ    ldc+40(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    c+32(FP), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
 
 start:
 	MOVQ k+48(FP), DI
@@ -8146,26 +9468,33 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS (AX), Z2
 	VFMADD231PS  (CX), Z2, Z0
 	VFMADD231PS  64(CX), Z2, Z1
-	PREFETCHT1   (DX)
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 4(AX), Z2
 	VFMADD231PS  (CX)(BX*1), Z2, Z0
 	VFMADD231PS  64(CX)(BX*1), Z2, Z1
-	PREFETCHT1   64(DX)
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 8(AX), Z2
 	VFMADD231PS  (CX)(BX*2), Z2, Z0
 	VFMADD231PS  64(CX)(BX*2), Z2, Z1
-	PREFETCHT1   128(DX)
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 12(AX), Z2
 	VFMADD231PS  (SI), Z2, Z0
 	VFMADD231PS  64(SI), Z2, Z1
-	PREFETCHT1   192(DX)
 	ADDQ         $0x10, AX
 	LEAQ         (CX)(BX*4), CX
 	LEAQ         (SI)(BX*4), SI
-	ADDQ         $+256, DX
 	SUBQ         $0x04, DI
 	JGE          loop
 
@@ -8174,6 +9503,9 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (DX)
+	PREFETCHT0   64(DX)
+	ADDQ         BX, DX
 	VBROADCASTSS (AX), Z2
 	VFMADD231PS  (CX), Z2, Z0
 	VFMADD231PS  64(CX), Z2, Z1
@@ -8185,22 +9517,577 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, AX
-	SUBQ    $+32, CX
-	NEGQ    CX
-	SHRXQ   CX, AX, AX
-	KMOVW   AX, K1
 	MOVQ    c+32(FP), AX
 	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, K1, 64(AX)
+	VMOVUPS Z1, 64(AX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct8x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct8x16AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct12x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct12x16AVX512(SB), NOSPLIT, $0-72
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   b+16(FP), DI
+	MOVQ   next+64(FP), R8
+	MOVQ   ldb+24(FP), R9
+	SHLQ   $0x02, R9
+	LEAQ   (DI)(R9*2), R10
+	ADDQ   R9, R10
+	MOVB   add+56(FP), R11
+	TESTB  R11, R11
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R11
+	SHLQ    $0x02, R11
+	MOVQ    c+32(FP), R12
+	VMOVUPS (R12), Z0
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z1
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z2
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z3
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z4
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z5
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z6
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z7
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z8
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z9
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z10
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z11
+
+start:
+	MOVQ k+48(FP), R11
+	SUBQ $0x04, R11
+	JL   tail
+
+loop:
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI), Z12
+	VFMADD231PS.BCST (AX), Z12, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z12, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z12, Z2
+	VFMADD231PS.BCST (DX), Z12, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z12, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z12, Z5
+	VFMADD231PS.BCST (BX), Z12, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z12, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z12, Z8
+	VFMADD231PS.BCST (SI), Z12, Z9
+	VFMADD231PS.BCST (SI)(CX*1), Z12, Z10
+	VFMADD231PS.BCST (SI)(CX*2), Z12, Z11
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI)(R9*1), Z12
+	VFMADD231PS.BCST 4(AX), Z12, Z0
+	VFMADD231PS.BCST 4(AX)(CX*1), Z12, Z1
+	VFMADD231PS.BCST 4(AX)(CX*2), Z12, Z2
+	VFMADD231PS.BCST 4(DX), Z12, Z3
+	VFMADD231PS.BCST 4(DX)(CX*1), Z12, Z4
+	VFMADD231PS.BCST 4(DX)(CX*2), Z12, Z5
+	VFMADD231PS.BCST 4(BX), Z12, Z6
+	VFMADD231PS.BCST 4(BX)(CX*1), Z12, Z7
+	VFMADD231PS.BCST 4(BX)(CX*2), Z12, Z8
+	VFMADD231PS.BCST 4(SI), Z12, Z9
+	VFMADD231PS.BCST 4(SI)(CX*1), Z12, Z10
+	VFMADD231PS.BCST 4(SI)(CX*2), Z12, Z11
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI)(R9*2), Z12
+	VFMADD231PS.BCST 8(AX), Z12, Z0
+	VFMADD231PS.BCST 8(AX)(CX*1), Z12, Z1
+	VFMADD231PS.BCST 8(AX)(CX*2), Z12, Z2
+	VFMADD231PS.BCST 8(DX), Z12, Z3
+	VFMADD231PS.BCST 8(DX)(CX*1), Z12, Z4
+	VFMADD231PS.BCST 8(DX)(CX*2), Z12, Z5
+	VFMADD231PS.BCST 8(BX), Z12, Z6
+	VFMADD231PS.BCST 8(BX)(CX*1), Z12, Z7
+	VFMADD231PS.BCST 8(BX)(CX*2), Z12, Z8
+	VFMADD231PS.BCST 8(SI), Z12, Z9
+	VFMADD231PS.BCST 8(SI)(CX*1), Z12, Z10
+	VFMADD231PS.BCST 8(SI)(CX*2), Z12, Z11
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (R10), Z12
+	VFMADD231PS.BCST 12(AX), Z12, Z0
+	VFMADD231PS.BCST 12(AX)(CX*1), Z12, Z1
+	VFMADD231PS.BCST 12(AX)(CX*2), Z12, Z2
+	VFMADD231PS.BCST 12(DX), Z12, Z3
+	VFMADD231PS.BCST 12(DX)(CX*1), Z12, Z4
+	VFMADD231PS.BCST 12(DX)(CX*2), Z12, Z5
+	VFMADD231PS.BCST 12(BX), Z12, Z6
+	VFMADD231PS.BCST 12(BX)(CX*1), Z12, Z7
+	VFMADD231PS.BCST 12(BX)(CX*2), Z12, Z8
+	VFMADD231PS.BCST 12(SI), Z12, Z9
+	VFMADD231PS.BCST 12(SI)(CX*1), Z12, Z10
+	VFMADD231PS.BCST 12(SI)(CX*2), Z12, Z11
+	ADDQ             $0x10, AX
+	ADDQ             $0x10, DX
+	ADDQ             $0x10, BX
+	ADDQ             $0x10, SI
+	LEAQ             (DI)(R9*4), DI
+	LEAQ             (R10)(R9*4), R10
+	SUBQ             $0x04, R11
+	JGE              loop
+
+tail:
+	ADDQ $0x04, R11
+	JZ   store
+
+one:
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI), Z12
+	VFMADD231PS.BCST (AX), Z12, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z12, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z12, Z2
+	VFMADD231PS.BCST (DX), Z12, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z12, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z12, Z5
+	VFMADD231PS.BCST (BX), Z12, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z12, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z12, Z8
+	VFMADD231PS.BCST (SI), Z12, Z9
+	VFMADD231PS.BCST (SI)(CX*1), Z12, Z10
+	VFMADD231PS.BCST (SI)(CX*2), Z12, Z11
+	ADDQ             $0x04, AX
+	ADDQ             $0x04, DX
+	ADDQ             $0x04, BX
+	ADDQ             $0x04, SI
+	ADDQ             R9, DI
+	ADDQ             R9, R10
+	DECQ             R11
+	JNZ              one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z11, (CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Direct11x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct11x16AVX512(SB), NOSPLIT, $0-72
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   b+16(FP), DI
+	MOVQ   next+64(FP), R8
+	MOVQ   ldb+24(FP), R9
+	SHLQ   $0x02, R9
+	LEAQ   (DI)(R9*2), R10
+	ADDQ   R9, R10
+	MOVB   add+56(FP), R11
+	TESTB  R11, R11
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R11
+	SHLQ    $0x02, R11
+	MOVQ    c+32(FP), R12
+	VMOVUPS (R12), Z0
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z1
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z2
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z3
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z4
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z5
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z6
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z7
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z8
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z9
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z10
+
+start:
+	MOVQ k+48(FP), R11
+	SUBQ $0x04, R11
+	JL   tail
+
+loop:
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI), Z11
+	VFMADD231PS.BCST (AX), Z11, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z11, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z11, Z2
+	VFMADD231PS.BCST (DX), Z11, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z11, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z11, Z5
+	VFMADD231PS.BCST (BX), Z11, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z11, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z11, Z8
+	VFMADD231PS.BCST (SI), Z11, Z9
+	VFMADD231PS.BCST (SI)(CX*1), Z11, Z10
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI)(R9*1), Z11
+	VFMADD231PS.BCST 4(AX), Z11, Z0
+	VFMADD231PS.BCST 4(AX)(CX*1), Z11, Z1
+	VFMADD231PS.BCST 4(AX)(CX*2), Z11, Z2
+	VFMADD231PS.BCST 4(DX), Z11, Z3
+	VFMADD231PS.BCST 4(DX)(CX*1), Z11, Z4
+	VFMADD231PS.BCST 4(DX)(CX*2), Z11, Z5
+	VFMADD231PS.BCST 4(BX), Z11, Z6
+	VFMADD231PS.BCST 4(BX)(CX*1), Z11, Z7
+	VFMADD231PS.BCST 4(BX)(CX*2), Z11, Z8
+	VFMADD231PS.BCST 4(SI), Z11, Z9
+	VFMADD231PS.BCST 4(SI)(CX*1), Z11, Z10
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI)(R9*2), Z11
+	VFMADD231PS.BCST 8(AX), Z11, Z0
+	VFMADD231PS.BCST 8(AX)(CX*1), Z11, Z1
+	VFMADD231PS.BCST 8(AX)(CX*2), Z11, Z2
+	VFMADD231PS.BCST 8(DX), Z11, Z3
+	VFMADD231PS.BCST 8(DX)(CX*1), Z11, Z4
+	VFMADD231PS.BCST 8(DX)(CX*2), Z11, Z5
+	VFMADD231PS.BCST 8(BX), Z11, Z6
+	VFMADD231PS.BCST 8(BX)(CX*1), Z11, Z7
+	VFMADD231PS.BCST 8(BX)(CX*2), Z11, Z8
+	VFMADD231PS.BCST 8(SI), Z11, Z9
+	VFMADD231PS.BCST 8(SI)(CX*1), Z11, Z10
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (R10), Z11
+	VFMADD231PS.BCST 12(AX), Z11, Z0
+	VFMADD231PS.BCST 12(AX)(CX*1), Z11, Z1
+	VFMADD231PS.BCST 12(AX)(CX*2), Z11, Z2
+	VFMADD231PS.BCST 12(DX), Z11, Z3
+	VFMADD231PS.BCST 12(DX)(CX*1), Z11, Z4
+	VFMADD231PS.BCST 12(DX)(CX*2), Z11, Z5
+	VFMADD231PS.BCST 12(BX), Z11, Z6
+	VFMADD231PS.BCST 12(BX)(CX*1), Z11, Z7
+	VFMADD231PS.BCST 12(BX)(CX*2), Z11, Z8
+	VFMADD231PS.BCST 12(SI), Z11, Z9
+	VFMADD231PS.BCST 12(SI)(CX*1), Z11, Z10
+	ADDQ             $0x10, AX
+	ADDQ             $0x10, DX
+	ADDQ             $0x10, BX
+	ADDQ             $0x10, SI
+	LEAQ             (DI)(R9*4), DI
+	LEAQ             (R10)(R9*4), R10
+	SUBQ             $0x04, R11
+	JGE              loop
+
+tail:
+	ADDQ $0x04, R11
+	JZ   store
+
+one:
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI), Z11
+	VFMADD231PS.BCST (AX), Z11, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z11, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z11, Z2
+	VFMADD231PS.BCST (DX), Z11, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z11, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z11, Z5
+	VFMADD231PS.BCST (BX), Z11, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z11, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z11, Z8
+	VFMADD231PS.BCST (SI), Z11, Z9
+	VFMADD231PS.BCST (SI)(CX*1), Z11, Z10
+	ADDQ             $0x04, AX
+	ADDQ             $0x04, DX
+	ADDQ             $0x04, BX
+	ADDQ             $0x04, SI
+	ADDQ             R9, DI
+	ADDQ             R9, R10
+	DECQ             R11
+	JNZ              one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Direct10x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct10x16AVX512(SB), NOSPLIT, $0-72
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   b+16(FP), DI
+	MOVQ   next+64(FP), R8
+	MOVQ   ldb+24(FP), R9
+	SHLQ   $0x02, R9
+	LEAQ   (DI)(R9*2), R10
+	ADDQ   R9, R10
+	MOVB   add+56(FP), R11
+	TESTB  R11, R11
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R11
+	SHLQ    $0x02, R11
+	MOVQ    c+32(FP), R12
+	VMOVUPS (R12), Z0
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z1
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z2
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z3
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z4
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z5
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z6
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z7
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z8
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z9
+
+start:
+	MOVQ k+48(FP), R11
+	SUBQ $0x04, R11
+	JL   tail
+
+loop:
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI), Z10
+	VFMADD231PS.BCST (AX), Z10, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z10, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z10, Z2
+	VFMADD231PS.BCST (DX), Z10, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z10, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z10, Z5
+	VFMADD231PS.BCST (BX), Z10, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z10, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z10, Z8
+	VFMADD231PS.BCST (SI), Z10, Z9
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI)(R9*1), Z10
+	VFMADD231PS.BCST 4(AX), Z10, Z0
+	VFMADD231PS.BCST 4(AX)(CX*1), Z10, Z1
+	VFMADD231PS.BCST 4(AX)(CX*2), Z10, Z2
+	VFMADD231PS.BCST 4(DX), Z10, Z3
+	VFMADD231PS.BCST 4(DX)(CX*1), Z10, Z4
+	VFMADD231PS.BCST 4(DX)(CX*2), Z10, Z5
+	VFMADD231PS.BCST 4(BX), Z10, Z6
+	VFMADD231PS.BCST 4(BX)(CX*1), Z10, Z7
+	VFMADD231PS.BCST 4(BX)(CX*2), Z10, Z8
+	VFMADD231PS.BCST 4(SI), Z10, Z9
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI)(R9*2), Z10
+	VFMADD231PS.BCST 8(AX), Z10, Z0
+	VFMADD231PS.BCST 8(AX)(CX*1), Z10, Z1
+	VFMADD231PS.BCST 8(AX)(CX*2), Z10, Z2
+	VFMADD231PS.BCST 8(DX), Z10, Z3
+	VFMADD231PS.BCST 8(DX)(CX*1), Z10, Z4
+	VFMADD231PS.BCST 8(DX)(CX*2), Z10, Z5
+	VFMADD231PS.BCST 8(BX), Z10, Z6
+	VFMADD231PS.BCST 8(BX)(CX*1), Z10, Z7
+	VFMADD231PS.BCST 8(BX)(CX*2), Z10, Z8
+	VFMADD231PS.BCST 8(SI), Z10, Z9
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (R10), Z10
+	VFMADD231PS.BCST 12(AX), Z10, Z0
+	VFMADD231PS.BCST 12(AX)(CX*1), Z10, Z1
+	VFMADD231PS.BCST 12(AX)(CX*2), Z10, Z2
+	VFMADD231PS.BCST 12(DX), Z10, Z3
+	VFMADD231PS.BCST 12(DX)(CX*1), Z10, Z4
+	VFMADD231PS.BCST 12(DX)(CX*2), Z10, Z5
+	VFMADD231PS.BCST 12(BX), Z10, Z6
+	VFMADD231PS.BCST 12(BX)(CX*1), Z10, Z7
+	VFMADD231PS.BCST 12(BX)(CX*2), Z10, Z8
+	VFMADD231PS.BCST 12(SI), Z10, Z9
+	ADDQ             $0x10, AX
+	ADDQ             $0x10, DX
+	ADDQ             $0x10, BX
+	ADDQ             $0x10, SI
+	LEAQ             (DI)(R9*4), DI
+	LEAQ             (R10)(R9*4), R10
+	SUBQ             $0x04, R11
+	JGE              loop
+
+tail:
+	ADDQ $0x04, R11
+	JZ   store
+
+one:
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI), Z10
+	VFMADD231PS.BCST (AX), Z10, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z10, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z10, Z2
+	VFMADD231PS.BCST (DX), Z10, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z10, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z10, Z5
+	VFMADD231PS.BCST (BX), Z10, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z10, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z10, Z8
+	VFMADD231PS.BCST (SI), Z10, Z9
+	ADDQ             $0x04, AX
+	ADDQ             $0x04, DX
+	ADDQ             $0x04, BX
+	ADDQ             $0x04, SI
+	ADDQ             R9, DI
+	ADDQ             R9, R10
+	DECQ             R11
+	JNZ              one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Direct9x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct9x16AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
@@ -8209,12 +10096,175 @@ TEXT ·GemmF32Direct8x16AVX512(SB), NOSPLIT, $0-80
 	LEAQ   (DX)(CX*2), BX
 	ADDQ   CX, BX
 	MOVQ   b+16(FP), SI
-	MOVQ   next+72(FP), DI
+	MOVQ   next+64(FP), DI
 	MOVQ   ldb+24(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (SI)(R8*2), R9
 	ADDQ   R8, R9
-	MOVB   add+64(FP), R10
+	MOVB   add+56(FP), R10
+	TESTB  R10, R10
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R10
+	SHLQ    $0x02, R10
+	MOVQ    c+32(FP), R11
+	VMOVUPS (R11), Z0
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z1
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z2
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z3
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z4
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z5
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z6
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z7
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z8
+
+start:
+	MOVQ k+48(FP), R10
+	SUBQ $0x04, R10
+	JL   tail
+
+loop:
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (SI), Z9
+	VFMADD231PS.BCST (AX), Z9, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z9, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z9, Z2
+	VFMADD231PS.BCST (DX), Z9, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z9, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z9, Z5
+	VFMADD231PS.BCST (BX), Z9, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z9, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z9, Z8
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (SI)(R8*1), Z9
+	VFMADD231PS.BCST 4(AX), Z9, Z0
+	VFMADD231PS.BCST 4(AX)(CX*1), Z9, Z1
+	VFMADD231PS.BCST 4(AX)(CX*2), Z9, Z2
+	VFMADD231PS.BCST 4(DX), Z9, Z3
+	VFMADD231PS.BCST 4(DX)(CX*1), Z9, Z4
+	VFMADD231PS.BCST 4(DX)(CX*2), Z9, Z5
+	VFMADD231PS.BCST 4(BX), Z9, Z6
+	VFMADD231PS.BCST 4(BX)(CX*1), Z9, Z7
+	VFMADD231PS.BCST 4(BX)(CX*2), Z9, Z8
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (SI)(R8*2), Z9
+	VFMADD231PS.BCST 8(AX), Z9, Z0
+	VFMADD231PS.BCST 8(AX)(CX*1), Z9, Z1
+	VFMADD231PS.BCST 8(AX)(CX*2), Z9, Z2
+	VFMADD231PS.BCST 8(DX), Z9, Z3
+	VFMADD231PS.BCST 8(DX)(CX*1), Z9, Z4
+	VFMADD231PS.BCST 8(DX)(CX*2), Z9, Z5
+	VFMADD231PS.BCST 8(BX), Z9, Z6
+	VFMADD231PS.BCST 8(BX)(CX*1), Z9, Z7
+	VFMADD231PS.BCST 8(BX)(CX*2), Z9, Z8
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (R9), Z9
+	VFMADD231PS.BCST 12(AX), Z9, Z0
+	VFMADD231PS.BCST 12(AX)(CX*1), Z9, Z1
+	VFMADD231PS.BCST 12(AX)(CX*2), Z9, Z2
+	VFMADD231PS.BCST 12(DX), Z9, Z3
+	VFMADD231PS.BCST 12(DX)(CX*1), Z9, Z4
+	VFMADD231PS.BCST 12(DX)(CX*2), Z9, Z5
+	VFMADD231PS.BCST 12(BX), Z9, Z6
+	VFMADD231PS.BCST 12(BX)(CX*1), Z9, Z7
+	VFMADD231PS.BCST 12(BX)(CX*2), Z9, Z8
+	ADDQ             $0x10, AX
+	ADDQ             $0x10, DX
+	ADDQ             $0x10, BX
+	LEAQ             (SI)(R8*4), SI
+	LEAQ             (R9)(R8*4), R9
+	SUBQ             $0x04, R10
+	JGE              loop
+
+tail:
+	ADDQ $0x04, R10
+	JZ   store
+
+one:
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (SI), Z9
+	VFMADD231PS.BCST (AX), Z9, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z9, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z9, Z2
+	VFMADD231PS.BCST (DX), Z9, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z9, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z9, Z5
+	VFMADD231PS.BCST (BX), Z9, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z9, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z9, Z8
+	ADDQ             $0x04, AX
+	ADDQ             $0x04, DX
+	ADDQ             $0x04, BX
+	ADDQ             R8, SI
+	ADDQ             R8, R9
+	DECQ             R10
+	JNZ              one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Direct8x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct8x16AVX512(SB), NOSPLIT, $0-72
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	MOVQ   b+16(FP), SI
+	MOVQ   next+64(FP), DI
+	MOVQ   ldb+24(FP), R8
+	SHLQ   $0x02, R8
+	LEAQ   (SI)(R8*2), R9
+	ADDQ   R8, R9
+	MOVB   add+56(FP), R10
 	TESTB  R10, R10
 	JNZ    load
 	VPXORD Z0, Z0, Z0
@@ -8228,30 +10278,24 @@ TEXT ·GemmF32Direct8x16AVX512(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), R10
-	MOVQ      cols+56(FP), R11
-	SHLQ      $0x02, R10
-	MOVQ      $+65535, R12
-	SUBQ      $+16, R11
-	NEGQ      R11
-	SHRXQ     R11, R12, R12
-	KMOVW     R12, K1
-	MOVQ      c+32(FP), R11
-	VMOVUPS.Z (R11), K1, Z0
-	ADDQ      R10, R11
-	VMOVUPS.Z (R11), K1, Z1
-	ADDQ      R10, R11
-	VMOVUPS.Z (R11), K1, Z2
-	ADDQ      R10, R11
-	VMOVUPS.Z (R11), K1, Z3
-	ADDQ      R10, R11
-	VMOVUPS.Z (R11), K1, Z4
-	ADDQ      R10, R11
-	VMOVUPS.Z (R11), K1, Z5
-	ADDQ      R10, R11
-	VMOVUPS.Z (R11), K1, Z6
-	ADDQ      R10, R11
-	VMOVUPS.Z (R11), K1, Z7
+	MOVQ    ldc+40(FP), R10
+	SHLQ    $0x02, R10
+	MOVQ    c+32(FP), R11
+	VMOVUPS (R11), Z0
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z1
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z2
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z3
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z4
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z5
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z6
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z7
 
 start:
 	MOVQ k+48(FP), R10
@@ -8259,6 +10303,8 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
 	VMOVUPS          (SI), Z8
 	VFMADD231PS.BCST (AX), Z8, Z0
 	VFMADD231PS.BCST (AX)(CX*1), Z8, Z1
@@ -8268,7 +10314,8 @@ loop:
 	VFMADD231PS.BCST (DX)(CX*2), Z8, Z5
 	VFMADD231PS.BCST (BX), Z8, Z6
 	VFMADD231PS.BCST (BX)(CX*1), Z8, Z7
-	PREFETCHT1       (DI)
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
 	VMOVUPS          (SI)(R8*1), Z8
 	VFMADD231PS.BCST 4(AX), Z8, Z0
 	VFMADD231PS.BCST 4(AX)(CX*1), Z8, Z1
@@ -8278,7 +10325,8 @@ loop:
 	VFMADD231PS.BCST 4(DX)(CX*2), Z8, Z5
 	VFMADD231PS.BCST 4(BX), Z8, Z6
 	VFMADD231PS.BCST 4(BX)(CX*1), Z8, Z7
-	PREFETCHT1       64(DI)
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
 	VMOVUPS          (SI)(R8*2), Z8
 	VFMADD231PS.BCST 8(AX), Z8, Z0
 	VFMADD231PS.BCST 8(AX)(CX*1), Z8, Z1
@@ -8288,7 +10336,8 @@ loop:
 	VFMADD231PS.BCST 8(DX)(CX*2), Z8, Z5
 	VFMADD231PS.BCST 8(BX), Z8, Z6
 	VFMADD231PS.BCST 8(BX)(CX*1), Z8, Z7
-	PREFETCHT1       128(DI)
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
 	VMOVUPS          (R9), Z8
 	VFMADD231PS.BCST 12(AX), Z8, Z0
 	VFMADD231PS.BCST 12(AX)(CX*1), Z8, Z1
@@ -8298,13 +10347,11 @@ loop:
 	VFMADD231PS.BCST 12(DX)(CX*2), Z8, Z5
 	VFMADD231PS.BCST 12(BX), Z8, Z6
 	VFMADD231PS.BCST 12(BX)(CX*1), Z8, Z7
-	PREFETCHT1       192(DI)
 	ADDQ             $0x10, AX
 	ADDQ             $0x10, DX
 	ADDQ             $0x10, BX
 	LEAQ             (SI)(R8*4), SI
 	LEAQ             (R9)(R8*4), R9
-	ADDQ             $+256, DI
 	SUBQ             $0x04, R10
 	JGE              loop
 
@@ -8313,6 +10360,8 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
 	VMOVUPS          (SI), Z8
 	VFMADD231PS.BCST (AX), Z8, Z0
 	VFMADD231PS.BCST (AX)(CX*1), Z8, Z1
@@ -8332,35 +10381,29 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, DX
-	SUBQ    $+16, CX
-	NEGQ    CX
-	SHRXQ   CX, DX, DX
-	KMOVW   DX, K1
 	MOVQ    c+32(FP), CX
-	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z0, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
+	VMOVUPS Z1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z2, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
+	VMOVUPS Z3, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z4, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z5, K1, (CX)
+	VMOVUPS Z5, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z6, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z7, K1, (CX)
+	VMOVUPS Z7, (CX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct7x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct7x16AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct7x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct7x16AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
@@ -8369,12 +10412,12 @@ TEXT ·GemmF32Direct7x16AVX512(SB), NOSPLIT, $0-80
 	LEAQ   (DX)(CX*2), BX
 	ADDQ   CX, BX
 	MOVQ   b+16(FP), SI
-	MOVQ   next+72(FP), DI
+	MOVQ   next+64(FP), DI
 	MOVQ   ldb+24(FP), R8
 	SHLQ   $0x02, R8
 	LEAQ   (SI)(R8*2), R9
 	ADDQ   R8, R9
-	MOVB   add+64(FP), R10
+	MOVB   add+56(FP), R10
 	TESTB  R10, R10
 	JNZ    load
 	VPXORD Z0, Z0, Z0
@@ -8387,28 +10430,22 @@ TEXT ·GemmF32Direct7x16AVX512(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), R10
-	MOVQ      cols+56(FP), R11
-	SHLQ      $0x02, R10
-	MOVQ      $+65535, R12
-	SUBQ      $+16, R11
-	NEGQ      R11
-	SHRXQ     R11, R12, R12
-	KMOVW     R12, K1
-	MOVQ      c+32(FP), R11
-	VMOVUPS.Z (R11), K1, Z0
-	ADDQ      R10, R11
-	VMOVUPS.Z (R11), K1, Z1
-	ADDQ      R10, R11
-	VMOVUPS.Z (R11), K1, Z2
-	ADDQ      R10, R11
-	VMOVUPS.Z (R11), K1, Z3
-	ADDQ      R10, R11
-	VMOVUPS.Z (R11), K1, Z4
-	ADDQ      R10, R11
-	VMOVUPS.Z (R11), K1, Z5
-	ADDQ      R10, R11
-	VMOVUPS.Z (R11), K1, Z6
+	MOVQ    ldc+40(FP), R10
+	SHLQ    $0x02, R10
+	MOVQ    c+32(FP), R11
+	VMOVUPS (R11), Z0
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z1
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z2
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z3
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z4
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z5
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z6
 
 start:
 	MOVQ k+48(FP), R10
@@ -8416,6 +10453,8 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
 	VMOVUPS          (SI), Z7
 	VFMADD231PS.BCST (AX), Z7, Z0
 	VFMADD231PS.BCST (AX)(CX*1), Z7, Z1
@@ -8424,7 +10463,8 @@ loop:
 	VFMADD231PS.BCST (DX)(CX*1), Z7, Z4
 	VFMADD231PS.BCST (DX)(CX*2), Z7, Z5
 	VFMADD231PS.BCST (BX), Z7, Z6
-	PREFETCHT1       (DI)
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
 	VMOVUPS          (SI)(R8*1), Z7
 	VFMADD231PS.BCST 4(AX), Z7, Z0
 	VFMADD231PS.BCST 4(AX)(CX*1), Z7, Z1
@@ -8433,7 +10473,8 @@ loop:
 	VFMADD231PS.BCST 4(DX)(CX*1), Z7, Z4
 	VFMADD231PS.BCST 4(DX)(CX*2), Z7, Z5
 	VFMADD231PS.BCST 4(BX), Z7, Z6
-	PREFETCHT1       64(DI)
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
 	VMOVUPS          (SI)(R8*2), Z7
 	VFMADD231PS.BCST 8(AX), Z7, Z0
 	VFMADD231PS.BCST 8(AX)(CX*1), Z7, Z1
@@ -8442,7 +10483,8 @@ loop:
 	VFMADD231PS.BCST 8(DX)(CX*1), Z7, Z4
 	VFMADD231PS.BCST 8(DX)(CX*2), Z7, Z5
 	VFMADD231PS.BCST 8(BX), Z7, Z6
-	PREFETCHT1       128(DI)
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
 	VMOVUPS          (R9), Z7
 	VFMADD231PS.BCST 12(AX), Z7, Z0
 	VFMADD231PS.BCST 12(AX)(CX*1), Z7, Z1
@@ -8451,13 +10493,11 @@ loop:
 	VFMADD231PS.BCST 12(DX)(CX*1), Z7, Z4
 	VFMADD231PS.BCST 12(DX)(CX*2), Z7, Z5
 	VFMADD231PS.BCST 12(BX), Z7, Z6
-	PREFETCHT1       192(DI)
 	ADDQ             $0x10, AX
 	ADDQ             $0x10, DX
 	ADDQ             $0x10, BX
 	LEAQ             (SI)(R8*4), SI
 	LEAQ             (R9)(R8*4), R9
-	ADDQ             $+256, DI
 	SUBQ             $0x04, R10
 	JGE              loop
 
@@ -8466,6 +10506,8 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
 	VMOVUPS          (SI), Z7
 	VFMADD231PS.BCST (AX), Z7, Z0
 	VFMADD231PS.BCST (AX)(CX*1), Z7, Z1
@@ -8484,45 +10526,39 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, DX
-	SUBQ    $+16, CX
-	NEGQ    CX
-	SHRXQ   CX, DX, DX
-	KMOVW   DX, K1
 	MOVQ    c+32(FP), CX
-	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z0, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
+	VMOVUPS Z1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z2, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
+	VMOVUPS Z3, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z4, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z5, K1, (CX)
+	VMOVUPS Z5, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z6, (CX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct6x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct6x16AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct6x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct6x16AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (AX)(CX*2), DX
 	ADDQ   CX, DX
 	MOVQ   b+16(FP), BX
-	MOVQ   next+72(FP), SI
+	MOVQ   next+64(FP), SI
 	MOVQ   ldb+24(FP), DI
 	SHLQ   $0x02, DI
 	LEAQ   (BX)(DI*2), R8
 	ADDQ   DI, R8
-	MOVB   add+64(FP), R9
+	MOVB   add+56(FP), R9
 	TESTB  R9, R9
 	JNZ    load
 	VPXORD Z0, Z0, Z0
@@ -8534,26 +10570,20 @@ TEXT ·GemmF32Direct6x16AVX512(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), R9
-	MOVQ      cols+56(FP), R10
-	SHLQ      $0x02, R9
-	MOVQ      $+65535, R11
-	SUBQ      $+16, R10
-	NEGQ      R10
-	SHRXQ     R10, R11, R11
-	KMOVW     R11, K1
-	MOVQ      c+32(FP), R10
-	VMOVUPS.Z (R10), K1, Z0
-	ADDQ      R9, R10
-	VMOVUPS.Z (R10), K1, Z1
-	ADDQ      R9, R10
-	VMOVUPS.Z (R10), K1, Z2
-	ADDQ      R9, R10
-	VMOVUPS.Z (R10), K1, Z3
-	ADDQ      R9, R10
-	VMOVUPS.Z (R10), K1, Z4
-	ADDQ      R9, R10
-	VMOVUPS.Z (R10), K1, Z5
+	MOVQ    ldc+40(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    c+32(FP), R10
+	VMOVUPS (R10), Z0
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z1
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z2
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z3
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z4
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z5
 
 start:
 	MOVQ k+48(FP), R9
@@ -8561,6 +10591,8 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
 	VMOVUPS          (BX), Z6
 	VFMADD231PS.BCST (AX), Z6, Z0
 	VFMADD231PS.BCST (AX)(CX*1), Z6, Z1
@@ -8568,7 +10600,8 @@ loop:
 	VFMADD231PS.BCST (DX), Z6, Z3
 	VFMADD231PS.BCST (DX)(CX*1), Z6, Z4
 	VFMADD231PS.BCST (DX)(CX*2), Z6, Z5
-	PREFETCHT1       (SI)
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
 	VMOVUPS          (BX)(DI*1), Z6
 	VFMADD231PS.BCST 4(AX), Z6, Z0
 	VFMADD231PS.BCST 4(AX)(CX*1), Z6, Z1
@@ -8576,7 +10609,8 @@ loop:
 	VFMADD231PS.BCST 4(DX), Z6, Z3
 	VFMADD231PS.BCST 4(DX)(CX*1), Z6, Z4
 	VFMADD231PS.BCST 4(DX)(CX*2), Z6, Z5
-	PREFETCHT1       64(SI)
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
 	VMOVUPS          (BX)(DI*2), Z6
 	VFMADD231PS.BCST 8(AX), Z6, Z0
 	VFMADD231PS.BCST 8(AX)(CX*1), Z6, Z1
@@ -8584,7 +10618,8 @@ loop:
 	VFMADD231PS.BCST 8(DX), Z6, Z3
 	VFMADD231PS.BCST 8(DX)(CX*1), Z6, Z4
 	VFMADD231PS.BCST 8(DX)(CX*2), Z6, Z5
-	PREFETCHT1       128(SI)
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
 	VMOVUPS          (R8), Z6
 	VFMADD231PS.BCST 12(AX), Z6, Z0
 	VFMADD231PS.BCST 12(AX)(CX*1), Z6, Z1
@@ -8592,12 +10627,10 @@ loop:
 	VFMADD231PS.BCST 12(DX), Z6, Z3
 	VFMADD231PS.BCST 12(DX)(CX*1), Z6, Z4
 	VFMADD231PS.BCST 12(DX)(CX*2), Z6, Z5
-	PREFETCHT1       192(SI)
 	ADDQ             $0x10, AX
 	ADDQ             $0x10, DX
 	LEAQ             (BX)(DI*4), BX
 	LEAQ             (R8)(DI*4), R8
-	ADDQ             $+256, SI
 	SUBQ             $0x04, R9
 	JGE              loop
 
@@ -8606,6 +10639,8 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
 	VMOVUPS          (BX), Z6
 	VFMADD231PS.BCST (AX), Z6, Z0
 	VFMADD231PS.BCST (AX)(CX*1), Z6, Z1
@@ -8622,43 +10657,37 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, DX
-	SUBQ    $+16, CX
-	NEGQ    CX
-	SHRXQ   CX, DX, DX
-	KMOVW   DX, K1
 	MOVQ    c+32(FP), CX
-	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z0, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
+	VMOVUPS Z1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z2, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
+	VMOVUPS Z3, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z4, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z5, K1, (CX)
+	VMOVUPS Z5, (CX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct5x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct5x16AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct5x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct5x16AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (AX)(CX*2), DX
 	ADDQ   CX, DX
 	MOVQ   b+16(FP), BX
-	MOVQ   next+72(FP), SI
+	MOVQ   next+64(FP), SI
 	MOVQ   ldb+24(FP), DI
 	SHLQ   $0x02, DI
 	LEAQ   (BX)(DI*2), R8
 	ADDQ   DI, R8
-	MOVB   add+64(FP), R9
+	MOVB   add+56(FP), R9
 	TESTB  R9, R9
 	JNZ    load
 	VPXORD Z0, Z0, Z0
@@ -8669,24 +10698,18 @@ TEXT ·GemmF32Direct5x16AVX512(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), R9
-	MOVQ      cols+56(FP), R10
-	SHLQ      $0x02, R9
-	MOVQ      $+65535, R11
-	SUBQ      $+16, R10
-	NEGQ      R10
-	SHRXQ     R10, R11, R11
-	KMOVW     R11, K1
-	MOVQ      c+32(FP), R10
-	VMOVUPS.Z (R10), K1, Z0
-	ADDQ      R9, R10
-	VMOVUPS.Z (R10), K1, Z1
-	ADDQ      R9, R10
-	VMOVUPS.Z (R10), K1, Z2
-	ADDQ      R9, R10
-	VMOVUPS.Z (R10), K1, Z3
-	ADDQ      R9, R10
-	VMOVUPS.Z (R10), K1, Z4
+	MOVQ    ldc+40(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    c+32(FP), R10
+	VMOVUPS (R10), Z0
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z1
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z2
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z3
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z4
 
 start:
 	MOVQ k+48(FP), R9
@@ -8694,39 +10717,42 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
 	VMOVUPS          (BX), Z5
 	VFMADD231PS.BCST (AX), Z5, Z0
 	VFMADD231PS.BCST (AX)(CX*1), Z5, Z1
 	VFMADD231PS.BCST (AX)(CX*2), Z5, Z2
 	VFMADD231PS.BCST (DX), Z5, Z3
 	VFMADD231PS.BCST (DX)(CX*1), Z5, Z4
-	PREFETCHT1       (SI)
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
 	VMOVUPS          (BX)(DI*1), Z5
 	VFMADD231PS.BCST 4(AX), Z5, Z0
 	VFMADD231PS.BCST 4(AX)(CX*1), Z5, Z1
 	VFMADD231PS.BCST 4(AX)(CX*2), Z5, Z2
 	VFMADD231PS.BCST 4(DX), Z5, Z3
 	VFMADD231PS.BCST 4(DX)(CX*1), Z5, Z4
-	PREFETCHT1       64(SI)
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
 	VMOVUPS          (BX)(DI*2), Z5
 	VFMADD231PS.BCST 8(AX), Z5, Z0
 	VFMADD231PS.BCST 8(AX)(CX*1), Z5, Z1
 	VFMADD231PS.BCST 8(AX)(CX*2), Z5, Z2
 	VFMADD231PS.BCST 8(DX), Z5, Z3
 	VFMADD231PS.BCST 8(DX)(CX*1), Z5, Z4
-	PREFETCHT1       128(SI)
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
 	VMOVUPS          (R8), Z5
 	VFMADD231PS.BCST 12(AX), Z5, Z0
 	VFMADD231PS.BCST 12(AX)(CX*1), Z5, Z1
 	VFMADD231PS.BCST 12(AX)(CX*2), Z5, Z2
 	VFMADD231PS.BCST 12(DX), Z5, Z3
 	VFMADD231PS.BCST 12(DX)(CX*1), Z5, Z4
-	PREFETCHT1       192(SI)
 	ADDQ             $0x10, AX
 	ADDQ             $0x10, DX
 	LEAQ             (BX)(DI*4), BX
 	LEAQ             (R8)(DI*4), R8
-	ADDQ             $+256, SI
 	SUBQ             $0x04, R9
 	JGE              loop
 
@@ -8735,6 +10761,8 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
 	VMOVUPS          (BX), Z5
 	VFMADD231PS.BCST (AX), Z5, Z0
 	VFMADD231PS.BCST (AX)(CX*1), Z5, Z1
@@ -8750,41 +10778,35 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, DX
-	SUBQ    $+16, CX
-	NEGQ    CX
-	SHRXQ   CX, DX, DX
-	KMOVW   DX, K1
 	MOVQ    c+32(FP), CX
-	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z0, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
+	VMOVUPS Z1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z2, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
+	VMOVUPS Z3, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z4, (CX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct4x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct4x16AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct4x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct4x16AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	LEAQ   (AX)(CX*2), DX
 	ADDQ   CX, DX
 	MOVQ   b+16(FP), BX
-	MOVQ   next+72(FP), SI
+	MOVQ   next+64(FP), SI
 	MOVQ   ldb+24(FP), DI
 	SHLQ   $0x02, DI
 	LEAQ   (BX)(DI*2), R8
 	ADDQ   DI, R8
-	MOVB   add+64(FP), R9
+	MOVB   add+56(FP), R9
 	TESTB  R9, R9
 	JNZ    load
 	VPXORD Z0, Z0, Z0
@@ -8794,22 +10816,16 @@ TEXT ·GemmF32Direct4x16AVX512(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), R9
-	MOVQ      cols+56(FP), R10
-	SHLQ      $0x02, R9
-	MOVQ      $+65535, R11
-	SUBQ      $+16, R10
-	NEGQ      R10
-	SHRXQ     R10, R11, R11
-	KMOVW     R11, K1
-	MOVQ      c+32(FP), R10
-	VMOVUPS.Z (R10), K1, Z0
-	ADDQ      R9, R10
-	VMOVUPS.Z (R10), K1, Z1
-	ADDQ      R9, R10
-	VMOVUPS.Z (R10), K1, Z2
-	ADDQ      R9, R10
-	VMOVUPS.Z (R10), K1, Z3
+	MOVQ    ldc+40(FP), R9
+	SHLQ    $0x02, R9
+	MOVQ    c+32(FP), R10
+	VMOVUPS (R10), Z0
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z1
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z2
+	ADDQ    R9, R10
+	VMOVUPS (R10), Z3
 
 start:
 	MOVQ k+48(FP), R9
@@ -8817,35 +10833,38 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
 	VMOVUPS          (BX), Z4
 	VFMADD231PS.BCST (AX), Z4, Z0
 	VFMADD231PS.BCST (AX)(CX*1), Z4, Z1
 	VFMADD231PS.BCST (AX)(CX*2), Z4, Z2
 	VFMADD231PS.BCST (DX), Z4, Z3
-	PREFETCHT1       (SI)
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
 	VMOVUPS          (BX)(DI*1), Z4
 	VFMADD231PS.BCST 4(AX), Z4, Z0
 	VFMADD231PS.BCST 4(AX)(CX*1), Z4, Z1
 	VFMADD231PS.BCST 4(AX)(CX*2), Z4, Z2
 	VFMADD231PS.BCST 4(DX), Z4, Z3
-	PREFETCHT1       64(SI)
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
 	VMOVUPS          (BX)(DI*2), Z4
 	VFMADD231PS.BCST 8(AX), Z4, Z0
 	VFMADD231PS.BCST 8(AX)(CX*1), Z4, Z1
 	VFMADD231PS.BCST 8(AX)(CX*2), Z4, Z2
 	VFMADD231PS.BCST 8(DX), Z4, Z3
-	PREFETCHT1       128(SI)
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
 	VMOVUPS          (R8), Z4
 	VFMADD231PS.BCST 12(AX), Z4, Z0
 	VFMADD231PS.BCST 12(AX)(CX*1), Z4, Z1
 	VFMADD231PS.BCST 12(AX)(CX*2), Z4, Z2
 	VFMADD231PS.BCST 12(DX), Z4, Z3
-	PREFETCHT1       192(SI)
 	ADDQ             $0x10, AX
 	ADDQ             $0x10, DX
 	LEAQ             (BX)(DI*4), BX
 	LEAQ             (R8)(DI*4), R8
-	ADDQ             $+256, SI
 	SUBQ             $0x04, R9
 	JGE              loop
 
@@ -8854,6 +10873,8 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
 	VMOVUPS          (BX), Z4
 	VFMADD231PS.BCST (AX), Z4, Z0
 	VFMADD231PS.BCST (AX)(CX*1), Z4, Z1
@@ -8868,37 +10889,31 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, DX
-	SUBQ    $+16, CX
-	NEGQ    CX
-	SHRXQ   CX, DX, DX
-	KMOVW   DX, K1
 	MOVQ    c+32(FP), CX
-	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z0, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
+	VMOVUPS Z1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z2, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
+	VMOVUPS Z3, (CX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct3x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct3x16AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct3x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct3x16AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), DX
-	MOVQ   next+72(FP), BX
+	MOVQ   next+64(FP), BX
 	MOVQ   ldb+24(FP), SI
 	SHLQ   $0x02, SI
 	LEAQ   (DX)(SI*2), DI
 	ADDQ   SI, DI
-	MOVB   add+64(FP), R8
+	MOVB   add+56(FP), R8
 	TESTB  R8, R8
 	JNZ    load
 	VPXORD Z0, Z0, Z0
@@ -8907,20 +10922,14 @@ TEXT ·GemmF32Direct3x16AVX512(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), R8
-	MOVQ      cols+56(FP), R9
-	SHLQ      $0x02, R8
-	MOVQ      $+65535, R10
-	SUBQ      $+16, R9
-	NEGQ      R9
-	SHRXQ     R9, R10, R10
-	KMOVW     R10, K1
-	MOVQ      c+32(FP), R9
-	VMOVUPS.Z (R9), K1, Z0
-	ADDQ      R8, R9
-	VMOVUPS.Z (R9), K1, Z1
-	ADDQ      R8, R9
-	VMOVUPS.Z (R9), K1, Z2
+	MOVQ    ldc+40(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    c+32(FP), R9
+	VMOVUPS (R9), Z0
+	ADDQ    R8, R9
+	VMOVUPS (R9), Z1
+	ADDQ    R8, R9
+	VMOVUPS (R9), Z2
 
 start:
 	MOVQ k+48(FP), R8
@@ -8928,30 +10937,33 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0       (BX)
+	ADDQ             SI, BX
 	VMOVUPS          (DX), Z3
 	VFMADD231PS.BCST (AX), Z3, Z0
 	VFMADD231PS.BCST (AX)(CX*1), Z3, Z1
 	VFMADD231PS.BCST (AX)(CX*2), Z3, Z2
-	PREFETCHT1       (BX)
+	PREFETCHT0       (BX)
+	ADDQ             SI, BX
 	VMOVUPS          (DX)(SI*1), Z3
 	VFMADD231PS.BCST 4(AX), Z3, Z0
 	VFMADD231PS.BCST 4(AX)(CX*1), Z3, Z1
 	VFMADD231PS.BCST 4(AX)(CX*2), Z3, Z2
-	PREFETCHT1       64(BX)
+	PREFETCHT0       (BX)
+	ADDQ             SI, BX
 	VMOVUPS          (DX)(SI*2), Z3
 	VFMADD231PS.BCST 8(AX), Z3, Z0
 	VFMADD231PS.BCST 8(AX)(CX*1), Z3, Z1
 	VFMADD231PS.BCST 8(AX)(CX*2), Z3, Z2
-	PREFETCHT1       128(BX)
+	PREFETCHT0       (BX)
+	ADDQ             SI, BX
 	VMOVUPS          (DI), Z3
 	VFMADD231PS.BCST 12(AX), Z3, Z0
 	VFMADD231PS.BCST 12(AX)(CX*1), Z3, Z1
 	VFMADD231PS.BCST 12(AX)(CX*2), Z3, Z2
-	PREFETCHT1       192(BX)
 	ADDQ             $0x10, AX
 	LEAQ             (DX)(SI*4), DX
 	LEAQ             (DI)(SI*4), DI
-	ADDQ             $+256, BX
 	SUBQ             $0x04, R8
 	JGE              loop
 
@@ -8960,6 +10972,8 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0       (BX)
+	ADDQ             SI, BX
 	VMOVUPS          (DX), Z3
 	VFMADD231PS.BCST (AX), Z3, Z0
 	VFMADD231PS.BCST (AX)(CX*1), Z3, Z1
@@ -8972,35 +10986,29 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, DX
-	SUBQ    $+16, CX
-	NEGQ    CX
-	SHRXQ   CX, DX, DX
-	KMOVW   DX, K1
 	MOVQ    c+32(FP), CX
-	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z0, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
+	VMOVUPS Z1, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z2, (CX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct2x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct2x16AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct2x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct2x16AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), DX
-	MOVQ   next+72(FP), BX
+	MOVQ   next+64(FP), BX
 	MOVQ   ldb+24(FP), SI
 	SHLQ   $0x02, SI
 	LEAQ   (DX)(SI*2), DI
 	ADDQ   SI, DI
-	MOVB   add+64(FP), R8
+	MOVB   add+56(FP), R8
 	TESTB  R8, R8
 	JNZ    load
 	VPXORD Z0, Z0, Z0
@@ -9008,18 +11016,12 @@ TEXT ·GemmF32Direct2x16AVX512(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), R8
-	MOVQ      cols+56(FP), R9
-	SHLQ      $0x02, R8
-	MOVQ      $+65535, R10
-	SUBQ      $+16, R9
-	NEGQ      R9
-	SHRXQ     R9, R10, R10
-	KMOVW     R10, K1
-	MOVQ      c+32(FP), R9
-	VMOVUPS.Z (R9), K1, Z0
-	ADDQ      R8, R9
-	VMOVUPS.Z (R9), K1, Z1
+	MOVQ    ldc+40(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    c+32(FP), R9
+	VMOVUPS (R9), Z0
+	ADDQ    R8, R9
+	VMOVUPS (R9), Z1
 
 start:
 	MOVQ k+48(FP), R8
@@ -9027,26 +11029,29 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0       (BX)
+	ADDQ             SI, BX
 	VMOVUPS          (DX), Z2
 	VFMADD231PS.BCST (AX), Z2, Z0
 	VFMADD231PS.BCST (AX)(CX*1), Z2, Z1
-	PREFETCHT1       (BX)
+	PREFETCHT0       (BX)
+	ADDQ             SI, BX
 	VMOVUPS          (DX)(SI*1), Z2
 	VFMADD231PS.BCST 4(AX), Z2, Z0
 	VFMADD231PS.BCST 4(AX)(CX*1), Z2, Z1
-	PREFETCHT1       64(BX)
+	PREFETCHT0       (BX)
+	ADDQ             SI, BX
 	VMOVUPS          (DX)(SI*2), Z2
 	VFMADD231PS.BCST 8(AX), Z2, Z0
 	VFMADD231PS.BCST 8(AX)(CX*1), Z2, Z1
-	PREFETCHT1       128(BX)
+	PREFETCHT0       (BX)
+	ADDQ             SI, BX
 	VMOVUPS          (DI), Z2
 	VFMADD231PS.BCST 12(AX), Z2, Z0
 	VFMADD231PS.BCST 12(AX)(CX*1), Z2, Z1
-	PREFETCHT1       192(BX)
 	ADDQ             $0x10, AX
 	LEAQ             (DX)(SI*4), DX
 	LEAQ             (DI)(SI*4), DI
-	ADDQ             $+256, BX
 	SUBQ             $0x04, R8
 	JGE              loop
 
@@ -9055,6 +11060,8 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0       (BX)
+	ADDQ             SI, BX
 	VMOVUPS          (DX), Z2
 	VFMADD231PS.BCST (AX), Z2, Z0
 	VFMADD231PS.BCST (AX)(CX*1), Z2, Z1
@@ -9066,49 +11073,37 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, DX
-	SUBQ    $+16, CX
-	NEGQ    CX
-	SHRXQ   CX, DX, DX
-	KMOVW   DX, K1
 	MOVQ    c+32(FP), CX
-	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z0, (CX)
 	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
+	VMOVUPS Z1, (CX)
 	VZEROUPPER
 	RET
 
-// func GemmF32Direct1x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·GemmF32Direct1x16AVX512(SB), NOSPLIT, $0-80
+// func GemmF32Direct1x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Direct1x16AVX512(SB), NOSPLIT, $0-72
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), CX
-	MOVQ   next+72(FP), DX
+	MOVQ   next+64(FP), DX
 	MOVQ   ldb+24(FP), BX
 	SHLQ   $0x02, BX
 	LEAQ   (CX)(BX*2), SI
 	ADDQ   BX, SI
-	MOVB   add+64(FP), DI
+	MOVB   add+56(FP), DI
 	TESTB  DI, DI
 	JNZ    load
 	VPXORD Z0, Z0, Z0
 	JMP    start
 
 load:
-	MOVQ      ldc+40(FP), DI
-	MOVQ      cols+56(FP), R8
-	SHLQ      $0x02, DI
-	MOVQ      $+65535, DI
-	SUBQ      $+16, R8
-	NEGQ      R8
-	SHRXQ     R8, DI, DI
-	KMOVW     DI, K1
-	MOVQ      c+32(FP), DI
-	VMOVUPS.Z (DI), K1, Z0
+	MOVQ    ldc+40(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    c+32(FP), DI
+	VMOVUPS (DI), Z0
 
 start:
 	MOVQ k+48(FP), DI
@@ -9116,22 +11111,25 @@ start:
 	JL   tail
 
 loop:
+	PREFETCHT0   (DX)
+	ADDQ         BX, DX
 	VBROADCASTSS (AX), Z1
 	VFMADD231PS  (CX), Z1, Z0
-	PREFETCHT1   (DX)
+	PREFETCHT0   (DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 4(AX), Z1
 	VFMADD231PS  (CX)(BX*1), Z1, Z0
-	PREFETCHT1   64(DX)
+	PREFETCHT0   (DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 8(AX), Z1
 	VFMADD231PS  (CX)(BX*2), Z1, Z0
-	PREFETCHT1   128(DX)
+	PREFETCHT0   (DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 12(AX), Z1
 	VFMADD231PS  (SI), Z1, Z0
-	PREFETCHT1   192(DX)
 	ADDQ         $0x10, AX
 	LEAQ         (CX)(BX*4), CX
 	LEAQ         (SI)(BX*4), SI
-	ADDQ         $+256, DX
 	SUBQ         $0x04, DI
 	JGE          loop
 
@@ -9140,6 +11138,8 @@ tail:
 	JZ   store
 
 one:
+	PREFETCHT0   (DX)
+	ADDQ         BX, DX
 	VBROADCASTSS (AX), Z1
 	VFMADD231PS  (CX), Z1, Z0
 	ADDQ         $0x04, AX
@@ -9150,14 +11150,4296 @@ one:
 
 store:
 	MOVQ    ldc+40(FP), AX
-	MOVQ    cols+56(FP), CX
 	SHLQ    $0x02, AX
-	MOVQ    $+65535, AX
-	SUBQ    $+16, CX
-	NEGQ    CX
-	SHRXQ   CX, AX, AX
-	KMOVW   AX, K1
 	MOVQ    c+32(FP), AX
-	VMOVUPS Z0, K1, (AX)
+	VMOVUPS Z0, (AX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing12x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Packing12x32AVX512(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   b+16(FP), DI
+	MOVQ   next+64(FP), R8
+	MOVQ   ldb+24(FP), R9
+	SHLQ   $0x02, R9
+	LEAQ   (DI)(R9*2), R10
+	ADDQ   R9, R10
+	MOVQ   pack+72(FP), R11
+	MOVQ   ldp+80(FP), R12
+	SHLQ   $0x02, R12
+	MOVB   add+56(FP), R13
+	TESTB  R13, R13
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R13
+	SHLQ    $0x02, R13
+	MOVQ    c+32(FP), R14
+	VMOVUPS (R14), Z0
+	VMOVUPS 64(R14), Z1
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z2
+	VMOVUPS 64(R14), Z3
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z4
+	VMOVUPS 64(R14), Z5
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z6
+	VMOVUPS 64(R14), Z7
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z8
+	VMOVUPS 64(R14), Z9
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z10
+	VMOVUPS 64(R14), Z11
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z12
+	VMOVUPS 64(R14), Z13
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z14
+	VMOVUPS 64(R14), Z15
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z16
+	VMOVUPS 64(R14), Z17
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z18
+	VMOVUPS 64(R14), Z19
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z20
+	VMOVUPS 64(R14), Z21
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z22
+	VMOVUPS 64(R14), Z23
+
+start:
+	MOVQ k+48(FP), R13
+	SUBQ $0x04, R13
+	JL   tail
+
+loop:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI), Z24
+	VMOVUPS      Z24, (R11)
+	VMOVUPS      64(DI), Z25
+	VMOVUPS      Z25, (R11)(R12*1)
+	VBROADCASTSS (AX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (AX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (AX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (DX), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (DX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (DX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (BX), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (BX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (BX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (SI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (SI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI)(R9*1), Z24
+	VMOVUPS      Z24, 64(R11)
+	VMOVUPS      64(DI)(R9*1), Z25
+	VMOVUPS      Z25, 64(R11)(R12*1)
+	VBROADCASTSS 4(AX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(AX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 4(AX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 4(DX), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 4(DX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 4(DX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 4(BX), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 4(BX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 4(BX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 4(SI), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 4(SI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 4(SI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI)(R9*2), Z24
+	VMOVUPS      Z24, 128(R11)
+	VMOVUPS      64(DI)(R9*2), Z25
+	VMOVUPS      Z25, 128(R11)(R12*1)
+	VBROADCASTSS 8(AX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 8(AX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 8(AX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 8(DX), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 8(DX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 8(DX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 8(BX), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 8(BX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 8(BX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 8(SI), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 8(SI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 8(SI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (R10), Z24
+	VMOVUPS      Z24, 192(R11)
+	VMOVUPS      64(R10), Z25
+	VMOVUPS      Z25, 192(R11)(R12*1)
+	VBROADCASTSS 12(AX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 12(AX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 12(AX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 12(DX), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 12(DX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 12(DX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 12(BX), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 12(BX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 12(BX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 12(SI), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 12(SI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 12(SI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	ADDQ         $0x10, AX
+	ADDQ         $0x10, DX
+	ADDQ         $0x10, BX
+	ADDQ         $0x10, SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R10)(R9*4), R10
+	ADDQ         $+256, R11
+	SUBQ         $0x04, R13
+	JGE          loop
+
+tail:
+	ADDQ $0x04, R13
+	JZ   store
+
+one:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI), Z24
+	VMOVUPS      Z24, (R11)
+	VMOVUPS      64(DI), Z25
+	VMOVUPS      Z25, (R11)(R12*1)
+	VBROADCASTSS (AX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (AX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (AX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (DX), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (DX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (DX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (BX), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (BX)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (BX)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (SI)(CX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (SI)(CX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         R9, DI
+	ADDQ         R9, R10
+	ADDQ         $+64, R11
+	DECQ         R13
+	JNZ          one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z22, (CX)
+	VMOVUPS Z23, 64(CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing11x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Packing11x32AVX512(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   b+16(FP), DI
+	MOVQ   next+64(FP), R8
+	MOVQ   ldb+24(FP), R9
+	SHLQ   $0x02, R9
+	LEAQ   (DI)(R9*2), R10
+	ADDQ   R9, R10
+	MOVQ   pack+72(FP), R11
+	MOVQ   ldp+80(FP), R12
+	SHLQ   $0x02, R12
+	MOVB   add+56(FP), R13
+	TESTB  R13, R13
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R13
+	SHLQ    $0x02, R13
+	MOVQ    c+32(FP), R14
+	VMOVUPS (R14), Z0
+	VMOVUPS 64(R14), Z1
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z2
+	VMOVUPS 64(R14), Z3
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z4
+	VMOVUPS 64(R14), Z5
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z6
+	VMOVUPS 64(R14), Z7
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z8
+	VMOVUPS 64(R14), Z9
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z10
+	VMOVUPS 64(R14), Z11
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z12
+	VMOVUPS 64(R14), Z13
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z14
+	VMOVUPS 64(R14), Z15
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z16
+	VMOVUPS 64(R14), Z17
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z18
+	VMOVUPS 64(R14), Z19
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z20
+	VMOVUPS 64(R14), Z21
+
+start:
+	MOVQ k+48(FP), R13
+	SUBQ $0x04, R13
+	JL   tail
+
+loop:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI), Z22
+	VMOVUPS      Z22, (R11)
+	VMOVUPS      64(DI), Z23
+	VMOVUPS      Z23, (R11)(R12*1)
+	VBROADCASTSS (AX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (AX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (AX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (DX), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (DX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (DX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (BX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (BX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (SI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI)(R9*1), Z22
+	VMOVUPS      Z22, 64(R11)
+	VMOVUPS      64(DI)(R9*1), Z23
+	VMOVUPS      Z23, 64(R11)(R12*1)
+	VBROADCASTSS 4(AX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(AX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 4(AX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 4(DX), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 4(DX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 4(DX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 4(BX), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 4(BX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 4(BX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 4(SI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 4(SI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI)(R9*2), Z22
+	VMOVUPS      Z22, 128(R11)
+	VMOVUPS      64(DI)(R9*2), Z23
+	VMOVUPS      Z23, 128(R11)(R12*1)
+	VBROADCASTSS 8(AX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 8(AX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 8(AX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 8(DX), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 8(DX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 8(DX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 8(BX), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 8(BX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 8(BX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 8(SI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 8(SI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (R10), Z22
+	VMOVUPS      Z22, 192(R11)
+	VMOVUPS      64(R10), Z23
+	VMOVUPS      Z23, 192(R11)(R12*1)
+	VBROADCASTSS 12(AX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 12(AX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 12(AX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(DX), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 12(DX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 12(DX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 12(BX), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 12(BX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 12(BX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 12(SI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 12(SI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x10, AX
+	ADDQ         $0x10, DX
+	ADDQ         $0x10, BX
+	ADDQ         $0x10, SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R10)(R9*4), R10
+	ADDQ         $+256, R11
+	SUBQ         $0x04, R13
+	JGE          loop
+
+tail:
+	ADDQ $0x04, R13
+	JZ   store
+
+one:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI), Z22
+	VMOVUPS      Z22, (R11)
+	VMOVUPS      64(DI), Z23
+	VMOVUPS      Z23, (R11)(R12*1)
+	VBROADCASTSS (AX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (AX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (AX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (DX), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (DX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (DX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (BX)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (BX)(CX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (SI)(CX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         R9, DI
+	ADDQ         R9, R10
+	ADDQ         $+64, R11
+	DECQ         R13
+	JNZ          one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, 64(CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing10x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Packing10x32AVX512(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   b+16(FP), DI
+	MOVQ   next+64(FP), R8
+	MOVQ   ldb+24(FP), R9
+	SHLQ   $0x02, R9
+	LEAQ   (DI)(R9*2), R10
+	ADDQ   R9, R10
+	MOVQ   pack+72(FP), R11
+	MOVQ   ldp+80(FP), R12
+	SHLQ   $0x02, R12
+	MOVB   add+56(FP), R13
+	TESTB  R13, R13
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R13
+	SHLQ    $0x02, R13
+	MOVQ    c+32(FP), R14
+	VMOVUPS (R14), Z0
+	VMOVUPS 64(R14), Z1
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z2
+	VMOVUPS 64(R14), Z3
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z4
+	VMOVUPS 64(R14), Z5
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z6
+	VMOVUPS 64(R14), Z7
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z8
+	VMOVUPS 64(R14), Z9
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z10
+	VMOVUPS 64(R14), Z11
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z12
+	VMOVUPS 64(R14), Z13
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z14
+	VMOVUPS 64(R14), Z15
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z16
+	VMOVUPS 64(R14), Z17
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z18
+	VMOVUPS 64(R14), Z19
+
+start:
+	MOVQ k+48(FP), R13
+	SUBQ $0x04, R13
+	JL   tail
+
+loop:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI), Z20
+	VMOVUPS      Z20, (R11)
+	VMOVUPS      64(DI), Z21
+	VMOVUPS      Z21, (R11)(R12*1)
+	VBROADCASTSS (AX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (AX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS (AX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (DX), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS (DX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (DX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS (BX), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (BX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS (BX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI)(R9*1), Z20
+	VMOVUPS      Z20, 64(R11)
+	VMOVUPS      64(DI)(R9*1), Z21
+	VMOVUPS      Z21, 64(R11)(R12*1)
+	VBROADCASTSS 4(AX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(AX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS 4(AX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 4(DX), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS 4(DX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 4(DX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS 4(BX), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 4(BX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS 4(BX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 4(SI), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI)(R9*2), Z20
+	VMOVUPS      Z20, 128(R11)
+	VMOVUPS      64(DI)(R9*2), Z21
+	VMOVUPS      Z21, 128(R11)(R12*1)
+	VBROADCASTSS 8(AX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 8(AX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS 8(AX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 8(DX), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS 8(DX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 8(DX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS 8(BX), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 8(BX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS 8(BX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 8(SI), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (R10), Z20
+	VMOVUPS      Z20, 192(R11)
+	VMOVUPS      64(R10), Z21
+	VMOVUPS      Z21, 192(R11)(R12*1)
+	VBROADCASTSS 12(AX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 12(AX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS 12(AX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 12(DX), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS 12(DX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 12(DX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS 12(BX), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 12(BX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS 12(BX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 12(SI), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	ADDQ         $0x10, AX
+	ADDQ         $0x10, DX
+	ADDQ         $0x10, BX
+	ADDQ         $0x10, SI
+	LEAQ         (DI)(R9*4), DI
+	LEAQ         (R10)(R9*4), R10
+	ADDQ         $+256, R11
+	SUBQ         $0x04, R13
+	JGE          loop
+
+tail:
+	ADDQ $0x04, R13
+	JZ   store
+
+one:
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DI), Z20
+	VMOVUPS      Z20, (R11)
+	VMOVUPS      64(DI), Z21
+	VMOVUPS      Z21, (R11)(R12*1)
+	VBROADCASTSS (AX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (AX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS (AX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (DX), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS (DX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (DX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS (BX), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (BX)(CX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS (BX)(CX*2), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         R9, DI
+	ADDQ         R9, R10
+	ADDQ         $+64, R11
+	DECQ         R13
+	JNZ          one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing9x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Packing9x32AVX512(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	MOVQ   b+16(FP), SI
+	MOVQ   next+64(FP), DI
+	MOVQ   ldb+24(FP), R8
+	SHLQ   $0x02, R8
+	LEAQ   (SI)(R8*2), R9
+	ADDQ   R8, R9
+	MOVQ   pack+72(FP), R10
+	MOVQ   ldp+80(FP), R11
+	SHLQ   $0x02, R11
+	MOVB   add+56(FP), R12
+	TESTB  R12, R12
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R12
+	SHLQ    $0x02, R12
+	MOVQ    c+32(FP), R13
+	VMOVUPS (R13), Z0
+	VMOVUPS 64(R13), Z1
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z2
+	VMOVUPS 64(R13), Z3
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z4
+	VMOVUPS 64(R13), Z5
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z6
+	VMOVUPS 64(R13), Z7
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z8
+	VMOVUPS 64(R13), Z9
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z10
+	VMOVUPS 64(R13), Z11
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z12
+	VMOVUPS 64(R13), Z13
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z14
+	VMOVUPS 64(R13), Z15
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z16
+	VMOVUPS 64(R13), Z17
+
+start:
+	MOVQ k+48(FP), R12
+	SUBQ $0x04, R12
+	JL   tail
+
+loop:
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (SI), Z18
+	VMOVUPS      Z18, (R10)
+	VMOVUPS      64(SI), Z19
+	VMOVUPS      Z19, (R10)(R11*1)
+	VBROADCASTSS (AX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (AX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (AX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (DX), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (DX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (DX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (BX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (BX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (SI)(R8*1), Z18
+	VMOVUPS      Z18, 64(R10)
+	VMOVUPS      64(SI)(R8*1), Z19
+	VMOVUPS      Z19, 64(R10)(R11*1)
+	VBROADCASTSS 4(AX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(AX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 4(AX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 4(DX), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 4(DX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 4(DX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 4(BX), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 4(BX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 4(BX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (SI)(R8*2), Z18
+	VMOVUPS      Z18, 128(R10)
+	VMOVUPS      64(SI)(R8*2), Z19
+	VMOVUPS      Z19, 128(R10)(R11*1)
+	VBROADCASTSS 8(AX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 8(AX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 8(AX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 8(DX), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 8(DX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 8(DX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 8(BX), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 8(BX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 8(BX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (R9), Z18
+	VMOVUPS      Z18, 192(R10)
+	VMOVUPS      64(R9), Z19
+	VMOVUPS      Z19, 192(R10)(R11*1)
+	VBROADCASTSS 12(AX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 12(AX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 12(AX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(DX), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 12(DX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 12(DX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 12(BX), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 12(BX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 12(BX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         $0x10, AX
+	ADDQ         $0x10, DX
+	ADDQ         $0x10, BX
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (R9)(R8*4), R9
+	ADDQ         $+256, R10
+	SUBQ         $0x04, R12
+	JGE          loop
+
+tail:
+	ADDQ $0x04, R12
+	JZ   store
+
+one:
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (SI), Z18
+	VMOVUPS      Z18, (R10)
+	VMOVUPS      64(SI), Z19
+	VMOVUPS      Z19, (R10)(R11*1)
+	VBROADCASTSS (AX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (AX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (AX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (DX), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (DX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (DX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (BX), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (BX)(CX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (BX)(CX*2), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	ADDQ         R8, SI
+	ADDQ         R8, R9
+	ADDQ         $+64, R10
+	DECQ         R12
+	JNZ          one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing8x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Packing8x32AVX512(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	MOVQ   b+16(FP), SI
+	MOVQ   next+64(FP), DI
+	MOVQ   ldb+24(FP), R8
+	SHLQ   $0x02, R8
+	LEAQ   (SI)(R8*2), R9
+	ADDQ   R8, R9
+	MOVQ   pack+72(FP), R10
+	MOVQ   ldp+80(FP), R11
+	SHLQ   $0x02, R11
+	MOVB   add+56(FP), R12
+	TESTB  R12, R12
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R12
+	SHLQ    $0x02, R12
+	MOVQ    c+32(FP), R13
+	VMOVUPS (R13), Z0
+	VMOVUPS 64(R13), Z1
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z2
+	VMOVUPS 64(R13), Z3
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z4
+	VMOVUPS 64(R13), Z5
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z6
+	VMOVUPS 64(R13), Z7
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z8
+	VMOVUPS 64(R13), Z9
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z10
+	VMOVUPS 64(R13), Z11
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z12
+	VMOVUPS 64(R13), Z13
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z14
+	VMOVUPS 64(R13), Z15
+
+start:
+	MOVQ k+48(FP), R12
+	SUBQ $0x04, R12
+	JL   tail
+
+loop:
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (SI), Z16
+	VMOVUPS      Z16, (R10)
+	VMOVUPS      64(SI), Z17
+	VMOVUPS      Z17, (R10)(R11*1)
+	VBROADCASTSS (AX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (AX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (AX)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (DX), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (DX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (DX)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (BX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (SI)(R8*1), Z16
+	VMOVUPS      Z16, 64(R10)
+	VMOVUPS      64(SI)(R8*1), Z17
+	VMOVUPS      Z17, 64(R10)(R11*1)
+	VBROADCASTSS 4(AX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(AX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 4(AX)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 4(DX), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 4(DX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 4(DX)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 4(BX), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 4(BX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (SI)(R8*2), Z16
+	VMOVUPS      Z16, 128(R10)
+	VMOVUPS      64(SI)(R8*2), Z17
+	VMOVUPS      Z17, 128(R10)(R11*1)
+	VBROADCASTSS 8(AX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 8(AX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(AX)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 8(DX), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 8(DX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 8(DX)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 8(BX), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 8(BX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (R9), Z16
+	VMOVUPS      Z16, 192(R10)
+	VMOVUPS      64(R9), Z17
+	VMOVUPS      Z17, 192(R10)(R11*1)
+	VBROADCASTSS 12(AX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 12(AX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 12(AX)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(DX), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 12(DX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 12(DX)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 12(BX), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 12(BX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $0x10, AX
+	ADDQ         $0x10, DX
+	ADDQ         $0x10, BX
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (R9)(R8*4), R9
+	ADDQ         $+256, R10
+	SUBQ         $0x04, R12
+	JGE          loop
+
+tail:
+	ADDQ $0x04, R12
+	JZ   store
+
+one:
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (SI), Z16
+	VMOVUPS      Z16, (R10)
+	VMOVUPS      64(SI), Z17
+	VMOVUPS      Z17, (R10)(R11*1)
+	VBROADCASTSS (AX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (AX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (AX)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (DX), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (DX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (DX)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (BX)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	ADDQ         R8, SI
+	ADDQ         R8, R9
+	ADDQ         $+64, R10
+	DECQ         R12
+	JNZ          one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing7x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Packing7x32AVX512(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	MOVQ   b+16(FP), SI
+	MOVQ   next+64(FP), DI
+	MOVQ   ldb+24(FP), R8
+	SHLQ   $0x02, R8
+	LEAQ   (SI)(R8*2), R9
+	ADDQ   R8, R9
+	MOVQ   pack+72(FP), R10
+	MOVQ   ldp+80(FP), R11
+	SHLQ   $0x02, R11
+	MOVB   add+56(FP), R12
+	TESTB  R12, R12
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R12
+	SHLQ    $0x02, R12
+	MOVQ    c+32(FP), R13
+	VMOVUPS (R13), Z0
+	VMOVUPS 64(R13), Z1
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z2
+	VMOVUPS 64(R13), Z3
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z4
+	VMOVUPS 64(R13), Z5
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z6
+	VMOVUPS 64(R13), Z7
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z8
+	VMOVUPS 64(R13), Z9
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z10
+	VMOVUPS 64(R13), Z11
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z12
+	VMOVUPS 64(R13), Z13
+
+start:
+	MOVQ k+48(FP), R12
+	SUBQ $0x04, R12
+	JL   tail
+
+loop:
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (SI), Z14
+	VMOVUPS      Z14, (R10)
+	VMOVUPS      64(SI), Z15
+	VMOVUPS      Z15, (R10)(R11*1)
+	VBROADCASTSS (AX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (AX)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (AX)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (DX), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (DX)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (DX)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (BX), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (SI)(R8*1), Z14
+	VMOVUPS      Z14, 64(R10)
+	VMOVUPS      64(SI)(R8*1), Z15
+	VMOVUPS      Z15, 64(R10)(R11*1)
+	VBROADCASTSS 4(AX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(AX)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 4(AX)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 4(DX), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 4(DX)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 4(DX)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 4(BX), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (SI)(R8*2), Z14
+	VMOVUPS      Z14, 128(R10)
+	VMOVUPS      64(SI)(R8*2), Z15
+	VMOVUPS      Z15, 128(R10)(R11*1)
+	VBROADCASTSS 8(AX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 8(AX)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 8(AX)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 8(DX), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 8(DX)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 8(DX)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 8(BX), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (R9), Z14
+	VMOVUPS      Z14, 192(R10)
+	VMOVUPS      64(R9), Z15
+	VMOVUPS      Z15, 192(R10)(R11*1)
+	VBROADCASTSS 12(AX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 12(AX)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 12(AX)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(DX), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 12(DX)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 12(DX)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 12(BX), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x10, AX
+	ADDQ         $0x10, DX
+	ADDQ         $0x10, BX
+	LEAQ         (SI)(R8*4), SI
+	LEAQ         (R9)(R8*4), R9
+	ADDQ         $+256, R10
+	SUBQ         $0x04, R12
+	JGE          loop
+
+tail:
+	ADDQ $0x04, R12
+	JZ   store
+
+one:
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (SI), Z14
+	VMOVUPS      Z14, (R10)
+	VMOVUPS      64(SI), Z15
+	VMOVUPS      Z15, (R10)(R11*1)
+	VBROADCASTSS (AX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (AX)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (AX)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (DX), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (DX)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (DX)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (BX), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	ADDQ         R8, SI
+	ADDQ         R8, R9
+	ADDQ         $+64, R10
+	DECQ         R12
+	JNZ          one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing6x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Packing6x32AVX512(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	MOVQ   b+16(FP), BX
+	MOVQ   next+64(FP), SI
+	MOVQ   ldb+24(FP), DI
+	SHLQ   $0x02, DI
+	LEAQ   (BX)(DI*2), R8
+	ADDQ   DI, R8
+	MOVQ   pack+72(FP), R9
+	MOVQ   ldp+80(FP), R10
+	SHLQ   $0x02, R10
+	MOVB   add+56(FP), R11
+	TESTB  R11, R11
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R11
+	SHLQ    $0x02, R11
+	MOVQ    c+32(FP), R12
+	VMOVUPS (R12), Z0
+	VMOVUPS 64(R12), Z1
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z2
+	VMOVUPS 64(R12), Z3
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z4
+	VMOVUPS 64(R12), Z5
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z6
+	VMOVUPS 64(R12), Z7
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z8
+	VMOVUPS 64(R12), Z9
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z10
+	VMOVUPS 64(R12), Z11
+
+start:
+	MOVQ k+48(FP), R11
+	SUBQ $0x04, R11
+	JL   tail
+
+loop:
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
+	VMOVUPS      (BX), Z12
+	VMOVUPS      Z12, (R9)
+	VMOVUPS      64(BX), Z13
+	VMOVUPS      Z13, (R9)(R10*1)
+	VBROADCASTSS (AX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (AX)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS (AX)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (DX), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS (DX)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (DX)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
+	VMOVUPS      (BX)(DI*1), Z12
+	VMOVUPS      Z12, 64(R9)
+	VMOVUPS      64(BX)(DI*1), Z13
+	VMOVUPS      Z13, 64(R9)(R10*1)
+	VBROADCASTSS 4(AX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(AX)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 4(AX)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 4(DX), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 4(DX)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 4(DX)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
+	VMOVUPS      (BX)(DI*2), Z12
+	VMOVUPS      Z12, 128(R9)
+	VMOVUPS      64(BX)(DI*2), Z13
+	VMOVUPS      Z13, 128(R9)(R10*1)
+	VBROADCASTSS 8(AX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 8(AX)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 8(AX)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 8(DX), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 8(DX)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 8(DX)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
+	VMOVUPS      (R8), Z12
+	VMOVUPS      Z12, 192(R9)
+	VMOVUPS      64(R8), Z13
+	VMOVUPS      Z13, 192(R9)(R10*1)
+	VBROADCASTSS 12(AX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 12(AX)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 12(AX)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(DX), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 12(DX)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 12(DX)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         $0x10, AX
+	ADDQ         $0x10, DX
+	LEAQ         (BX)(DI*4), BX
+	LEAQ         (R8)(DI*4), R8
+	ADDQ         $+256, R9
+	SUBQ         $0x04, R11
+	JGE          loop
+
+tail:
+	ADDQ $0x04, R11
+	JZ   store
+
+one:
+	PREFETCHT0   (SI)
+	PREFETCHT0   64(SI)
+	ADDQ         DI, SI
+	VMOVUPS      (BX), Z12
+	VMOVUPS      Z12, (R9)
+	VMOVUPS      64(BX), Z13
+	VMOVUPS      Z13, (R9)(R10*1)
+	VBROADCASTSS (AX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (AX)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS (AX)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (DX), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS (DX)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (DX)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, DX
+	ADDQ         DI, BX
+	ADDQ         DI, R8
+	ADDQ         $+64, R9
+	DECQ         R11
+	JNZ          one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing16x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Packing16x16AVX512(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	LEAQ   (SI)(CX*2), DI
+	ADDQ   CX, DI
+	LEAQ   (DI)(CX*2), R8
+	ADDQ   CX, R8
+	MOVQ   b+16(FP), R9
+	MOVQ   next+64(FP), R10
+	MOVQ   ldb+24(FP), R11
+	SHLQ   $0x02, R11
+	LEAQ   (R9)(R11*2), R12
+	ADDQ   R11, R12
+	MOVQ   pack+72(FP), R13
+	MOVB   add+56(FP), R14
+	TESTB  R14, R14
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R14
+	SHLQ    $0x02, R14
+	MOVQ    c+32(FP), R15
+	VMOVUPS (R15), Z0
+	ADDQ    R14, R15
+	VMOVUPS (R15), Z1
+	ADDQ    R14, R15
+	VMOVUPS (R15), Z2
+	ADDQ    R14, R15
+	VMOVUPS (R15), Z3
+	ADDQ    R14, R15
+	VMOVUPS (R15), Z4
+	ADDQ    R14, R15
+	VMOVUPS (R15), Z5
+	ADDQ    R14, R15
+	VMOVUPS (R15), Z6
+	ADDQ    R14, R15
+	VMOVUPS (R15), Z7
+	ADDQ    R14, R15
+	VMOVUPS (R15), Z8
+	ADDQ    R14, R15
+	VMOVUPS (R15), Z9
+	ADDQ    R14, R15
+	VMOVUPS (R15), Z10
+	ADDQ    R14, R15
+	VMOVUPS (R15), Z11
+	ADDQ    R14, R15
+	VMOVUPS (R15), Z12
+	ADDQ    R14, R15
+	VMOVUPS (R15), Z13
+	ADDQ    R14, R15
+	VMOVUPS (R15), Z14
+	ADDQ    R14, R15
+	VMOVUPS (R15), Z15
+
+start:
+	MOVQ k+48(FP), R14
+	SUBQ $0x04, R14
+	JL   tail
+
+loop:
+	PREFETCHT0       (R10)
+	ADDQ             R11, R10
+	VMOVUPS          (R9), Z16
+	VMOVUPS          Z16, (R13)
+	VFMADD231PS.BCST (AX), Z16, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z16, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z16, Z2
+	VFMADD231PS.BCST (DX), Z16, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z16, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z16, Z5
+	VFMADD231PS.BCST (BX), Z16, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z16, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z16, Z8
+	VFMADD231PS.BCST (SI), Z16, Z9
+	VFMADD231PS.BCST (SI)(CX*1), Z16, Z10
+	VFMADD231PS.BCST (SI)(CX*2), Z16, Z11
+	VFMADD231PS.BCST (DI), Z16, Z12
+	VFMADD231PS.BCST (DI)(CX*1), Z16, Z13
+	VFMADD231PS.BCST (DI)(CX*2), Z16, Z14
+	VFMADD231PS.BCST (R8), Z16, Z15
+	PREFETCHT0       (R10)
+	ADDQ             R11, R10
+	VMOVUPS          (R9)(R11*1), Z16
+	VMOVUPS          Z16, 64(R13)
+	VFMADD231PS.BCST 4(AX), Z16, Z0
+	VFMADD231PS.BCST 4(AX)(CX*1), Z16, Z1
+	VFMADD231PS.BCST 4(AX)(CX*2), Z16, Z2
+	VFMADD231PS.BCST 4(DX), Z16, Z3
+	VFMADD231PS.BCST 4(DX)(CX*1), Z16, Z4
+	VFMADD231PS.BCST 4(DX)(CX*2), Z16, Z5
+	VFMADD231PS.BCST 4(BX), Z16, Z6
+	VFMADD231PS.BCST 4(BX)(CX*1), Z16, Z7
+	VFMADD231PS.BCST 4(BX)(CX*2), Z16, Z8
+	VFMADD231PS.BCST 4(SI), Z16, Z9
+	VFMADD231PS.BCST 4(SI)(CX*1), Z16, Z10
+	VFMADD231PS.BCST 4(SI)(CX*2), Z16, Z11
+	VFMADD231PS.BCST 4(DI), Z16, Z12
+	VFMADD231PS.BCST 4(DI)(CX*1), Z16, Z13
+	VFMADD231PS.BCST 4(DI)(CX*2), Z16, Z14
+	VFMADD231PS.BCST 4(R8), Z16, Z15
+	PREFETCHT0       (R10)
+	ADDQ             R11, R10
+	VMOVUPS          (R9)(R11*2), Z16
+	VMOVUPS          Z16, 128(R13)
+	VFMADD231PS.BCST 8(AX), Z16, Z0
+	VFMADD231PS.BCST 8(AX)(CX*1), Z16, Z1
+	VFMADD231PS.BCST 8(AX)(CX*2), Z16, Z2
+	VFMADD231PS.BCST 8(DX), Z16, Z3
+	VFMADD231PS.BCST 8(DX)(CX*1), Z16, Z4
+	VFMADD231PS.BCST 8(DX)(CX*2), Z16, Z5
+	VFMADD231PS.BCST 8(BX), Z16, Z6
+	VFMADD231PS.BCST 8(BX)(CX*1), Z16, Z7
+	VFMADD231PS.BCST 8(BX)(CX*2), Z16, Z8
+	VFMADD231PS.BCST 8(SI), Z16, Z9
+	VFMADD231PS.BCST 8(SI)(CX*1), Z16, Z10
+	VFMADD231PS.BCST 8(SI)(CX*2), Z16, Z11
+	VFMADD231PS.BCST 8(DI), Z16, Z12
+	VFMADD231PS.BCST 8(DI)(CX*1), Z16, Z13
+	VFMADD231PS.BCST 8(DI)(CX*2), Z16, Z14
+	VFMADD231PS.BCST 8(R8), Z16, Z15
+	PREFETCHT0       (R10)
+	ADDQ             R11, R10
+	VMOVUPS          (R12), Z16
+	VMOVUPS          Z16, 192(R13)
+	VFMADD231PS.BCST 12(AX), Z16, Z0
+	VFMADD231PS.BCST 12(AX)(CX*1), Z16, Z1
+	VFMADD231PS.BCST 12(AX)(CX*2), Z16, Z2
+	VFMADD231PS.BCST 12(DX), Z16, Z3
+	VFMADD231PS.BCST 12(DX)(CX*1), Z16, Z4
+	VFMADD231PS.BCST 12(DX)(CX*2), Z16, Z5
+	VFMADD231PS.BCST 12(BX), Z16, Z6
+	VFMADD231PS.BCST 12(BX)(CX*1), Z16, Z7
+	VFMADD231PS.BCST 12(BX)(CX*2), Z16, Z8
+	VFMADD231PS.BCST 12(SI), Z16, Z9
+	VFMADD231PS.BCST 12(SI)(CX*1), Z16, Z10
+	VFMADD231PS.BCST 12(SI)(CX*2), Z16, Z11
+	VFMADD231PS.BCST 12(DI), Z16, Z12
+	VFMADD231PS.BCST 12(DI)(CX*1), Z16, Z13
+	VFMADD231PS.BCST 12(DI)(CX*2), Z16, Z14
+	VFMADD231PS.BCST 12(R8), Z16, Z15
+	ADDQ             $0x10, AX
+	ADDQ             $0x10, DX
+	ADDQ             $0x10, BX
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, DI
+	ADDQ             $0x10, R8
+	LEAQ             (R9)(R11*4), R9
+	LEAQ             (R12)(R11*4), R12
+	ADDQ             $+256, R13
+	SUBQ             $0x04, R14
+	JGE              loop
+
+tail:
+	ADDQ $0x04, R14
+	JZ   store
+
+one:
+	PREFETCHT0       (R10)
+	ADDQ             R11, R10
+	VMOVUPS          (R9), Z16
+	VMOVUPS          Z16, (R13)
+	VFMADD231PS.BCST (AX), Z16, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z16, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z16, Z2
+	VFMADD231PS.BCST (DX), Z16, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z16, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z16, Z5
+	VFMADD231PS.BCST (BX), Z16, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z16, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z16, Z8
+	VFMADD231PS.BCST (SI), Z16, Z9
+	VFMADD231PS.BCST (SI)(CX*1), Z16, Z10
+	VFMADD231PS.BCST (SI)(CX*2), Z16, Z11
+	VFMADD231PS.BCST (DI), Z16, Z12
+	VFMADD231PS.BCST (DI)(CX*1), Z16, Z13
+	VFMADD231PS.BCST (DI)(CX*2), Z16, Z14
+	VFMADD231PS.BCST (R8), Z16, Z15
+	ADDQ             $0x04, AX
+	ADDQ             $0x04, DX
+	ADDQ             $0x04, BX
+	ADDQ             $0x04, SI
+	ADDQ             $0x04, DI
+	ADDQ             $0x04, R8
+	ADDQ             R11, R9
+	ADDQ             R11, R12
+	ADDQ             $+64, R13
+	DECQ             R14
+	JNZ              one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z11, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z13, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z15, (CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing15x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Packing15x16AVX512(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	LEAQ   (SI)(CX*2), DI
+	ADDQ   CX, DI
+	MOVQ   b+16(FP), R8
+	MOVQ   next+64(FP), R9
+	MOVQ   ldb+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R8)(R10*2), R11
+	ADDQ   R10, R11
+	MOVQ   pack+72(FP), R12
+	MOVB   add+56(FP), R13
+	TESTB  R13, R13
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R13
+	SHLQ    $0x02, R13
+	MOVQ    c+32(FP), R14
+	VMOVUPS (R14), Z0
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z1
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z2
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z3
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z4
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z5
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z6
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z7
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z8
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z9
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z10
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z11
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z12
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z13
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z14
+
+start:
+	MOVQ k+48(FP), R13
+	SUBQ $0x04, R13
+	JL   tail
+
+loop:
+	PREFETCHT0       (R9)
+	ADDQ             R10, R9
+	VMOVUPS          (R8), Z15
+	VMOVUPS          Z15, (R12)
+	VFMADD231PS.BCST (AX), Z15, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z15, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z15, Z2
+	VFMADD231PS.BCST (DX), Z15, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z15, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z15, Z5
+	VFMADD231PS.BCST (BX), Z15, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z15, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z15, Z8
+	VFMADD231PS.BCST (SI), Z15, Z9
+	VFMADD231PS.BCST (SI)(CX*1), Z15, Z10
+	VFMADD231PS.BCST (SI)(CX*2), Z15, Z11
+	VFMADD231PS.BCST (DI), Z15, Z12
+	VFMADD231PS.BCST (DI)(CX*1), Z15, Z13
+	VFMADD231PS.BCST (DI)(CX*2), Z15, Z14
+	PREFETCHT0       (R9)
+	ADDQ             R10, R9
+	VMOVUPS          (R8)(R10*1), Z15
+	VMOVUPS          Z15, 64(R12)
+	VFMADD231PS.BCST 4(AX), Z15, Z0
+	VFMADD231PS.BCST 4(AX)(CX*1), Z15, Z1
+	VFMADD231PS.BCST 4(AX)(CX*2), Z15, Z2
+	VFMADD231PS.BCST 4(DX), Z15, Z3
+	VFMADD231PS.BCST 4(DX)(CX*1), Z15, Z4
+	VFMADD231PS.BCST 4(DX)(CX*2), Z15, Z5
+	VFMADD231PS.BCST 4(BX), Z15, Z6
+	VFMADD231PS.BCST 4(BX)(CX*1), Z15, Z7
+	VFMADD231PS.BCST 4(BX)(CX*2), Z15, Z8
+	VFMADD231PS.BCST 4(SI), Z15, Z9
+	VFMADD231PS.BCST 4(SI)(CX*1), Z15, Z10
+	VFMADD231PS.BCST 4(SI)(CX*2), Z15, Z11
+	VFMADD231PS.BCST 4(DI), Z15, Z12
+	VFMADD231PS.BCST 4(DI)(CX*1), Z15, Z13
+	VFMADD231PS.BCST 4(DI)(CX*2), Z15, Z14
+	PREFETCHT0       (R9)
+	ADDQ             R10, R9
+	VMOVUPS          (R8)(R10*2), Z15
+	VMOVUPS          Z15, 128(R12)
+	VFMADD231PS.BCST 8(AX), Z15, Z0
+	VFMADD231PS.BCST 8(AX)(CX*1), Z15, Z1
+	VFMADD231PS.BCST 8(AX)(CX*2), Z15, Z2
+	VFMADD231PS.BCST 8(DX), Z15, Z3
+	VFMADD231PS.BCST 8(DX)(CX*1), Z15, Z4
+	VFMADD231PS.BCST 8(DX)(CX*2), Z15, Z5
+	VFMADD231PS.BCST 8(BX), Z15, Z6
+	VFMADD231PS.BCST 8(BX)(CX*1), Z15, Z7
+	VFMADD231PS.BCST 8(BX)(CX*2), Z15, Z8
+	VFMADD231PS.BCST 8(SI), Z15, Z9
+	VFMADD231PS.BCST 8(SI)(CX*1), Z15, Z10
+	VFMADD231PS.BCST 8(SI)(CX*2), Z15, Z11
+	VFMADD231PS.BCST 8(DI), Z15, Z12
+	VFMADD231PS.BCST 8(DI)(CX*1), Z15, Z13
+	VFMADD231PS.BCST 8(DI)(CX*2), Z15, Z14
+	PREFETCHT0       (R9)
+	ADDQ             R10, R9
+	VMOVUPS          (R11), Z15
+	VMOVUPS          Z15, 192(R12)
+	VFMADD231PS.BCST 12(AX), Z15, Z0
+	VFMADD231PS.BCST 12(AX)(CX*1), Z15, Z1
+	VFMADD231PS.BCST 12(AX)(CX*2), Z15, Z2
+	VFMADD231PS.BCST 12(DX), Z15, Z3
+	VFMADD231PS.BCST 12(DX)(CX*1), Z15, Z4
+	VFMADD231PS.BCST 12(DX)(CX*2), Z15, Z5
+	VFMADD231PS.BCST 12(BX), Z15, Z6
+	VFMADD231PS.BCST 12(BX)(CX*1), Z15, Z7
+	VFMADD231PS.BCST 12(BX)(CX*2), Z15, Z8
+	VFMADD231PS.BCST 12(SI), Z15, Z9
+	VFMADD231PS.BCST 12(SI)(CX*1), Z15, Z10
+	VFMADD231PS.BCST 12(SI)(CX*2), Z15, Z11
+	VFMADD231PS.BCST 12(DI), Z15, Z12
+	VFMADD231PS.BCST 12(DI)(CX*1), Z15, Z13
+	VFMADD231PS.BCST 12(DI)(CX*2), Z15, Z14
+	ADDQ             $0x10, AX
+	ADDQ             $0x10, DX
+	ADDQ             $0x10, BX
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, DI
+	LEAQ             (R8)(R10*4), R8
+	LEAQ             (R11)(R10*4), R11
+	ADDQ             $+256, R12
+	SUBQ             $0x04, R13
+	JGE              loop
+
+tail:
+	ADDQ $0x04, R13
+	JZ   store
+
+one:
+	PREFETCHT0       (R9)
+	ADDQ             R10, R9
+	VMOVUPS          (R8), Z15
+	VMOVUPS          Z15, (R12)
+	VFMADD231PS.BCST (AX), Z15, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z15, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z15, Z2
+	VFMADD231PS.BCST (DX), Z15, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z15, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z15, Z5
+	VFMADD231PS.BCST (BX), Z15, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z15, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z15, Z8
+	VFMADD231PS.BCST (SI), Z15, Z9
+	VFMADD231PS.BCST (SI)(CX*1), Z15, Z10
+	VFMADD231PS.BCST (SI)(CX*2), Z15, Z11
+	VFMADD231PS.BCST (DI), Z15, Z12
+	VFMADD231PS.BCST (DI)(CX*1), Z15, Z13
+	VFMADD231PS.BCST (DI)(CX*2), Z15, Z14
+	ADDQ             $0x04, AX
+	ADDQ             $0x04, DX
+	ADDQ             $0x04, BX
+	ADDQ             $0x04, SI
+	ADDQ             $0x04, DI
+	ADDQ             R10, R8
+	ADDQ             R10, R11
+	ADDQ             $+64, R12
+	DECQ             R13
+	JNZ              one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z11, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z13, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing14x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Packing14x16AVX512(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	LEAQ   (SI)(CX*2), DI
+	ADDQ   CX, DI
+	MOVQ   b+16(FP), R8
+	MOVQ   next+64(FP), R9
+	MOVQ   ldb+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R8)(R10*2), R11
+	ADDQ   R10, R11
+	MOVQ   pack+72(FP), R12
+	MOVB   add+56(FP), R13
+	TESTB  R13, R13
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R13
+	SHLQ    $0x02, R13
+	MOVQ    c+32(FP), R14
+	VMOVUPS (R14), Z0
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z1
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z2
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z3
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z4
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z5
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z6
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z7
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z8
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z9
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z10
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z11
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z12
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z13
+
+start:
+	MOVQ k+48(FP), R13
+	SUBQ $0x04, R13
+	JL   tail
+
+loop:
+	PREFETCHT0       (R9)
+	ADDQ             R10, R9
+	VMOVUPS          (R8), Z14
+	VMOVUPS          Z14, (R12)
+	VFMADD231PS.BCST (AX), Z14, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z14, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z14, Z2
+	VFMADD231PS.BCST (DX), Z14, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z14, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z14, Z5
+	VFMADD231PS.BCST (BX), Z14, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z14, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z14, Z8
+	VFMADD231PS.BCST (SI), Z14, Z9
+	VFMADD231PS.BCST (SI)(CX*1), Z14, Z10
+	VFMADD231PS.BCST (SI)(CX*2), Z14, Z11
+	VFMADD231PS.BCST (DI), Z14, Z12
+	VFMADD231PS.BCST (DI)(CX*1), Z14, Z13
+	PREFETCHT0       (R9)
+	ADDQ             R10, R9
+	VMOVUPS          (R8)(R10*1), Z14
+	VMOVUPS          Z14, 64(R12)
+	VFMADD231PS.BCST 4(AX), Z14, Z0
+	VFMADD231PS.BCST 4(AX)(CX*1), Z14, Z1
+	VFMADD231PS.BCST 4(AX)(CX*2), Z14, Z2
+	VFMADD231PS.BCST 4(DX), Z14, Z3
+	VFMADD231PS.BCST 4(DX)(CX*1), Z14, Z4
+	VFMADD231PS.BCST 4(DX)(CX*2), Z14, Z5
+	VFMADD231PS.BCST 4(BX), Z14, Z6
+	VFMADD231PS.BCST 4(BX)(CX*1), Z14, Z7
+	VFMADD231PS.BCST 4(BX)(CX*2), Z14, Z8
+	VFMADD231PS.BCST 4(SI), Z14, Z9
+	VFMADD231PS.BCST 4(SI)(CX*1), Z14, Z10
+	VFMADD231PS.BCST 4(SI)(CX*2), Z14, Z11
+	VFMADD231PS.BCST 4(DI), Z14, Z12
+	VFMADD231PS.BCST 4(DI)(CX*1), Z14, Z13
+	PREFETCHT0       (R9)
+	ADDQ             R10, R9
+	VMOVUPS          (R8)(R10*2), Z14
+	VMOVUPS          Z14, 128(R12)
+	VFMADD231PS.BCST 8(AX), Z14, Z0
+	VFMADD231PS.BCST 8(AX)(CX*1), Z14, Z1
+	VFMADD231PS.BCST 8(AX)(CX*2), Z14, Z2
+	VFMADD231PS.BCST 8(DX), Z14, Z3
+	VFMADD231PS.BCST 8(DX)(CX*1), Z14, Z4
+	VFMADD231PS.BCST 8(DX)(CX*2), Z14, Z5
+	VFMADD231PS.BCST 8(BX), Z14, Z6
+	VFMADD231PS.BCST 8(BX)(CX*1), Z14, Z7
+	VFMADD231PS.BCST 8(BX)(CX*2), Z14, Z8
+	VFMADD231PS.BCST 8(SI), Z14, Z9
+	VFMADD231PS.BCST 8(SI)(CX*1), Z14, Z10
+	VFMADD231PS.BCST 8(SI)(CX*2), Z14, Z11
+	VFMADD231PS.BCST 8(DI), Z14, Z12
+	VFMADD231PS.BCST 8(DI)(CX*1), Z14, Z13
+	PREFETCHT0       (R9)
+	ADDQ             R10, R9
+	VMOVUPS          (R11), Z14
+	VMOVUPS          Z14, 192(R12)
+	VFMADD231PS.BCST 12(AX), Z14, Z0
+	VFMADD231PS.BCST 12(AX)(CX*1), Z14, Z1
+	VFMADD231PS.BCST 12(AX)(CX*2), Z14, Z2
+	VFMADD231PS.BCST 12(DX), Z14, Z3
+	VFMADD231PS.BCST 12(DX)(CX*1), Z14, Z4
+	VFMADD231PS.BCST 12(DX)(CX*2), Z14, Z5
+	VFMADD231PS.BCST 12(BX), Z14, Z6
+	VFMADD231PS.BCST 12(BX)(CX*1), Z14, Z7
+	VFMADD231PS.BCST 12(BX)(CX*2), Z14, Z8
+	VFMADD231PS.BCST 12(SI), Z14, Z9
+	VFMADD231PS.BCST 12(SI)(CX*1), Z14, Z10
+	VFMADD231PS.BCST 12(SI)(CX*2), Z14, Z11
+	VFMADD231PS.BCST 12(DI), Z14, Z12
+	VFMADD231PS.BCST 12(DI)(CX*1), Z14, Z13
+	ADDQ             $0x10, AX
+	ADDQ             $0x10, DX
+	ADDQ             $0x10, BX
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, DI
+	LEAQ             (R8)(R10*4), R8
+	LEAQ             (R11)(R10*4), R11
+	ADDQ             $+256, R12
+	SUBQ             $0x04, R13
+	JGE              loop
+
+tail:
+	ADDQ $0x04, R13
+	JZ   store
+
+one:
+	PREFETCHT0       (R9)
+	ADDQ             R10, R9
+	VMOVUPS          (R8), Z14
+	VMOVUPS          Z14, (R12)
+	VFMADD231PS.BCST (AX), Z14, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z14, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z14, Z2
+	VFMADD231PS.BCST (DX), Z14, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z14, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z14, Z5
+	VFMADD231PS.BCST (BX), Z14, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z14, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z14, Z8
+	VFMADD231PS.BCST (SI), Z14, Z9
+	VFMADD231PS.BCST (SI)(CX*1), Z14, Z10
+	VFMADD231PS.BCST (SI)(CX*2), Z14, Z11
+	VFMADD231PS.BCST (DI), Z14, Z12
+	VFMADD231PS.BCST (DI)(CX*1), Z14, Z13
+	ADDQ             $0x04, AX
+	ADDQ             $0x04, DX
+	ADDQ             $0x04, BX
+	ADDQ             $0x04, SI
+	ADDQ             $0x04, DI
+	ADDQ             R10, R8
+	ADDQ             R10, R11
+	ADDQ             $+64, R12
+	DECQ             R13
+	JNZ              one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z11, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z13, (CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing13x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Packing13x16AVX512(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	LEAQ   (SI)(CX*2), DI
+	ADDQ   CX, DI
+	MOVQ   b+16(FP), R8
+	MOVQ   next+64(FP), R9
+	MOVQ   ldb+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R8)(R10*2), R11
+	ADDQ   R10, R11
+	MOVQ   pack+72(FP), R12
+	MOVB   add+56(FP), R13
+	TESTB  R13, R13
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R13
+	SHLQ    $0x02, R13
+	MOVQ    c+32(FP), R14
+	VMOVUPS (R14), Z0
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z1
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z2
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z3
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z4
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z5
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z6
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z7
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z8
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z9
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z10
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z11
+	ADDQ    R13, R14
+	VMOVUPS (R14), Z12
+
+start:
+	MOVQ k+48(FP), R13
+	SUBQ $0x04, R13
+	JL   tail
+
+loop:
+	PREFETCHT0       (R9)
+	ADDQ             R10, R9
+	VMOVUPS          (R8), Z13
+	VMOVUPS          Z13, (R12)
+	VFMADD231PS.BCST (AX), Z13, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z13, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z13, Z2
+	VFMADD231PS.BCST (DX), Z13, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z13, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z13, Z5
+	VFMADD231PS.BCST (BX), Z13, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z13, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z13, Z8
+	VFMADD231PS.BCST (SI), Z13, Z9
+	VFMADD231PS.BCST (SI)(CX*1), Z13, Z10
+	VFMADD231PS.BCST (SI)(CX*2), Z13, Z11
+	VFMADD231PS.BCST (DI), Z13, Z12
+	PREFETCHT0       (R9)
+	ADDQ             R10, R9
+	VMOVUPS          (R8)(R10*1), Z13
+	VMOVUPS          Z13, 64(R12)
+	VFMADD231PS.BCST 4(AX), Z13, Z0
+	VFMADD231PS.BCST 4(AX)(CX*1), Z13, Z1
+	VFMADD231PS.BCST 4(AX)(CX*2), Z13, Z2
+	VFMADD231PS.BCST 4(DX), Z13, Z3
+	VFMADD231PS.BCST 4(DX)(CX*1), Z13, Z4
+	VFMADD231PS.BCST 4(DX)(CX*2), Z13, Z5
+	VFMADD231PS.BCST 4(BX), Z13, Z6
+	VFMADD231PS.BCST 4(BX)(CX*1), Z13, Z7
+	VFMADD231PS.BCST 4(BX)(CX*2), Z13, Z8
+	VFMADD231PS.BCST 4(SI), Z13, Z9
+	VFMADD231PS.BCST 4(SI)(CX*1), Z13, Z10
+	VFMADD231PS.BCST 4(SI)(CX*2), Z13, Z11
+	VFMADD231PS.BCST 4(DI), Z13, Z12
+	PREFETCHT0       (R9)
+	ADDQ             R10, R9
+	VMOVUPS          (R8)(R10*2), Z13
+	VMOVUPS          Z13, 128(R12)
+	VFMADD231PS.BCST 8(AX), Z13, Z0
+	VFMADD231PS.BCST 8(AX)(CX*1), Z13, Z1
+	VFMADD231PS.BCST 8(AX)(CX*2), Z13, Z2
+	VFMADD231PS.BCST 8(DX), Z13, Z3
+	VFMADD231PS.BCST 8(DX)(CX*1), Z13, Z4
+	VFMADD231PS.BCST 8(DX)(CX*2), Z13, Z5
+	VFMADD231PS.BCST 8(BX), Z13, Z6
+	VFMADD231PS.BCST 8(BX)(CX*1), Z13, Z7
+	VFMADD231PS.BCST 8(BX)(CX*2), Z13, Z8
+	VFMADD231PS.BCST 8(SI), Z13, Z9
+	VFMADD231PS.BCST 8(SI)(CX*1), Z13, Z10
+	VFMADD231PS.BCST 8(SI)(CX*2), Z13, Z11
+	VFMADD231PS.BCST 8(DI), Z13, Z12
+	PREFETCHT0       (R9)
+	ADDQ             R10, R9
+	VMOVUPS          (R11), Z13
+	VMOVUPS          Z13, 192(R12)
+	VFMADD231PS.BCST 12(AX), Z13, Z0
+	VFMADD231PS.BCST 12(AX)(CX*1), Z13, Z1
+	VFMADD231PS.BCST 12(AX)(CX*2), Z13, Z2
+	VFMADD231PS.BCST 12(DX), Z13, Z3
+	VFMADD231PS.BCST 12(DX)(CX*1), Z13, Z4
+	VFMADD231PS.BCST 12(DX)(CX*2), Z13, Z5
+	VFMADD231PS.BCST 12(BX), Z13, Z6
+	VFMADD231PS.BCST 12(BX)(CX*1), Z13, Z7
+	VFMADD231PS.BCST 12(BX)(CX*2), Z13, Z8
+	VFMADD231PS.BCST 12(SI), Z13, Z9
+	VFMADD231PS.BCST 12(SI)(CX*1), Z13, Z10
+	VFMADD231PS.BCST 12(SI)(CX*2), Z13, Z11
+	VFMADD231PS.BCST 12(DI), Z13, Z12
+	ADDQ             $0x10, AX
+	ADDQ             $0x10, DX
+	ADDQ             $0x10, BX
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, DI
+	LEAQ             (R8)(R10*4), R8
+	LEAQ             (R11)(R10*4), R11
+	ADDQ             $+256, R12
+	SUBQ             $0x04, R13
+	JGE              loop
+
+tail:
+	ADDQ $0x04, R13
+	JZ   store
+
+one:
+	PREFETCHT0       (R9)
+	ADDQ             R10, R9
+	VMOVUPS          (R8), Z13
+	VMOVUPS          Z13, (R12)
+	VFMADD231PS.BCST (AX), Z13, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z13, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z13, Z2
+	VFMADD231PS.BCST (DX), Z13, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z13, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z13, Z5
+	VFMADD231PS.BCST (BX), Z13, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z13, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z13, Z8
+	VFMADD231PS.BCST (SI), Z13, Z9
+	VFMADD231PS.BCST (SI)(CX*1), Z13, Z10
+	VFMADD231PS.BCST (SI)(CX*2), Z13, Z11
+	VFMADD231PS.BCST (DI), Z13, Z12
+	ADDQ             $0x04, AX
+	ADDQ             $0x04, DX
+	ADDQ             $0x04, BX
+	ADDQ             $0x04, SI
+	ADDQ             $0x04, DI
+	ADDQ             R10, R8
+	ADDQ             R10, R11
+	ADDQ             $+64, R12
+	DECQ             R13
+	JNZ              one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z11, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing12x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Packing12x16AVX512(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   b+16(FP), DI
+	MOVQ   next+64(FP), R8
+	MOVQ   ldb+24(FP), R9
+	SHLQ   $0x02, R9
+	LEAQ   (DI)(R9*2), R10
+	ADDQ   R9, R10
+	MOVQ   pack+72(FP), R11
+	MOVB   add+56(FP), R12
+	TESTB  R12, R12
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R12
+	SHLQ    $0x02, R12
+	MOVQ    c+32(FP), R13
+	VMOVUPS (R13), Z0
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z1
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z2
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z3
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z4
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z5
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z6
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z7
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z8
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z9
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z10
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z11
+
+start:
+	MOVQ k+48(FP), R12
+	SUBQ $0x04, R12
+	JL   tail
+
+loop:
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI), Z12
+	VMOVUPS          Z12, (R11)
+	VFMADD231PS.BCST (AX), Z12, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z12, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z12, Z2
+	VFMADD231PS.BCST (DX), Z12, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z12, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z12, Z5
+	VFMADD231PS.BCST (BX), Z12, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z12, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z12, Z8
+	VFMADD231PS.BCST (SI), Z12, Z9
+	VFMADD231PS.BCST (SI)(CX*1), Z12, Z10
+	VFMADD231PS.BCST (SI)(CX*2), Z12, Z11
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI)(R9*1), Z12
+	VMOVUPS          Z12, 64(R11)
+	VFMADD231PS.BCST 4(AX), Z12, Z0
+	VFMADD231PS.BCST 4(AX)(CX*1), Z12, Z1
+	VFMADD231PS.BCST 4(AX)(CX*2), Z12, Z2
+	VFMADD231PS.BCST 4(DX), Z12, Z3
+	VFMADD231PS.BCST 4(DX)(CX*1), Z12, Z4
+	VFMADD231PS.BCST 4(DX)(CX*2), Z12, Z5
+	VFMADD231PS.BCST 4(BX), Z12, Z6
+	VFMADD231PS.BCST 4(BX)(CX*1), Z12, Z7
+	VFMADD231PS.BCST 4(BX)(CX*2), Z12, Z8
+	VFMADD231PS.BCST 4(SI), Z12, Z9
+	VFMADD231PS.BCST 4(SI)(CX*1), Z12, Z10
+	VFMADD231PS.BCST 4(SI)(CX*2), Z12, Z11
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI)(R9*2), Z12
+	VMOVUPS          Z12, 128(R11)
+	VFMADD231PS.BCST 8(AX), Z12, Z0
+	VFMADD231PS.BCST 8(AX)(CX*1), Z12, Z1
+	VFMADD231PS.BCST 8(AX)(CX*2), Z12, Z2
+	VFMADD231PS.BCST 8(DX), Z12, Z3
+	VFMADD231PS.BCST 8(DX)(CX*1), Z12, Z4
+	VFMADD231PS.BCST 8(DX)(CX*2), Z12, Z5
+	VFMADD231PS.BCST 8(BX), Z12, Z6
+	VFMADD231PS.BCST 8(BX)(CX*1), Z12, Z7
+	VFMADD231PS.BCST 8(BX)(CX*2), Z12, Z8
+	VFMADD231PS.BCST 8(SI), Z12, Z9
+	VFMADD231PS.BCST 8(SI)(CX*1), Z12, Z10
+	VFMADD231PS.BCST 8(SI)(CX*2), Z12, Z11
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (R10), Z12
+	VMOVUPS          Z12, 192(R11)
+	VFMADD231PS.BCST 12(AX), Z12, Z0
+	VFMADD231PS.BCST 12(AX)(CX*1), Z12, Z1
+	VFMADD231PS.BCST 12(AX)(CX*2), Z12, Z2
+	VFMADD231PS.BCST 12(DX), Z12, Z3
+	VFMADD231PS.BCST 12(DX)(CX*1), Z12, Z4
+	VFMADD231PS.BCST 12(DX)(CX*2), Z12, Z5
+	VFMADD231PS.BCST 12(BX), Z12, Z6
+	VFMADD231PS.BCST 12(BX)(CX*1), Z12, Z7
+	VFMADD231PS.BCST 12(BX)(CX*2), Z12, Z8
+	VFMADD231PS.BCST 12(SI), Z12, Z9
+	VFMADD231PS.BCST 12(SI)(CX*1), Z12, Z10
+	VFMADD231PS.BCST 12(SI)(CX*2), Z12, Z11
+	ADDQ             $0x10, AX
+	ADDQ             $0x10, DX
+	ADDQ             $0x10, BX
+	ADDQ             $0x10, SI
+	LEAQ             (DI)(R9*4), DI
+	LEAQ             (R10)(R9*4), R10
+	ADDQ             $+256, R11
+	SUBQ             $0x04, R12
+	JGE              loop
+
+tail:
+	ADDQ $0x04, R12
+	JZ   store
+
+one:
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI), Z12
+	VMOVUPS          Z12, (R11)
+	VFMADD231PS.BCST (AX), Z12, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z12, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z12, Z2
+	VFMADD231PS.BCST (DX), Z12, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z12, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z12, Z5
+	VFMADD231PS.BCST (BX), Z12, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z12, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z12, Z8
+	VFMADD231PS.BCST (SI), Z12, Z9
+	VFMADD231PS.BCST (SI)(CX*1), Z12, Z10
+	VFMADD231PS.BCST (SI)(CX*2), Z12, Z11
+	ADDQ             $0x04, AX
+	ADDQ             $0x04, DX
+	ADDQ             $0x04, BX
+	ADDQ             $0x04, SI
+	ADDQ             R9, DI
+	ADDQ             R9, R10
+	ADDQ             $+64, R11
+	DECQ             R12
+	JNZ              one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z11, (CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing11x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Packing11x16AVX512(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   b+16(FP), DI
+	MOVQ   next+64(FP), R8
+	MOVQ   ldb+24(FP), R9
+	SHLQ   $0x02, R9
+	LEAQ   (DI)(R9*2), R10
+	ADDQ   R9, R10
+	MOVQ   pack+72(FP), R11
+	MOVB   add+56(FP), R12
+	TESTB  R12, R12
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R12
+	SHLQ    $0x02, R12
+	MOVQ    c+32(FP), R13
+	VMOVUPS (R13), Z0
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z1
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z2
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z3
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z4
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z5
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z6
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z7
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z8
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z9
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z10
+
+start:
+	MOVQ k+48(FP), R12
+	SUBQ $0x04, R12
+	JL   tail
+
+loop:
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI), Z11
+	VMOVUPS          Z11, (R11)
+	VFMADD231PS.BCST (AX), Z11, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z11, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z11, Z2
+	VFMADD231PS.BCST (DX), Z11, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z11, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z11, Z5
+	VFMADD231PS.BCST (BX), Z11, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z11, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z11, Z8
+	VFMADD231PS.BCST (SI), Z11, Z9
+	VFMADD231PS.BCST (SI)(CX*1), Z11, Z10
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI)(R9*1), Z11
+	VMOVUPS          Z11, 64(R11)
+	VFMADD231PS.BCST 4(AX), Z11, Z0
+	VFMADD231PS.BCST 4(AX)(CX*1), Z11, Z1
+	VFMADD231PS.BCST 4(AX)(CX*2), Z11, Z2
+	VFMADD231PS.BCST 4(DX), Z11, Z3
+	VFMADD231PS.BCST 4(DX)(CX*1), Z11, Z4
+	VFMADD231PS.BCST 4(DX)(CX*2), Z11, Z5
+	VFMADD231PS.BCST 4(BX), Z11, Z6
+	VFMADD231PS.BCST 4(BX)(CX*1), Z11, Z7
+	VFMADD231PS.BCST 4(BX)(CX*2), Z11, Z8
+	VFMADD231PS.BCST 4(SI), Z11, Z9
+	VFMADD231PS.BCST 4(SI)(CX*1), Z11, Z10
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI)(R9*2), Z11
+	VMOVUPS          Z11, 128(R11)
+	VFMADD231PS.BCST 8(AX), Z11, Z0
+	VFMADD231PS.BCST 8(AX)(CX*1), Z11, Z1
+	VFMADD231PS.BCST 8(AX)(CX*2), Z11, Z2
+	VFMADD231PS.BCST 8(DX), Z11, Z3
+	VFMADD231PS.BCST 8(DX)(CX*1), Z11, Z4
+	VFMADD231PS.BCST 8(DX)(CX*2), Z11, Z5
+	VFMADD231PS.BCST 8(BX), Z11, Z6
+	VFMADD231PS.BCST 8(BX)(CX*1), Z11, Z7
+	VFMADD231PS.BCST 8(BX)(CX*2), Z11, Z8
+	VFMADD231PS.BCST 8(SI), Z11, Z9
+	VFMADD231PS.BCST 8(SI)(CX*1), Z11, Z10
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (R10), Z11
+	VMOVUPS          Z11, 192(R11)
+	VFMADD231PS.BCST 12(AX), Z11, Z0
+	VFMADD231PS.BCST 12(AX)(CX*1), Z11, Z1
+	VFMADD231PS.BCST 12(AX)(CX*2), Z11, Z2
+	VFMADD231PS.BCST 12(DX), Z11, Z3
+	VFMADD231PS.BCST 12(DX)(CX*1), Z11, Z4
+	VFMADD231PS.BCST 12(DX)(CX*2), Z11, Z5
+	VFMADD231PS.BCST 12(BX), Z11, Z6
+	VFMADD231PS.BCST 12(BX)(CX*1), Z11, Z7
+	VFMADD231PS.BCST 12(BX)(CX*2), Z11, Z8
+	VFMADD231PS.BCST 12(SI), Z11, Z9
+	VFMADD231PS.BCST 12(SI)(CX*1), Z11, Z10
+	ADDQ             $0x10, AX
+	ADDQ             $0x10, DX
+	ADDQ             $0x10, BX
+	ADDQ             $0x10, SI
+	LEAQ             (DI)(R9*4), DI
+	LEAQ             (R10)(R9*4), R10
+	ADDQ             $+256, R11
+	SUBQ             $0x04, R12
+	JGE              loop
+
+tail:
+	ADDQ $0x04, R12
+	JZ   store
+
+one:
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI), Z11
+	VMOVUPS          Z11, (R11)
+	VFMADD231PS.BCST (AX), Z11, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z11, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z11, Z2
+	VFMADD231PS.BCST (DX), Z11, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z11, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z11, Z5
+	VFMADD231PS.BCST (BX), Z11, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z11, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z11, Z8
+	VFMADD231PS.BCST (SI), Z11, Z9
+	VFMADD231PS.BCST (SI)(CX*1), Z11, Z10
+	ADDQ             $0x04, AX
+	ADDQ             $0x04, DX
+	ADDQ             $0x04, BX
+	ADDQ             $0x04, SI
+	ADDQ             R9, DI
+	ADDQ             R9, R10
+	ADDQ             $+64, R11
+	DECQ             R12
+	JNZ              one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing10x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Packing10x16AVX512(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   b+16(FP), DI
+	MOVQ   next+64(FP), R8
+	MOVQ   ldb+24(FP), R9
+	SHLQ   $0x02, R9
+	LEAQ   (DI)(R9*2), R10
+	ADDQ   R9, R10
+	MOVQ   pack+72(FP), R11
+	MOVB   add+56(FP), R12
+	TESTB  R12, R12
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R12
+	SHLQ    $0x02, R12
+	MOVQ    c+32(FP), R13
+	VMOVUPS (R13), Z0
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z1
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z2
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z3
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z4
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z5
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z6
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z7
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z8
+	ADDQ    R12, R13
+	VMOVUPS (R13), Z9
+
+start:
+	MOVQ k+48(FP), R12
+	SUBQ $0x04, R12
+	JL   tail
+
+loop:
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI), Z10
+	VMOVUPS          Z10, (R11)
+	VFMADD231PS.BCST (AX), Z10, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z10, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z10, Z2
+	VFMADD231PS.BCST (DX), Z10, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z10, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z10, Z5
+	VFMADD231PS.BCST (BX), Z10, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z10, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z10, Z8
+	VFMADD231PS.BCST (SI), Z10, Z9
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI)(R9*1), Z10
+	VMOVUPS          Z10, 64(R11)
+	VFMADD231PS.BCST 4(AX), Z10, Z0
+	VFMADD231PS.BCST 4(AX)(CX*1), Z10, Z1
+	VFMADD231PS.BCST 4(AX)(CX*2), Z10, Z2
+	VFMADD231PS.BCST 4(DX), Z10, Z3
+	VFMADD231PS.BCST 4(DX)(CX*1), Z10, Z4
+	VFMADD231PS.BCST 4(DX)(CX*2), Z10, Z5
+	VFMADD231PS.BCST 4(BX), Z10, Z6
+	VFMADD231PS.BCST 4(BX)(CX*1), Z10, Z7
+	VFMADD231PS.BCST 4(BX)(CX*2), Z10, Z8
+	VFMADD231PS.BCST 4(SI), Z10, Z9
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI)(R9*2), Z10
+	VMOVUPS          Z10, 128(R11)
+	VFMADD231PS.BCST 8(AX), Z10, Z0
+	VFMADD231PS.BCST 8(AX)(CX*1), Z10, Z1
+	VFMADD231PS.BCST 8(AX)(CX*2), Z10, Z2
+	VFMADD231PS.BCST 8(DX), Z10, Z3
+	VFMADD231PS.BCST 8(DX)(CX*1), Z10, Z4
+	VFMADD231PS.BCST 8(DX)(CX*2), Z10, Z5
+	VFMADD231PS.BCST 8(BX), Z10, Z6
+	VFMADD231PS.BCST 8(BX)(CX*1), Z10, Z7
+	VFMADD231PS.BCST 8(BX)(CX*2), Z10, Z8
+	VFMADD231PS.BCST 8(SI), Z10, Z9
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (R10), Z10
+	VMOVUPS          Z10, 192(R11)
+	VFMADD231PS.BCST 12(AX), Z10, Z0
+	VFMADD231PS.BCST 12(AX)(CX*1), Z10, Z1
+	VFMADD231PS.BCST 12(AX)(CX*2), Z10, Z2
+	VFMADD231PS.BCST 12(DX), Z10, Z3
+	VFMADD231PS.BCST 12(DX)(CX*1), Z10, Z4
+	VFMADD231PS.BCST 12(DX)(CX*2), Z10, Z5
+	VFMADD231PS.BCST 12(BX), Z10, Z6
+	VFMADD231PS.BCST 12(BX)(CX*1), Z10, Z7
+	VFMADD231PS.BCST 12(BX)(CX*2), Z10, Z8
+	VFMADD231PS.BCST 12(SI), Z10, Z9
+	ADDQ             $0x10, AX
+	ADDQ             $0x10, DX
+	ADDQ             $0x10, BX
+	ADDQ             $0x10, SI
+	LEAQ             (DI)(R9*4), DI
+	LEAQ             (R10)(R9*4), R10
+	ADDQ             $+256, R11
+	SUBQ             $0x04, R12
+	JGE              loop
+
+tail:
+	ADDQ $0x04, R12
+	JZ   store
+
+one:
+	PREFETCHT0       (R8)
+	ADDQ             R9, R8
+	VMOVUPS          (DI), Z10
+	VMOVUPS          Z10, (R11)
+	VFMADD231PS.BCST (AX), Z10, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z10, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z10, Z2
+	VFMADD231PS.BCST (DX), Z10, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z10, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z10, Z5
+	VFMADD231PS.BCST (BX), Z10, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z10, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z10, Z8
+	VFMADD231PS.BCST (SI), Z10, Z9
+	ADDQ             $0x04, AX
+	ADDQ             $0x04, DX
+	ADDQ             $0x04, BX
+	ADDQ             $0x04, SI
+	ADDQ             R9, DI
+	ADDQ             R9, R10
+	ADDQ             $+64, R11
+	DECQ             R12
+	JNZ              one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing9x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Packing9x16AVX512(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	MOVQ   b+16(FP), SI
+	MOVQ   next+64(FP), DI
+	MOVQ   ldb+24(FP), R8
+	SHLQ   $0x02, R8
+	LEAQ   (SI)(R8*2), R9
+	ADDQ   R8, R9
+	MOVQ   pack+72(FP), R10
+	MOVB   add+56(FP), R11
+	TESTB  R11, R11
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R11
+	SHLQ    $0x02, R11
+	MOVQ    c+32(FP), R12
+	VMOVUPS (R12), Z0
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z1
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z2
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z3
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z4
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z5
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z6
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z7
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z8
+
+start:
+	MOVQ k+48(FP), R11
+	SUBQ $0x04, R11
+	JL   tail
+
+loop:
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (SI), Z9
+	VMOVUPS          Z9, (R10)
+	VFMADD231PS.BCST (AX), Z9, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z9, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z9, Z2
+	VFMADD231PS.BCST (DX), Z9, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z9, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z9, Z5
+	VFMADD231PS.BCST (BX), Z9, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z9, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z9, Z8
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (SI)(R8*1), Z9
+	VMOVUPS          Z9, 64(R10)
+	VFMADD231PS.BCST 4(AX), Z9, Z0
+	VFMADD231PS.BCST 4(AX)(CX*1), Z9, Z1
+	VFMADD231PS.BCST 4(AX)(CX*2), Z9, Z2
+	VFMADD231PS.BCST 4(DX), Z9, Z3
+	VFMADD231PS.BCST 4(DX)(CX*1), Z9, Z4
+	VFMADD231PS.BCST 4(DX)(CX*2), Z9, Z5
+	VFMADD231PS.BCST 4(BX), Z9, Z6
+	VFMADD231PS.BCST 4(BX)(CX*1), Z9, Z7
+	VFMADD231PS.BCST 4(BX)(CX*2), Z9, Z8
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (SI)(R8*2), Z9
+	VMOVUPS          Z9, 128(R10)
+	VFMADD231PS.BCST 8(AX), Z9, Z0
+	VFMADD231PS.BCST 8(AX)(CX*1), Z9, Z1
+	VFMADD231PS.BCST 8(AX)(CX*2), Z9, Z2
+	VFMADD231PS.BCST 8(DX), Z9, Z3
+	VFMADD231PS.BCST 8(DX)(CX*1), Z9, Z4
+	VFMADD231PS.BCST 8(DX)(CX*2), Z9, Z5
+	VFMADD231PS.BCST 8(BX), Z9, Z6
+	VFMADD231PS.BCST 8(BX)(CX*1), Z9, Z7
+	VFMADD231PS.BCST 8(BX)(CX*2), Z9, Z8
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (R9), Z9
+	VMOVUPS          Z9, 192(R10)
+	VFMADD231PS.BCST 12(AX), Z9, Z0
+	VFMADD231PS.BCST 12(AX)(CX*1), Z9, Z1
+	VFMADD231PS.BCST 12(AX)(CX*2), Z9, Z2
+	VFMADD231PS.BCST 12(DX), Z9, Z3
+	VFMADD231PS.BCST 12(DX)(CX*1), Z9, Z4
+	VFMADD231PS.BCST 12(DX)(CX*2), Z9, Z5
+	VFMADD231PS.BCST 12(BX), Z9, Z6
+	VFMADD231PS.BCST 12(BX)(CX*1), Z9, Z7
+	VFMADD231PS.BCST 12(BX)(CX*2), Z9, Z8
+	ADDQ             $0x10, AX
+	ADDQ             $0x10, DX
+	ADDQ             $0x10, BX
+	LEAQ             (SI)(R8*4), SI
+	LEAQ             (R9)(R8*4), R9
+	ADDQ             $+256, R10
+	SUBQ             $0x04, R11
+	JGE              loop
+
+tail:
+	ADDQ $0x04, R11
+	JZ   store
+
+one:
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (SI), Z9
+	VMOVUPS          Z9, (R10)
+	VFMADD231PS.BCST (AX), Z9, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z9, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z9, Z2
+	VFMADD231PS.BCST (DX), Z9, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z9, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z9, Z5
+	VFMADD231PS.BCST (BX), Z9, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z9, Z7
+	VFMADD231PS.BCST (BX)(CX*2), Z9, Z8
+	ADDQ             $0x04, AX
+	ADDQ             $0x04, DX
+	ADDQ             $0x04, BX
+	ADDQ             R8, SI
+	ADDQ             R8, R9
+	ADDQ             $+64, R10
+	DECQ             R11
+	JNZ              one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing8x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Packing8x16AVX512(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	MOVQ   b+16(FP), SI
+	MOVQ   next+64(FP), DI
+	MOVQ   ldb+24(FP), R8
+	SHLQ   $0x02, R8
+	LEAQ   (SI)(R8*2), R9
+	ADDQ   R8, R9
+	MOVQ   pack+72(FP), R10
+	MOVB   add+56(FP), R11
+	TESTB  R11, R11
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R11
+	SHLQ    $0x02, R11
+	MOVQ    c+32(FP), R12
+	VMOVUPS (R12), Z0
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z1
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z2
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z3
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z4
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z5
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z6
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z7
+
+start:
+	MOVQ k+48(FP), R11
+	SUBQ $0x04, R11
+	JL   tail
+
+loop:
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (SI), Z8
+	VMOVUPS          Z8, (R10)
+	VFMADD231PS.BCST (AX), Z8, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z8, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z8, Z2
+	VFMADD231PS.BCST (DX), Z8, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z8, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z8, Z5
+	VFMADD231PS.BCST (BX), Z8, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z8, Z7
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (SI)(R8*1), Z8
+	VMOVUPS          Z8, 64(R10)
+	VFMADD231PS.BCST 4(AX), Z8, Z0
+	VFMADD231PS.BCST 4(AX)(CX*1), Z8, Z1
+	VFMADD231PS.BCST 4(AX)(CX*2), Z8, Z2
+	VFMADD231PS.BCST 4(DX), Z8, Z3
+	VFMADD231PS.BCST 4(DX)(CX*1), Z8, Z4
+	VFMADD231PS.BCST 4(DX)(CX*2), Z8, Z5
+	VFMADD231PS.BCST 4(BX), Z8, Z6
+	VFMADD231PS.BCST 4(BX)(CX*1), Z8, Z7
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (SI)(R8*2), Z8
+	VMOVUPS          Z8, 128(R10)
+	VFMADD231PS.BCST 8(AX), Z8, Z0
+	VFMADD231PS.BCST 8(AX)(CX*1), Z8, Z1
+	VFMADD231PS.BCST 8(AX)(CX*2), Z8, Z2
+	VFMADD231PS.BCST 8(DX), Z8, Z3
+	VFMADD231PS.BCST 8(DX)(CX*1), Z8, Z4
+	VFMADD231PS.BCST 8(DX)(CX*2), Z8, Z5
+	VFMADD231PS.BCST 8(BX), Z8, Z6
+	VFMADD231PS.BCST 8(BX)(CX*1), Z8, Z7
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (R9), Z8
+	VMOVUPS          Z8, 192(R10)
+	VFMADD231PS.BCST 12(AX), Z8, Z0
+	VFMADD231PS.BCST 12(AX)(CX*1), Z8, Z1
+	VFMADD231PS.BCST 12(AX)(CX*2), Z8, Z2
+	VFMADD231PS.BCST 12(DX), Z8, Z3
+	VFMADD231PS.BCST 12(DX)(CX*1), Z8, Z4
+	VFMADD231PS.BCST 12(DX)(CX*2), Z8, Z5
+	VFMADD231PS.BCST 12(BX), Z8, Z6
+	VFMADD231PS.BCST 12(BX)(CX*1), Z8, Z7
+	ADDQ             $0x10, AX
+	ADDQ             $0x10, DX
+	ADDQ             $0x10, BX
+	LEAQ             (SI)(R8*4), SI
+	LEAQ             (R9)(R8*4), R9
+	ADDQ             $+256, R10
+	SUBQ             $0x04, R11
+	JGE              loop
+
+tail:
+	ADDQ $0x04, R11
+	JZ   store
+
+one:
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (SI), Z8
+	VMOVUPS          Z8, (R10)
+	VFMADD231PS.BCST (AX), Z8, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z8, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z8, Z2
+	VFMADD231PS.BCST (DX), Z8, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z8, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z8, Z5
+	VFMADD231PS.BCST (BX), Z8, Z6
+	VFMADD231PS.BCST (BX)(CX*1), Z8, Z7
+	ADDQ             $0x04, AX
+	ADDQ             $0x04, DX
+	ADDQ             $0x04, BX
+	ADDQ             R8, SI
+	ADDQ             R8, R9
+	ADDQ             $+64, R10
+	DECQ             R11
+	JNZ              one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing7x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Packing7x16AVX512(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	MOVQ   b+16(FP), SI
+	MOVQ   next+64(FP), DI
+	MOVQ   ldb+24(FP), R8
+	SHLQ   $0x02, R8
+	LEAQ   (SI)(R8*2), R9
+	ADDQ   R8, R9
+	MOVQ   pack+72(FP), R10
+	MOVB   add+56(FP), R11
+	TESTB  R11, R11
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R11
+	SHLQ    $0x02, R11
+	MOVQ    c+32(FP), R12
+	VMOVUPS (R12), Z0
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z1
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z2
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z3
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z4
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z5
+	ADDQ    R11, R12
+	VMOVUPS (R12), Z6
+
+start:
+	MOVQ k+48(FP), R11
+	SUBQ $0x04, R11
+	JL   tail
+
+loop:
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (SI), Z7
+	VMOVUPS          Z7, (R10)
+	VFMADD231PS.BCST (AX), Z7, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z7, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z7, Z2
+	VFMADD231PS.BCST (DX), Z7, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z7, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z7, Z5
+	VFMADD231PS.BCST (BX), Z7, Z6
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (SI)(R8*1), Z7
+	VMOVUPS          Z7, 64(R10)
+	VFMADD231PS.BCST 4(AX), Z7, Z0
+	VFMADD231PS.BCST 4(AX)(CX*1), Z7, Z1
+	VFMADD231PS.BCST 4(AX)(CX*2), Z7, Z2
+	VFMADD231PS.BCST 4(DX), Z7, Z3
+	VFMADD231PS.BCST 4(DX)(CX*1), Z7, Z4
+	VFMADD231PS.BCST 4(DX)(CX*2), Z7, Z5
+	VFMADD231PS.BCST 4(BX), Z7, Z6
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (SI)(R8*2), Z7
+	VMOVUPS          Z7, 128(R10)
+	VFMADD231PS.BCST 8(AX), Z7, Z0
+	VFMADD231PS.BCST 8(AX)(CX*1), Z7, Z1
+	VFMADD231PS.BCST 8(AX)(CX*2), Z7, Z2
+	VFMADD231PS.BCST 8(DX), Z7, Z3
+	VFMADD231PS.BCST 8(DX)(CX*1), Z7, Z4
+	VFMADD231PS.BCST 8(DX)(CX*2), Z7, Z5
+	VFMADD231PS.BCST 8(BX), Z7, Z6
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (R9), Z7
+	VMOVUPS          Z7, 192(R10)
+	VFMADD231PS.BCST 12(AX), Z7, Z0
+	VFMADD231PS.BCST 12(AX)(CX*1), Z7, Z1
+	VFMADD231PS.BCST 12(AX)(CX*2), Z7, Z2
+	VFMADD231PS.BCST 12(DX), Z7, Z3
+	VFMADD231PS.BCST 12(DX)(CX*1), Z7, Z4
+	VFMADD231PS.BCST 12(DX)(CX*2), Z7, Z5
+	VFMADD231PS.BCST 12(BX), Z7, Z6
+	ADDQ             $0x10, AX
+	ADDQ             $0x10, DX
+	ADDQ             $0x10, BX
+	LEAQ             (SI)(R8*4), SI
+	LEAQ             (R9)(R8*4), R9
+	ADDQ             $+256, R10
+	SUBQ             $0x04, R11
+	JGE              loop
+
+tail:
+	ADDQ $0x04, R11
+	JZ   store
+
+one:
+	PREFETCHT0       (DI)
+	ADDQ             R8, DI
+	VMOVUPS          (SI), Z7
+	VMOVUPS          Z7, (R10)
+	VFMADD231PS.BCST (AX), Z7, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z7, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z7, Z2
+	VFMADD231PS.BCST (DX), Z7, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z7, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z7, Z5
+	VFMADD231PS.BCST (BX), Z7, Z6
+	ADDQ             $0x04, AX
+	ADDQ             $0x04, DX
+	ADDQ             $0x04, BX
+	ADDQ             R8, SI
+	ADDQ             R8, R9
+	ADDQ             $+64, R10
+	DECQ             R11
+	JNZ              one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VZEROUPPER
+	RET
+
+// func GemmF32Packing6x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·GemmF32Packing6x16AVX512(SB), NOSPLIT, $0-88
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	MOVQ   b+16(FP), BX
+	MOVQ   next+64(FP), SI
+	MOVQ   ldb+24(FP), DI
+	SHLQ   $0x02, DI
+	LEAQ   (BX)(DI*2), R8
+	ADDQ   DI, R8
+	MOVQ   pack+72(FP), R9
+	MOVB   add+56(FP), R10
+	TESTB  R10, R10
+	JNZ    load
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	JMP    start
+
+load:
+	MOVQ    ldc+40(FP), R10
+	SHLQ    $0x02, R10
+	MOVQ    c+32(FP), R11
+	VMOVUPS (R11), Z0
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z1
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z2
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z3
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z4
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z5
+
+start:
+	MOVQ k+48(FP), R10
+	SUBQ $0x04, R10
+	JL   tail
+
+loop:
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
+	VMOVUPS          (BX), Z6
+	VMOVUPS          Z6, (R9)
+	VFMADD231PS.BCST (AX), Z6, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z6, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z6, Z2
+	VFMADD231PS.BCST (DX), Z6, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z6, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z6, Z5
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
+	VMOVUPS          (BX)(DI*1), Z6
+	VMOVUPS          Z6, 64(R9)
+	VFMADD231PS.BCST 4(AX), Z6, Z0
+	VFMADD231PS.BCST 4(AX)(CX*1), Z6, Z1
+	VFMADD231PS.BCST 4(AX)(CX*2), Z6, Z2
+	VFMADD231PS.BCST 4(DX), Z6, Z3
+	VFMADD231PS.BCST 4(DX)(CX*1), Z6, Z4
+	VFMADD231PS.BCST 4(DX)(CX*2), Z6, Z5
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
+	VMOVUPS          (BX)(DI*2), Z6
+	VMOVUPS          Z6, 128(R9)
+	VFMADD231PS.BCST 8(AX), Z6, Z0
+	VFMADD231PS.BCST 8(AX)(CX*1), Z6, Z1
+	VFMADD231PS.BCST 8(AX)(CX*2), Z6, Z2
+	VFMADD231PS.BCST 8(DX), Z6, Z3
+	VFMADD231PS.BCST 8(DX)(CX*1), Z6, Z4
+	VFMADD231PS.BCST 8(DX)(CX*2), Z6, Z5
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
+	VMOVUPS          (R8), Z6
+	VMOVUPS          Z6, 192(R9)
+	VFMADD231PS.BCST 12(AX), Z6, Z0
+	VFMADD231PS.BCST 12(AX)(CX*1), Z6, Z1
+	VFMADD231PS.BCST 12(AX)(CX*2), Z6, Z2
+	VFMADD231PS.BCST 12(DX), Z6, Z3
+	VFMADD231PS.BCST 12(DX)(CX*1), Z6, Z4
+	VFMADD231PS.BCST 12(DX)(CX*2), Z6, Z5
+	ADDQ             $0x10, AX
+	ADDQ             $0x10, DX
+	LEAQ             (BX)(DI*4), BX
+	LEAQ             (R8)(DI*4), R8
+	ADDQ             $+256, R9
+	SUBQ             $0x04, R10
+	JGE              loop
+
+tail:
+	ADDQ $0x04, R10
+	JZ   store
+
+one:
+	PREFETCHT0       (SI)
+	ADDQ             DI, SI
+	VMOVUPS          (BX), Z6
+	VMOVUPS          Z6, (R9)
+	VFMADD231PS.BCST (AX), Z6, Z0
+	VFMADD231PS.BCST (AX)(CX*1), Z6, Z1
+	VFMADD231PS.BCST (AX)(CX*2), Z6, Z2
+	VFMADD231PS.BCST (DX), Z6, Z3
+	VFMADD231PS.BCST (DX)(CX*1), Z6, Z4
+	VFMADD231PS.BCST (DX)(CX*2), Z6, Z5
+	ADDQ             $0x04, AX
+	ADDQ             $0x04, DX
+	ADDQ             DI, BX
+	ADDQ             DI, R8
+	ADDQ             $+64, R9
+	DECQ             R10
+	JNZ              one
+
+store:
+	MOVQ    ldc+40(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    c+32(FP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
 	VZEROUPPER
 	RET
