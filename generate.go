@@ -119,6 +119,21 @@ func (g *guardedDecoder) Prefill(ctx context.Context, p nn.Prompt) (logits Tenso
 	return logits, err
 }
 
+// Resume and Cut make it an nn.Resumer where the model's decoder is one.
+func (g *guardedDecoder) Resume(ctx context.Context, past []Tensor) error {
+	r, ok := g.Decoder.(nn.Resumer)
+	if !ok {
+		return nn.Unsupported("generation from past_key_values with this model")
+	}
+	return r.Resume(ctx, past)
+}
+
+func (g *guardedDecoder) Cut(rows int) {
+	if r, ok := g.Decoder.(nn.Resumer); ok {
+		r.Cut(rows)
+	}
+}
+
 func (g *guardedDecoder) Step(ctx context.Context, ids []int32) (Tensor, error) {
 	g.ctx, g.ids = ctx, ids
 	err := safetensors.Guard(g.step)

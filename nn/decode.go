@@ -56,6 +56,17 @@ type Decoder interface {
 	Reorder(from []int32)
 }
 
+// Resumer is a Decoder that can go on from keys and values computed before.
+type Resumer interface {
+	Decoder
+	// Resume drops what the decoder holds and takes past, the past_key_values of
+	// Hugging Face's forward(): keys and values, [B, heads, T, D] each, of every
+	// layer in turn.
+	Resume(ctx context.Context, past []tensor.Tensor) error
+	// Cut leaves the first rows tokens of every sequence.
+	Cut(rows int)
+}
+
 // HostRows keeps the result of a pass after its end.
 type HostRows struct{ data []float32 }
 

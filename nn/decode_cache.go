@@ -1,6 +1,11 @@
 package nn
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/seed-512d3d71/weft/tensor"
+)
 
 // CachePage is the number of tokens of a [Cache]'s page.
 const CachePage = 32
@@ -143,14 +148,67 @@ func (c *Cache) Reorder(from []int32) {
 	}
 	for s := range c.n {
 		for _, page := range c.pagesOf(s) {
-			if c.refs[page]--; c.refs[page] == 0 {
-				c.free = append(c.free, page)
-			}
+			c.drop(page)
 		}
 	}
 	c.rows, c.nextRows = c.nextRows, c.rows
 	c.table, c.nextTable = c.nextTable, c.table
 	c.n = len(from)
+}
+
+// Cut leaves the first rows tokens of every sequence.
+func (c *Cache) Cut(rows int) {
+	for s := range c.n {
+		used := c.pagesOf(s)
+		if int(c.rows[s]) <= rows {
+			continue
+		}
+		c.rows[s] = int32(rows)
+		for _, page := range used[len(c.pagesOf(s)):] {
+			c.drop(page)
+		}
+	}
+}
+
+// drop ends one sequence's use of a page.
+func (c *Cache) drop(page int32) {
+	if c.refs[page]--; c.refs[page] == 0 {
+		c.free = append(c.free, page)
+	}
+}
+
+// Fill makes the cache hold past: keys and values, [B, heads, T, D] each, of
+// every layer in turn.
+func (c *Cache) Fill(p Pass, past []tensor.Tensor) error {
+	if len(past) == 0 || len(past)%2 != 0 {
+		return InputError("past_key_values", "%d tensors, want two a layer", len(past))
+	}
+	want := past[0].Shape()
+	for i, x := range past {
+		if x.DType() != tensor.F32 || len(want) != 4 {
+			return InputError("past_key_values", "element %d: %v, want F32[B heads T D]", i, x)
+		}
+		if err := tensor.CheckShape("past_key_values", x.Shape(), want); err != nil {
+			return fmt.Errorf("%w: %w", ErrInput, err)
+		}
+	}
+	b, heads, t, d := want[0], want[1], want[2], want[3]
+	c.Reset(b, b*t)
+	c.Extend(func(int) int { return t })
+	for i := 0; i < len(past); i += 2 {
+		mark := p.Mark()
+		rows := [2]tensor.Tensor{p.New(b*t, heads*d), p.New(b*t, heads*d)}
+		for j := range rows {
+			from, to := past[i+j].F32(), p.Host(rows[j]).F32()
+			for n := range b * heads * t {
+				s, h, row := n/(heads*t), n/t%heads, n%t
+				copy(to[((s*t+row)*heads+h)*d:][:d], from[n*d:])
+			}
+		}
+		p.Append(c, i/2, rows[0], rows[1])
+		p.Release(mark)
+	}
+	return p.Err()
 }
 
 func (c *Cache) pagesOf(s int) []int32 {

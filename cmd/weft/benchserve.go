@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-512d3d71/weft"
 	"github.com/seed-512d3d71/weft/kernels"
+	"github.com/seed-512d3d71/weft/nn"
 )
 
 // answer is one line of --serve.
@@ -231,6 +232,13 @@ func openModelCase(dir, name string) (*benchCase, error) {
 	if err != nil {
 		return nil, err
 	}
+	if m.Config().Str("model_type", "") == "gpt2" {
+		bc, err := openDecoderCase(m, raw)
+		if err != nil {
+			m.Close()
+		}
+		return bc, err
+	}
 	in := weft.Inputs{}
 	if main, ok := inputName[m.Config().Str("model_type", "")]; ok && raw.Has("in0") && !raw.Has("in1") {
 		in[main] = raw["in0"]
@@ -252,6 +260,44 @@ func openModelCase(dir, name string) (*benchCase, error) {
 		close: func() { m.Close() },
 	}
 	return bc, nil
+}
+
+// openDecoderCase is a prompt in0 or, with keys and values in1, in2, …, one
+// token after them. The output is the last position's logits.
+func openDecoderCase(m *weft.Model, raw weft.Inputs) (*benchCase, error) {
+	g, err := m.Generator(nil)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := raw.IDs("in0", g.Model.DecoderInfo().VocabSize, 1, -1)
+	if err != nil {
+		return nil, err
+	}
+	d := g.Model.NewDecoder().(nn.Resumer)
+	var past []weft.Tensor
+	for i := 1; raw.Has(fmt.Sprintf("in%d", i)); i++ {
+		past = append(past, raw[fmt.Sprintf("in%d", i)])
+	}
+	if len(past) > 0 {
+		if err := d.Resume(context.Background(), past); err != nil {
+			return nil, err
+		}
+	}
+	var last weft.Tensor
+	return &benchCase{
+		run: func(ctx context.Context, threads int) (err error) {
+			m.SetThreads(threads)
+			if len(past) > 0 {
+				d.Cut(past[0].Dim(2))
+				last, err = d.Step(ctx, ids)
+			} else {
+				last, err = d.Prefill(ctx, nn.Prompt{IDs: [][]int32{ids}})
+			}
+			return err
+		},
+		check: func() *check { return compare(last, raw["expected"]) },
+		close: func() { m.Close() },
+	}, nil
 }
 
 func compare(got, want weft.Tensor) *check {

@@ -53,6 +53,21 @@ func (d *decoder) Step(ctx context.Context, ids []int32) (tensor.Tensor, error) 
 
 func (d *decoder) Reorder(from []int32) { d.cache.Reorder(from) }
 
+func (d *decoder) Cut(rows int) { d.cache.Cut(rows) }
+
+func (d *decoder) Resume(ctx context.Context, past []tensor.Tensor) error {
+	c := d.m.Transformer.Config
+	if len(past) != 2*c.NLayer {
+		return fmt.Errorf("gpt2: %w", nn.InputError("past_key_values", "%d tensors, want %d", len(past), 2*c.NLayer))
+	}
+	if err := tensor.CheckShape("past_key_values", past[0].Shape(), []int{-1, c.NHead, -1, c.NEmbd / c.NHead}); err != nil {
+		return fmt.Errorf("gpt2: %w: %w", nn.ErrInput, err)
+	}
+	p := d.m.params.Backend().Begin(ctx)
+	defer p.End()
+	return d.cache.Fill(p, past)
+}
+
 // forward runs the rows that the cache was extended by.
 func (d *decoder) forward(ctx context.Context) (tensor.Tensor, error) {
 	t := d.m.Transformer

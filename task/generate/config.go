@@ -106,6 +106,9 @@ var (
 // none. A key that no version of Hugging Face knows is ignored in the file and
 // an error in set.
 func ParseConfig(file *hfconfig.Config, set map[string]json.RawMessage) (Config, error) {
+	if set == nil {
+		set = map[string]json.RawMessage{}
+	}
 	b, err := json.Marshal(set)
 	if err != nil {
 		return Config{}, nn.InputError("set", "%v", err)
