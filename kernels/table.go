@@ -24,8 +24,10 @@ var isas = []string{ISAAVX512, ISAAVX2, ISANEON, ISARef}
 type row[T any] struct {
 	name string // of the function
 	isa  string
-	tile string // what the function computes at a time, if that has a name
-	impl T
+	// needs are CPU features beyond those of the instruction set.
+	needs []cpuid.FeatureID
+	tile  string // what the function computes at a time, if that has a name
+	impl  T
 }
 
 // family is an operation: its rows, best first, the last of them ref.
@@ -45,13 +47,13 @@ type anyFamily interface {
 // families is the dispatch table. Dispatch, tests, benchmarks and
 // `weft kernels` range over it.
 func families() []anyFamily {
-	return slices.Concat(gemmFamilies, vecFamilies, attentionFamilies)
+	return slices.Concat(gemmFamilies, quantFamilies, vecFamilies, attentionFamilies)
 }
 
 // use makes the family's best row that needs no more than isa its active one.
 func (f *family[T]) use(isa string) {
 	for i, r := range f.rows {
-		if slices.Index(isas, r.isa) >= slices.Index(isas, isa) && missing(r.isa) == "" {
+		if slices.Index(isas, r.isa) >= slices.Index(isas, isa) && r.missing() == "" {
 			f.active, f.at = r.impl, i
 			return
 		}
@@ -62,7 +64,7 @@ func (f *family[T]) use(isa string) {
 // the operation has none.
 func (f *family[T]) row(isa string) (impl T, ok bool) {
 	for _, r := range f.rows {
-		if r.isa == isa {
+		if r.isa == isa && r.missing() == "" {
 			return r.impl, true
 		}
 	}
@@ -88,9 +90,14 @@ func install(isa string) {
 
 // missing names the CPU features that the machine lacks for an instruction
 // set.
-func missing(isa string) string {
+func missing(isa string) string { return lacking(isaNeeds[isa]) }
+
+// missing names those that it lacks for the row.
+func (r row[T]) missing() string { return lacking(slices.Concat(isaNeeds[r.isa], r.needs)) }
+
+func lacking(needs []cpuid.FeatureID) string {
 	var list []string
-	for _, f := range isaNeeds[isa] {
+	for _, f := range needs {
 		if !cpuid.CPU.Supports(f) {
 			list = append(list, f.String())
 		}
@@ -182,10 +189,10 @@ func Rows() []Info {
 func (f *family[T]) info(yield func(Info)) {
 	for at, r := range f.rows {
 		i := Info{Op: f.op, Name: r.name, ISA: r.isa, Tile: r.tile, Needs: []string{}, Chosen: at == f.at}
-		for _, need := range isaNeeds[r.isa] {
+		for _, need := range slices.Concat(isaNeeds[r.isa], r.needs) {
 			i.Needs = append(i.Needs, need.String())
 		}
-		lacks := missing(r.isa)
+		lacks := r.missing()
 		i.Usable = lacks == ""
 		switch {
 		case !i.Usable:

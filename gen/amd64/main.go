@@ -10,7 +10,7 @@ import (
 
 // ops are the generators by the name that the go:generate lines give. A file
 // of this package registers its own in a map that is listed here.
-var ops = []map[string]func(){gemmOps, vecOps, attnOps}
+var ops = []map[string]func(){gemmOps, igemmOps, vecOps, attnOps}
 
 func main() {
 	op := flag.String("op", "", "generator to run")

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+func igemmAVX2() {
+	for rows := igemmTallAVX2; rows >= 1; rows-- {
+		igemmTileAVX2(rows)
+	}
+	quantRowsS16()
+	widenU8S16()
+	emitConstants(avx2)
+	emitVecTail()
+	igemmShuffles()
+}
+
+// igemmTileAVX2 writes a tile of rows by one panel. VPMADDUBSW would saturate
+// at 16 bits unless one operand gave up a bit of its eight, so both are widened
+// to 16 bits and multiplied by VPMADDWD, which is exact: the same count of
+// multiplications (VPMADDUBSW needs a VPMADDWD to follow it), with 8 full bits
+// on both sides and no offset to take off.
+//
+// The even and the odd elements of k are multiplied in turn: a shift by 8
+// leaves either of them, extended, in the weights' 16-bit lanes. A holds k in
+// the order 0 2 1 3.
+func igemmTileAVX2(rows int) {
+	name := fmt.Sprintf("GemmS16S8Tile%dx16AVX2", rows)
+	TEXT(name, NOSPLIT, igemmTileType)
+	Pragma("noescape")
+	igemmDoc(name, "int32(A[i][p])", "0", rows, 16)
+	a, lda := Load(Param("a"), GP64()), Load(Param("lda"), GP64())
+	bases, row := rowBases(a, lda, rows)
+	b := Load(Param("b"), GP64())
+	acc := make([][2]VecVirtual, rows)
+	for r := range acc {
+		acc[r] = [2]VecVirtual{YMM(), YMM()}
+		for _, x := range acc[r] {
+			VPXOR(x, x, x)
+		}
+	}
+	step := func(u int) {
+		for odd := range 2 {
+			w := [2]VecVirtual{YMM(), YMM()}
+			for i, x := range w {
+				at := Mem{Base: b, Disp: 64*u + 32*i}
+				if odd == 1 {
+					VMOVDQU(at, x)
+				} else {
+					VMOVDQU(at, x)
+					VPSLLW(Imm(8), x, x)
+				}
+				VPSRAW(Imm(8), x, x)
+			}
+			for r := range rows {
+				x, y := YMM(), YMM()
+				VPBROADCASTD(row(r, 8*u+4*odd), x)
+				VPMADDWD(w[0], x, y)
+				VPADDD(y, acc[r][0], acc[r][0])
+				VPMADDWD(w[1], x, x)
+				VPADDD(x, acc[r][1], acc[r][1])
+			}
+		}
+	}
+	advance := func(n int) {
+		for _, r := range bases {
+			ADDQ(Imm(uint64(8*n)), r)
+		}
+		ADDQ(I32(int32(64*n)), b)
+	}
+	igemmLoop(Load(Param("k"), GP64()), 2, step, advance)
+
+	c, ldc, cols := Load(Param("c"), GP64()), Load(Param("ldc"), GP64()), Load(Param("cols"), GP64())
+	SHLQ(Imm(2), ldc)
+	rowScale, colScale := Load(Param("rowScale"), GP64()), Load(Param("colScale"), GP64())
+	TESTQ(rowScale, rowScale)
+	JZ(LabelRef("raw"))
+	for r := range rows {
+		for i, s := range acc[r] {
+			x := YMM()
+			VBROADCASTSS(Mem{Base: rowScale, Disp: 4 * r}, x)
+			VMULPS(Mem{Base: colScale, Disp: 32 * i}, x, x)
+			VCVTDQ2PS(s, s)
+			VMULPS(x, s, s)
+		}
+	}
+	Label("raw")
+	CMPQ(cols, Imm(16))
+	JL(LabelRef("masked"))
+	for r := range rows {
+		for i, s := range acc[r] {
+			VMOVUPS(s, Mem{Base: c, Disp: 32 * i})
+		}
+		if r < rows-1 {
+			ADDQ(ldc, c)
+		}
+	}
+	VZEROUPPER()
+	RET()
+	Label("masked")
+	table := GP64()
+	LEAQ(vecTailMask(avx2), table)
+	NEGQ(cols)
+	m := [2]VecVirtual{YMM(), YMM()}
+	for i, x := range m {
+		VMOVUPS(Mem{Base: table, Index: cols, Scale: 4, Disp: 128 + 32*i}, x)
+	}
+	for r := range rows {
+		for i, s := range acc[r] {
+			VMASKMOVPS(s, m[i], Mem{Base: c, Disp: 32 * i})
+		}
+		if r < rows-1 {
+			ADDQ(ldc, c)
+		}
+	}
+	VZEROUPPER()
+	RET()
+}
+
+// igemmOrder is the shuffle that puts four 16-bit words in the order 0 2 1 3.
+var igemmOrder = Mem{Symbol: Symbol{Name: "igemmOrder", Static: true}, Base: StaticBase}
+
+func igemmShuffles() {
+	GLOBL("igemmOrder", RODATA|NOPTR)
+	for i := range 4 {
+		DATA(8*i, U64(0x0706_0302_0504_0100+uint64(i%2)*0x0808_0808_0808_0808))
+	}
+}
+
+// quantRowsS16 writes the quantization of activations for VPMADDWD.
+func quantRowsS16() {
+	name := "QuantizeRowsS16AVX2"
+	TEXT(name, NOSPLIT, quantRowsType)
+	Pragma("noescape")
+	quantDoc(name, "q as int16, in the order 0 2 1 3", "32 bytes")
+	quantRows(avx2, 2, func(s span, dst Register, inv VecVirtual, x operand) {
+		y := s.load(x)
+		for i := range y {
+			VMULPS(inv, y[i], y[i])
+			VCVTPS2DQ(y[i], y[i])
+		}
+		VPACKSSDW(y[1], y[0], y[0])
+		VPERMQ(Imm(0xd8), y[0], y[0])
+		VPSHUFB(igemmOrder, y[0], y[0])
+		VMOVDQU(y[0], Mem{Base: dst})
+		ADDQ(Imm(32), dst)
+	})
+}
+
+// widenU8S16 writes the conversion of unsigned bytes for VPMADDWD.
+func widenU8S16() {
+	name := "WidenU8S16AVX2"
+	TEXT(name, NOSPLIT, "func(dst *byte, src *byte, n int)")
+	Pragma("noescape")
+	Doc(name + " widens n bytes, a multiple of 16, to int16 in the order 0 2 1 3.")
+	dst, src, n := Load(Param("dst"), GP64()), Load(Param("src"), GP64()), Load(Param("n"), GP64())
+	order := YMM()
+	VMOVDQU(igemmOrder, order)
+	Label("loop")
+	SUBQ(Imm(16), n)
+	JL(LabelRef("done"))
+	x := YMM()
+	VPMOVZXBW(Mem{Base: src}, x)
+	VPSHUFB(order, x, x)
+	VMOVDQU(x, Mem{Base: dst})
+	ADDQ(Imm(16), src)
+	ADDQ(Imm(32), dst)
+	JMP(LabelRef("loop"))
+	Label("done")
+	VZEROUPPER()
+	RET()
+}

@@ -1,0 +1,272 @@
+package kernels
+
+import (
+	"fmt"
+
+	"github.com/seed-512d3d71/weft/internal/par"
+	"github.com/seed-512d3d71/weft/kernels/ref"
+)
+
+// Scheme is a way to store a weight in fewer bits and to multiply by it.
+type Scheme uint8
+
+const (
+	// Float32 is no quantization.
+	Float32 Scheme = iota
+	// W8A8: weights of 8 bits with a scale for each output, activations of 8 bits
+	// with a scale for each row, taken from the row itself; the sums are exact.
+	// No row's result depends on another row.
+	W8A8
+	// W8: weights of 8 bits with a scale for each output, computed with as
+	// float32: for products of few rows, which wait for memory.
+	W8
+	// W4 is W8 with 4 bits and a scale for each group of inputs of an output.
+	W4
+)
+
+var schemeNames = [...]string{Float32: "none", W8A8: "w8a8", W8: "w8", W4: "w4"}
+
+// String returns the name that ParseScheme takes.
+func (s Scheme) String() string {
+	if int(s) < len(schemeNames) {
+		return schemeNames[s]
+	}
+	return "unknown"
+}
+
+// ParseScheme returns the scheme called name: none, w8a8, w8 or w4.
+func ParseScheme(name string) (Scheme, error) {
+	for s, n := range schemeNames {
+		if n == name {
+			return Scheme(s), nil
+		}
+	}
+	return Float32, fmt.Errorf("quantization scheme %q is none of w8a8, w8, w4", name)
+}
+
+const (
+	// quad is the number of elements of k that lie side by side in a panel of
+	// bytes, one of nibbles has twice as many: a lane of 32 bits is one column.
+	quad = 4
+	// pairWidth is the columns of a pair of panels; matrices are filled up to it.
+	pairWidth = 2 * panelWidth
+)
+
+// QMatrix is a quantized weight [Rows, Cols] (out features, in features), in
+// panels of 16 rows as [Matrix]. Within a panel the 4 bytes (or 8 nibbles) of
+// adjacent columns of one row lie side by side.
+type QMatrix struct {
+	scheme Scheme
+	n, k   int
+	group  int       // columns that share a scale; k but for W4
+	step   int       // bytes of a panel
+	data   []int8    // two's complement; nibbles low one first
+	scale  []float32 // [panel][group][16]
+	init   []int32   // -128 × the sum of each row, for activations stored with 128 added
+}
+
+// Rows returns the number of out features.
+func (m *QMatrix) Rows() int { return m.n }
+
+// Cols returns the number of in features.
+func (m *QMatrix) Cols() int { return m.k }
+
+// Scheme returns how the weight is stored.
+func (m *QMatrix) Scheme() Scheme { return m.scheme }
+
+// Bytes returns the memory the packed weight takes.
+func (m *QMatrix) Bytes() int { return len(m.data) + 4*len(m.scale) + 4*len(m.init) }
+
+// Quantized is a stored weight [n, k] before it is packed: one part of a
+// QMatrix.
+type Quantized struct {
+	// Q is n rows of k elements of 8 bits. Those of W4 are in [-8, 7].
+	Q []int8
+	// Scale is n rows of ceil(k/group) scales.
+	Scale []float32
+	N     int
+}
+
+// maxQuantK bounds the columns of a quantized weight: a sum of more products
+// of bytes could leave an int32.
+const maxQuantK = 1 << 16
+
+// QuantizeRows quantizes n rows of k by ref.QuantizeS8.
+func QuantizeRows(w []float32, n, k int) Quantized {
+	q := Quantized{Q: make([]int8, n*k), Scale: make([]float32, n), N: n}
+	for i := range n {
+		q.Scale[i] = ref.QuantizeS8(q.Q[i*k:][:k], w[i*k:][:k])
+	}
+	return q
+}
+
+// QuantizeF32 quantizes weights [ns[i], k], stacked as one product, by a
+// scheme. group is for W4 and divides k. If transposed, there is one weight,
+// k rows of n.
+func QuantizeF32(s Scheme, ws [][]float32, ns []int, k, group int, transposed bool) *QMatrix {
+	total := 0
+	for _, n := range ns {
+		total += n
+	}
+	m := newQMatrix(s, total, k, group)
+	task := &quantPack{m: m}
+	at := 0
+	for i, w := range ws {
+		p := packPart{at: at, n: ns[i], w: w, ld: k}
+		if transposed {
+			p.ld, p.transposed = ns[i], true
+		}
+		task.parts = append(task.parts, p)
+		at += ns[i]
+	}
+	task.run()
+	return m
+}
+
+// PackQuantized packs weights that are quantized already.
+func PackQuantized(s Scheme, parts []Quantized, k, group int) *QMatrix {
+	total := 0
+	for _, p := range parts {
+		total += p.N
+	}
+	m := newQMatrix(s, total, k, group)
+	task := &quantPack{m: m}
+	at := 0
+	for i := range parts {
+		task.parts = append(task.parts, packPart{at: at, n: parts[i].N, ld: k, q: &parts[i]})
+		at += parts[i].N
+	}
+	task.run()
+	return m
+}
+
+func newQMatrix(s Scheme, n, k, group int) *QMatrix {
+	if k > maxQuantK {
+		panic("kernels: too many columns for a quantized weight")
+	}
+	m := &QMatrix{scheme: s, n: n, k: k, group: max(k, 1)}
+	per := quad
+	if s == W4 {
+		m.group, per = group, 2*quad
+	}
+	panels := (n + pairWidth - 1) / pairWidth * 2
+	m.step = (k + per - 1) / per * panelWidth * 4
+	m.data = make([]int8, panels*m.step)
+	m.scale = make([]float32, panels*panelWidth*m.groups())
+	if s == W8A8 {
+		m.init = make([]int32, panels*panelWidth)
+	}
+	return m
+}
+
+// groups is the number of scales of a row.
+func (m *QMatrix) groups() int { return max(1, (m.k+m.group-1)/m.group) }
+
+// quantPack quantizes and packs one QMatrix; a chunk is packChunk panels.
+type quantPack struct {
+	m     *QMatrix
+	parts []packPart
+}
+
+// packPart is rows [at, at+n) of the matrix: floats or bytes.
+type packPart struct {
+	at, n, ld  int
+	w          []float32
+	transposed bool
+	q          *Quantized
+}
+
+func (p *quantPack) run() {
+	var t *par.Team
+	if len(p.m.data) > 1<<18 {
+		t = par.Enter(0)
+		defer t.Leave()
+	}
+	t.Run(p, (p.m.n+packChunk*panelWidth-1)/(packChunk*panelWidth))
+}
+
+// Do packs one chunk, row by row.
+func (p *quantPack) Do(chunk int) {
+	m := p.m
+	row, q, scale := make([]float32, m.k), make([]int8, m.k), make([]float32, m.groups())
+	for i := chunk * packChunk * panelWidth; i < min((chunk+1)*packChunk*panelWidth, m.n); i++ {
+		part := &p.parts[0]
+		for next := 1; i >= part.at+part.n; next++ {
+			part = &p.parts[next]
+		}
+		at := i - part.at
+		switch {
+		case part.q != nil:
+			m.place(i, part.q.Q[at*m.k:][:m.k], part.q.Scale[at*m.groups():][:m.groups()])
+			continue
+		case part.transposed:
+			for j := range row {
+				row[j] = part.w[j*part.ld+at]
+			}
+		default:
+			copy(row, part.w[at*part.ld:][:m.k])
+		}
+		m.quantize(q, scale, row)
+		m.place(i, q, scale)
+	}
+}
+
+// quantize quantizes a row by the matrix's scheme.
+func (m *QMatrix) quantize(q []int8, scale, row []float32) {
+	if m.scheme != W4 {
+		scale[0] = ref.QuantizeS8(q, row)
+		return
+	}
+	for g := range scale {
+		lo, hi := g*m.group, min((g+1)*m.group, m.k)
+		scale[g] = ref.QuantizeS4(q[lo:hi], row[lo:hi])
+	}
+}
+
+// place stores row i.
+func (m *QMatrix) place(i int, q []int8, scale []float32) {
+	panel, lane := i/panelWidth, i%panelWidth
+	data := m.data[panel*m.step:][:m.step]
+	if m.scheme == W4 {
+		for p, v := range q {
+			data[p/8*64+lane*4+p%8/2] |= (v & 15) << (p % 2 * 4)
+		}
+	} else {
+		for p := 0; p < len(q); p += quad {
+			copy(data[p*panelWidth+lane*quad:][:quad], q[p:])
+		}
+	}
+	for g, s := range scale {
+		m.scale[(panel*len(scale)+g)*panelWidth+lane] = s
+	}
+	if m.init != nil {
+		sum := int32(0)
+		for _, v := range q {
+			sum += int32(v)
+		}
+		m.init[i] = -128 * sum
+	}
+}
+
+// Dequantize returns the weight [n, k] as float32: what W8 and W4 compute with.
+func (m *QMatrix) Dequantize() []float32 {
+	w := make([]float32, m.n*m.k)
+	for i := range m.n {
+		for p := range m.k {
+			w[i*m.k+p] = float32(m.at(i, p)) * m.scale[(i/panelWidth*m.groups()+p/m.group)*panelWidth+i%panelWidth]
+		}
+	}
+	return w
+}
+
+// at returns the stored element of row i, column p.
+func (m *QMatrix) at(i, p int) int8 {
+	data, lane := m.data[i/panelWidth*m.step:], i%panelWidth
+	if m.scheme == W4 {
+		return data[p/8*64+lane*4+p%8/2] << (4 - p%2*4) >> 4
+	}
+	return data[p/quad*64+lane*quad+p%quad]
+}
+
+// quantFamilies are the products by quantized weights.
+var quantFamilies = []anyFamily{&igemm}
