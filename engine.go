@@ -13,6 +13,7 @@ import (
 	"github.com/seed-512d3d71/weft/nn/bert"
 	"github.com/seed-512d3d71/weft/nn/gpt"
 	"github.com/seed-512d3d71/weft/nn/llama"
+	"github.com/seed-512d3d71/weft/nn/t5"
 	"github.com/seed-512d3d71/weft/nn/vit"
 	"github.com/seed-512d3d71/weft/nn/wav2vec"
 	"github.com/seed-512d3d71/weft/safetensors"
@@ -156,6 +157,8 @@ func loader(c *hfconfig.Config) (loadFunc, error) {
 		return wrap(gpt.Load), nil
 	case "llama", "mistral", "qwen2", "mixtral", "qwen2_moe":
 		return wrap(llama.Load), nil
+	case "t5", "switch_transformers":
+		return wrap(t5.Load), nil
 	case "vit", "deit":
 		return wrap(vit.Load), nil
 	case "wav2vec2", "hubert":

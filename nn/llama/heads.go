@@ -64,11 +64,11 @@ func Load(c *hfconfig.Config, class string, p nn.Params) (*Model, error) {
 	return m, nil
 }
 
-// bindLMHead binds the projection to the vocabulary: if tied, the token
-// embeddings.
+// bindLMHead binds the projection to the vocabulary: the checkpoint's own where
+// it holds one and else, if tied, the token embeddings.
 func bindLMHead(p, base nn.Params, c Config) nn.Linear {
 	src, name := p, "lm_head.weight"
-	if c.TieWordEmbeddings && base.Has("embed_tokens.weight") {
+	if !p.Has(name) && c.TieWordEmbeddings {
 		src, name = base, "embed_tokens.weight"
 	}
 	w, _ := src.F32(name, c.VocabSize, c.HiddenSize)

@@ -65,11 +65,11 @@ func (l *Layer) sharedWeights(p nn.Pass, x tensor.Tensor) tensor.Tensor {
 	if l.SharedGate.W != nil {
 		return p.Host(l.SharedGate.Forward(p, x, kernels.ActSigmoid))
 	}
-	ones := p.Host(p.New(x.Rows(), 1))
-	for i := range ones.F32() {
-		ones.F32()[i] = 1
+	ones := make([]float32, x.Rows())
+	for i := range ones {
+		ones[i] = 1
 	}
-	return ones
+	return p.Host(p.Floats(ones, len(ones), 1))
 }
 
 // Bound returns how many experts are in memory.
