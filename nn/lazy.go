@@ -75,6 +75,9 @@ func (l *LazyLinear) Linear() (Linear, error) {
 	if err != nil {
 		return Linear{}, err
 	}
+	for _, s := range l.parts {
+		s.t.Discard()
+	}
 	l.bound.Store(&Linear{W: w})
 	return Linear{W: w}, nil
 }

@@ -180,7 +180,18 @@ func (p Params) Stacked(names []string, in, out int, bias bool) Linear {
 			}
 		}
 	}
-	return p.pack(names[0], parts, biases)
+	l := p.pack(names[0], parts, biases)
+	for _, n := range names {
+		p.discard(n + ".weight")
+	}
+	return l
+}
+
+// discard lets the pages of a tensor that has been packed leave memory.
+func (p Params) discard(name string) {
+	if t, ok := p.b.src.Lookup(p.full(name)); ok {
+		t.Discard()
+	}
 }
 
 // LinearFrom packs weights that were assembled by the caller (tied embeddings,

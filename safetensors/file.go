@@ -216,6 +216,20 @@ func (t Tensor) data() []byte {
 	return t.file.bytes[begin:end:end]
 }
 
+// Discard says that the data will not be read soon, as when a copy of it has
+// been made: where the system can, its pages leave resident memory. Reading it
+// again is allowed, and fetches it from the file.
+func (t Tensor) Discard() {
+	if t.file == nil {
+		return
+	}
+	t.file.mu.RLock()
+	defer t.file.mu.RUnlock()
+	if b := t.data(); b != nil && t.file.mapping != nil {
+		t.file.mapping.Discard(b)
+	}
+}
+
 // read calls fn with the tensor's bytes, holding off Close, and returns an
 // error that names the tensor.
 func (t Tensor) read(fn func(b []byte) error) error {

@@ -106,3 +106,29 @@ func TestGuardPassesOn(t *testing.T) {
 	var p *int
 	Guard(func() error { *p = 1; return nil })
 }
+
+func TestDiscard(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	want := bytes.Repeat([]byte("0123456789abcdef"), 1<<14)
+	if err := os.WriteFile(path, want, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := OpenRegular(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	m, err := Map(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	for _, cut := range [][2]int{{0, len(want)}, {1, len(want) - 1}, {5000, 5001}, {4096, 4096}, {100, 20000}} {
+		m.Discard(m.Bytes()[cut[0]:cut[1]])
+		if !bytes.Equal(m.Bytes(), want) {
+			t.Fatalf("bytes %v: other contents after Discard", cut)
+		}
+	}
+	AdviseHuge(make([]byte, 4<<20))
+	AdviseHuge(nil)
+}
