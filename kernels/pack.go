@@ -24,7 +24,7 @@ func (m *Matrix) Cols() int { return m.k }
 func (m *Matrix) Bytes() int { return 4 * len(m.data) }
 
 func newMatrix(n, k int) *Matrix {
-	return &Matrix{n: n, k: k, data: make([]float32, (n+panelWidth-1)/panelWidth*panelWidth*k)}
+	return &Matrix{n: n, k: k, data: newWeights((n + panelWidth - 1) / panelWidth * panelWidth * k)}
 }
 
 // PackF32 packs w, n rows of k with row stride ldw: a PyTorch Linear's weight.
