@@ -95,7 +95,12 @@ func TestActAccuracy(t *testing.T) {
 	best := ISAs()[0]
 	for _, a := range Acts() {
 		t.Run(a.String(), func(t *testing.T) {
-			o, worst, at := actOracles[a], 0.0, float32(0)
+			o, worst, at, step := actOracles[a], 0.0, float32(0), step
+			switch a {
+			case ActGELU, ActGELUTanh, ActSiLU, ActTanh, ActSigmoid, ActErf, ActExp:
+			default: // fewer of those that few models use
+				step = 4*step - 3*(step&1)
+			}
 			for bits := uint64(0); bits < 1<<32; {
 				n := 0
 				for ; n < block && bits < 1<<32; n++ {
