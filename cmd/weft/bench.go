@@ -207,6 +207,7 @@ func (c *call) benchKernels(ctx context.Context, re *regexp.Regexp) error {
 	} else if len(rows) > 1 {
 		rows = rows[:len(rows)-1] // ref is a statement, not meant to be fast
 	}
+	defer kernels.Select(kernels.ISA())
 	for _, isa := range rows {
 		if err := kernels.Select(isa); err != nil {
 			return err
