@@ -120,9 +120,9 @@ func (m *Model) heads(p nn.Pass, out *nn.Outputs, in *input, x tensor.Tensor) {
 	case "DoubleHeadsModel":
 		out.Add("logits", in.shaped(r.Pad(p, m.project(p, x))))
 		mc := p.Host(m.summarize(p, in, x)).Clone()
-		shape := in.lead
+		shape := in.summaryShape(m.Transformer.Config.Summary.Type)
 		if mc.Cols() > 1 {
-			shape = append(shape[:len(shape):len(shape)], mc.Cols())
+			shape = append(shape, mc.Cols())
 		}
 		out.Add("mc_logits", mc.Reshape(shape...))
 	}
@@ -132,16 +132,19 @@ func (m *Model) project(p nn.Pass, x tensor.Tensor) tensor.Tensor {
 	return m.output.Forward(p, x, kernels.ActNone)
 }
 
-// summarize is SequenceSummary: one vector a sequence, projected.
+// summarize is SequenceSummary: vectors of the last hidden state x, projected.
 func (m *Model) summarize(p nn.Pass, in *input, x tensor.Tensor) tensor.Tensor {
 	s := m.Transformer.Config.Summary
-	var h tensor.Tensor
-	switch s.Type {
-	case "mean":
-		h = p.New(in.r.B, x.Cols())
-		p.MeanRows(h, x, in.r.Off)
-	default:
-		h = gather(p, x, in.last)
+	rows, each := in.summaryRows(s.Type)
+	h := gather(p, x, rows)
+	if each > 1 {
+		off := make([]int32, len(rows)/each+1)
+		for i := range off {
+			off[i] = int32(i * each)
+		}
+		mean := p.New(len(off)-1, x.Cols())
+		p.MeanRows(mean, h, off)
+		h = mean
 	}
 	if m.summary.W != nil {
 		return m.summary.Forward(p, h, s.Activation)

@@ -3,6 +3,7 @@ package gpt
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/seed-512d3d71/weft/nn"
 	"github.com/seed-512d3d71/weft/tensor"
@@ -33,7 +34,9 @@ func (m *Model) Run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outp
 	}
 	x := m.Transformer.Forward(p, b.Batch, show)
 	x = m.Transformer.Norm.Forward(p, x)
-	show(len(m.Transformer.Blocks), x)
+	if o.HiddenStates {
+		hidden.Add(fmt.Sprintf("hidden_states.%d", len(m.Transformer.Blocks)), b.shaped(b.r.Pad(p, x)))
+	}
 	m.heads(p, &out, b, x)
 	return nn.Finish(p, m.params, append(out, hidden...))
 }
@@ -194,15 +197,7 @@ func (m *Model) lastRows(in nn.Inputs, ids []int32, batch, t int) ([]int32, erro
 		}
 		return last, nil
 	}
-	switch c.Summary.Type {
-	case "first":
-		for s := range last {
-			last[s] = int32(s * t)
-		}
-	case "cls_index":
-		if !in.Has("mc_token_ids") {
-			break
-		}
+	if c.Summary.Type == "cls_index" && in.Has("mc_token_ids") {
 		x := in["mc_token_ids"]
 		if x.DType() != tensor.I64 || x.Len() != batch {
 			return nil, nn.InputError("mc_token_ids", "%v, want one id a sequence", x)
@@ -216,6 +211,47 @@ func (m *Model) lastRows(in nn.Inputs, ids []int32, batch, t int) ([]int32, erro
 		}
 	}
 	return last, nil
+}
+
+// summaryRows returns the rows that SequenceSummary reads, so many for each
+// vector that it averages. Without choices that is one position of each
+// sequence, or all. With choices Hugging Face takes the dimension of the
+// choices for the time, except with cls_index: what is first, last or mean is
+// then a choice, at every position.
+func (in *input) summaryRows(kind string) (rows []int32, each int) {
+	if kind == "cls_index" {
+		return in.last, 1
+	}
+	steps, inner := in.r.T, 1 // the length of that dimension and the rows in a step
+	if len(in.lead) > 1 {
+		steps, inner = in.lead[1], in.r.T
+	}
+	from, to := 0, steps
+	switch kind {
+	case "first":
+		to = 1
+	case "last":
+		from = steps - 1
+	}
+	for b := range in.lead[0] {
+		for j := range inner {
+			for i := from; i < to; i++ {
+				rows = append(rows, int32((b*steps+i)*inner+j))
+			}
+		}
+	}
+	return rows, to - from
+}
+
+// summaryShape returns the shape of SequenceSummary's vectors.
+func (in *input) summaryShape(kind string) []int {
+	switch {
+	case kind == "cls_index":
+		return slices.Clone(in.lead)
+	case len(in.lead) > 1:
+		return []int{in.lead[0], in.r.T}
+	}
+	return []int{in.lead[0]}
 }
 
 // encoderStates takes the hidden states of an encoder, which a model with

@@ -199,7 +199,47 @@ def wav2vec_case(r, name):
     return Case(name, ("Hubert" if hubert else "Wav2Vec2") + task, c, x, rename=wav2vec.old_weight_norm if r.random() < 0.2 else None)
 
 
-KINDS = {"bert": bert_case, "vit": vit_case, "wav2vec2": wav2vec_case}
+def gpt2_case(r, name):
+    heads, width = heads_and_width(r)
+    vocab, length, batch = r.randint(20, 300), r.randint(1, 70), r.randint(1, 5)
+    c = dict(vocab_size=vocab, n_embd=width, n_head=heads, n_layer=r.randint(0, 4), n_inner=r.choice([None, r.randint(1, 150)]), activation_function=r.choice(ACTS),
+             n_positions=length + r.randint(0, 5), layer_norm_epsilon=r.choice([1e-12, 1e-5, 1e-3]), scale_attn_weights=r.random() < 0.8,
+             scale_attn_by_inverse_layer_idx=r.random() < 0.2, reorder_and_upcast_attn=r.random() < 0.1, tie_word_embeddings=r.random() < 0.7,
+             bos_token_id=0, eos_token_id=0, summary_type=r.choice(["last", "first", "mean", "cls_index"]), summary_use_proj=r.random() < 0.8,
+             summary_proj_to_labels=r.random() < 0.7, summary_activation=r.choice([None, "tanh"]))  # fmt: skip
+    task = r.choice(["Model", "LMHeadModel", "LMHeadModel", "DoubleHeadsModel", "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering"])
+    if task == "ForSequenceClassification" and (batch > 1 or r.random() < 0.5):
+        c["pad_token_id"] = 0
+    c.update(bert.labels(2 if task == "ForQuestionAnswering" else r.randint(1, 6)))
+    x = {"input_ids": np.array([[r.randint(1, vocab - 1) for _ in range(length)] for _ in range(batch)], np.int64)}
+    m = mask_of(r, r.choice(["none", "right", "right", "left", "holes"]), batch, length)
+    if m is not None:
+        x["attention_mask"] = m
+        x["input_ids"] = np.where(m == 1, x["input_ids"], 0)
+    if r.random() < 0.2:
+        x["token_type_ids"] = np.array([[r.randrange(vocab) for _ in range(length)] for _ in range(batch)], np.int64)
+    if r.random() < 0.15:
+        x["position_ids"] = np.array([[r.randrange(c["n_positions"]) for _ in range(length)] for _ in range(r.choice([1, batch]))], np.int64)
+    if task == "DoubleHeadsModel":
+        x.pop("position_ids", None)
+        if r.random() < 0.6:
+            x = {k: np.stack([v, v[::-1]], 1) for k, v in x.items()}
+        if r.random() < 0.6:
+            x["mc_token_ids"] = np.array([r.randrange(length) for _ in range(x["input_ids"].size // length)]).reshape(x["input_ids"].shape[:-1])
+    elif r.random() < 0.1:
+        x["inputs_embeds"] = common.rng(name).standard_normal((batch, length, width)).astype(np.float32)
+        del x["input_ids"]
+    if task in ("Model", "LMHeadModel") and r.random() < 0.3:
+        c["add_cross_attention"] = True
+        n = r.randint(1, 20)
+        x["encoder_hidden_states"] = common.rng(name + "e").standard_normal((batch, n, width)).astype(np.float32)
+        if r.random() < 0.5:
+            x["encoder_attention_mask"] = mask_of(r, r.choice(["right", "left"]), batch, n)
+    rename = r.choice([None, None, None, gpt.buffers, bert.unprefix("transformer.")])
+    return Case(name, "GPT2" + task, c, x, rename=rename)
+
+
+KINDS = {"bert": bert_case, "gpt2": gpt2_case, "vit": vit_case, "wav2vec2": wav2vec_case}
 
 
 def compare(got, ref, masks, noise):
