@@ -100,7 +100,12 @@ func newBackend(o options) (nn.Backend, error) {
 	if o.device != "" && o.device != "cpu" {
 		return nil, nn.Unsupported("device %q", o.device)
 	}
-	return nn.NewCPU(o.threads)
+	cpu, err := nn.NewCPU(o.threads)
+	if err != nil {
+		return nil, err
+	}
+	cpu.SetQuantization(o.quant)
+	return cpu, nil
 }
 
 func open(d *hub.Dir, backend nn.Backend, class string) (*Model, error) {

@@ -1,5 +1,7 @@
 package weft
 
+import "github.com/seed-512d3d71/weft/nn"
+
 // Option changes how a model is opened.
 type Option func(*options)
 
@@ -7,6 +9,7 @@ type options struct {
 	threads int
 	class   string
 	device  string
+	quant   nn.Quantization
 }
 
 // WithThreads bounds the threads that a call computes on. 0, the default,
@@ -20,3 +23,12 @@ func WithClass(name string) Option { return func(o *options) { o.class = name } 
 
 // WithDevice names the device to compute on: "cpu".
 func WithDevice(name string) Option { return func(o *options) { o.device = name } }
+
+// Quantization says how weights are stored and multiplied: see
+// [nn.Quantization].
+type Quantization = nn.Quantization
+
+// WithQuantization quantizes the weights of linear layers as they are bound.
+// A checkpoint that is quantized already needs no option: it runs as it is
+// stored.
+func WithQuantization(q Quantization) Option { return func(o *options) { o.quant = q } }

@@ -109,7 +109,7 @@ func TestLinearW8A8(t *testing.T) {
 
 // TestExtremesS8: the largest sums of 65,536 products, which saturate nowhere.
 func TestExtremesS8(t *testing.T) {
-	const k, n, m = maxQuantK, 17, 3
+	const k, n, m = MaxQuantK, 17, 3
 	eachISA(t, func(t *testing.T) {
 		for _, sign := range []float32{1, -1} {
 			a, q := make([]float32, m*k), make([]int8, n*k)

@@ -87,9 +87,9 @@ type Quantized struct {
 	N     int
 }
 
-// maxQuantK bounds the columns of a quantized weight: a sum of more products
+// MaxQuantK bounds the columns of a quantized weight: a sum of more products
 // of bytes could leave an int32.
-const maxQuantK = 1 << 16
+const MaxQuantK = 1 << 16
 
 // QuantizeRows quantizes n rows of k by ref.QuantizeS8.
 func QuantizeRows(w []float32, n, k int) Quantized {
@@ -141,7 +141,7 @@ func PackQuantized(s Scheme, parts []Quantized, k, group int) *QMatrix {
 }
 
 func newQMatrix(s Scheme, n, k, group int) *QMatrix {
-	if k > maxQuantK {
+	if k > MaxQuantK {
 		panic("kernels: too many columns for a quantized weight")
 	}
 	m := &QMatrix{scheme: s, n: n, k: k, group: max(k, 1)}

@@ -34,6 +34,8 @@ type MatrixPart struct {
 	Out, In int
 	// Transposed: Data is [In, Out] (GPT-2's Conv1D), not [Out, In].
 	Transposed bool
+	// Exact: the weight is not to be quantized.
+	Exact bool
 }
 
 // Matrix is a weight [Out, In] packed for its backend.

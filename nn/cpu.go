@@ -15,6 +15,7 @@ import (
 type CPU struct {
 	threads atomic.Int32
 	passes  sync.Pool
+	quant   Quantization
 }
 
 // NewCPU returns a CPU backend whose passes compute on up to threads threads;
@@ -54,10 +55,13 @@ func (c *CPU) Matrix(name string, parts ...MatrixPart) (Matrix, error) {
 			return nil, fmt.Errorf("%s: parts of a stacked weight disagree: %w", name, tensor.ErrShape)
 		}
 	}
+	if parts[0].Transposed && len(parts) > 1 {
+		return nil, Unsupported("%s: stacked transposed weights", name)
+	}
+	if m, ok := c.quantized(name, parts); ok {
+		return m, nil
+	}
 	if parts[0].Transposed {
-		if len(parts) > 1 {
-			return nil, Unsupported("%s: stacked transposed weights", name)
-		}
 		q := parts[0]
 		return cpuMatrix{kernels.PackF32T(q.Data, q.In, q.Out, q.Out)}, nil
 	}
@@ -184,7 +188,7 @@ func (p *cpuPass) Linear(dst, x tensor.Tensor, w Matrix, e Epilogue) {
 	if p.done() {
 		return
 	}
-	kernels.LinearF32(p.team, dst.F32(), dst.LD(), x.F32(), x.LD(), x.Rows(), w.(cpuMatrix).Matrix, epilogue(e))
+	p.linear(dst, x, w, epilogue(e))
 }
 
 func (p *cpuPass) MatMul(dst, a, b tensor.Tensor, transposeB bool) {

@@ -208,6 +208,11 @@ func (p Params) LinearFrom(name string, parts []MatrixPart, bias []float32) Line
 func (p Params) pack(name string, parts []MatrixPart, bias []float32) Linear {
 	var l Linear
 	var err error
+	if t, ok := p.b.src.Lookup(p.full(name) + ".weight"); ok && len(t.Shape) > 2 {
+		for i := range parts {
+			parts[i].Exact = true // a convolution, as patch embeddings are
+		}
+	}
 	if l.W, err = p.b.backend.Matrix(p.full(name), parts...); err != nil {
 		p.Fail(name, err)
 		return Linear{}

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/seed-512d3d71/weft"
+	"github.com/seed-512d3d71/weft/kernels"
 )
 
 // Exit statuses, the contract with scripts.
@@ -186,11 +187,9 @@ func (c *call) parse() ([]string, error) {
 		return nil, usagef("--threads %d is negative", c.threads)
 	}
 	if c.quant != "" {
-		switch c.quant {
-		case "w8a8", "w8", "w4":
-			return nil, fmt.Errorf("%w: --quant %s in this version", weft.ErrUnsupported, c.quant)
+		if _, err := kernels.ParseScheme(c.quant); err != nil {
+			return nil, usagef("--quant %q is none of w8a8, w8, w4", c.quant)
 		}
-		return nil, usagef("--quant %q is none of w8a8, w8, w4", c.quant)
 	}
 	return rest, nil
 }
@@ -220,5 +219,7 @@ func (c *call) open(dir string, opts ...weft.Option) (*weft.Model, error) {
 }
 
 func (c *call) options() []weft.Option {
-	return []weft.Option{weft.WithThreads(c.threads), weft.WithDevice(c.device)}
+	scheme, _ := kernels.ParseScheme(c.quant) // checked by parse
+	return []weft.Option{weft.WithThreads(c.threads), weft.WithDevice(c.device),
+		weft.WithQuantization(weft.Quantization{Scheme: scheme})}
 }

@@ -1,0 +1,80 @@
+package nn
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/seed-512d3d71/weft/kernels"
+	"github.com/seed-512d3d71/weft/tensor"
+)
+
+// Quantization says how a backend stores the weights of linear layers that
+// come as floats. Norms, softmax, attention scores and convolutions are
+// float32 whatever it says.
+type Quantization struct {
+	Scheme kernels.Scheme
+	// Group is the number of inputs that share a scale in W4: 0 is the largest
+	// of 64 and 32 that divides them, else 32 with a shorter last group.
+	Group int
+	// Embeddings stores tables of token embeddings in 8 bits, a scale a row.
+	Embeddings bool
+	// Keep reports whether a layer stays float32, by its name in the checkpoint.
+	Keep func(name string) bool
+}
+
+// group returns the group of a weight with in inputs.
+func (q Quantization) group(in int) int {
+	switch {
+	case q.Group > 0:
+		return q.Group
+	case in%64 == 0:
+		return 64
+	}
+	return 32
+}
+
+// IsRouter reports whether a layer chooses experts, by its name. A choice jumps
+// where a value only drifts, so routers stay float32.
+func IsRouter(name string) bool {
+	for _, end := range []string{"gate", "router", "router.classifier", "router.layer", "shared_expert_gate"} {
+		if name == end || strings.HasSuffix(name, "."+end) {
+			return true
+		}
+	}
+	return false
+}
+
+// SetQuantization changes how the weights bound from now on are stored.
+func (c *CPU) SetQuantization(q Quantization) { c.quant = q }
+
+type cpuQMatrix struct{ *kernels.QMatrix }
+
+func (m cpuQMatrix) Out() int { return m.Rows() }
+func (m cpuQMatrix) In() int  { return m.Cols() }
+
+// quantized packs parts by the backend's scheme; false if they are to stay
+// float32.
+func (c *CPU) quantized(name string, parts []MatrixPart) (Matrix, bool) {
+	q := c.quant
+	if q.Scheme == kernels.Float32 || parts[0].Exact || IsRouter(name) || parts[0].In > kernels.MaxQuantK || q.Keep != nil && q.Keep(name) {
+		return nil, false
+	}
+	ws, ns := make([][]float32, len(parts)), make([]int, len(parts))
+	for i, p := range parts {
+		ws[i], ns[i] = p.Data, p.Out
+	}
+	in := parts[0].In
+	return cpuQMatrix{kernels.QuantizeF32(q.Scheme, ws, ns, in, q.group(in), parts[0].Transposed)}, true
+}
+
+// linear multiplies by a weight however it is stored.
+func (p *cpuPass) linear(dst, x tensor.Tensor, w Matrix, e kernels.Epilogue) {
+	switch w := w.(type) {
+	case cpuMatrix:
+		kernels.LinearF32(p.team, dst.F32(), dst.LD(), x.F32(), x.LD(), x.Rows(), w.Matrix, e)
+	case cpuQMatrix:
+		kernels.LinearQ(p.team, dst.F32(), dst.LD(), x.F32(), x.LD(), x.Rows(), w.QMatrix, e)
+	default:
+		panic(fmt.Sprintf("nn: a weight of another backend: %T", w))
+	}
+}
