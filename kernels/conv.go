@@ -50,7 +50,7 @@ func PackConvF32(w []float32, out, in, kh, kw, groups int) *Conv {
 		}
 		return c
 	}
-	c.data = make([]float32, groups*c.groupSize())
+	c.data = newWeights(groups * c.groupSize())
 	var t *par.Team
 	if len(c.data) > 1<<18 {
 		t = par.Enter(0)
@@ -230,10 +230,8 @@ func (g *convTask) input(y, x, h, w, c0, ch int, scratch *scratch) patch {
 		line = line[left*ch : right*ch]
 		if ch == in {
 			copy(line, from)
-			continue
-		}
-		for p := 0; p < len(line); p += ch {
-			copy(line[p:p+ch], from[p/ch*in:])
+		} else {
+			copyRows(line, ch, from, in, right-left, ch)
 		}
 	}
 	return patch{to, cols * ch, ch}
@@ -296,10 +294,10 @@ func (g *convTask) product(y, x, h, w, group, j0 int, scratch *scratch) {
 				if gather {
 					s.lda, s.seg = s.k, 0
 					s.a = grow(&scratch.b, s.rows*s.k)
-					for i := range s.rows {
-						from := in.x[i/w*g.win.StrideH*in.row+i%w*g.win.StrideW*in.pixel+p:]
+					for r := range h {
+						from := in.x[r*g.win.StrideH*in.row+p:]
 						for t := range n {
-							copy(s.a[i*s.k+t*piece:][:piece], from[offset(tap+t):])
+							copyRows(s.a[r*w*s.k+t*piece:], s.k, from[offset(tap+t):], g.win.StrideW*in.pixel, w, piece)
 						}
 					}
 				} else {

@@ -264,10 +264,23 @@ func (s *strip) compact(scratch *scratch) {
 	}
 	lda := s.k + panelWidth // not a power of two
 	to := grow(&scratch.a, s.rows*lda)
-	for i := range s.rows {
-		copy(to[i*lda:][:s.k], s.a[i*s.lda:])
-	}
+	copyRows(to, lda, s.a, s.lda, s.rows, s.k)
 	s.a, s.lda = to, lda
+}
+
+// copyRows copies rows of n elements that are ld apart in src and ldd in dst.
+func copyRows(dst []float32, ldd int, src []float32, ld, rows, n int) {
+	if rows == 0 || n == 0 {
+		return
+	}
+	if f := gemmF32.active.copyRows; f != nil && n >= 8 && n <= 4096 {
+		_, _ = dst[(rows-1)*ldd+n-1], src[(rows-1)*ld+n-1]
+		f(&dst[0], ldd, &src[0], ld, rows, n)
+		return
+	}
+	for i := range rows {
+		copy(dst[i*ldd:][:n], src[i*ld:])
+	}
 }
 
 // ahead returns what a tile that reads B's rows fetches while it reads b.
@@ -343,4 +356,5 @@ type gemmRow struct {
 	directRows  int
 	packRows    func(dst, src *float32, ld, k int)
 	packColumns func(dst *float32, ldd int, src *float32, ld, k, panels int)
+	copyRows    func(dst *float32, ldd int, src *float32, ld, rows, n int)
 }

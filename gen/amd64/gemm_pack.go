@@ -13,6 +13,7 @@ func gemmPack() {
 	packRowsAVX2()
 	packColumns(avx512)
 	packColumns(avx2)
+	copyRows()
 }
 
 const packRowsType = "func(dst *float32, src *float32, ld int, k int)"
@@ -229,6 +230,46 @@ func packColumns(v isa) {
 	JL(LabelRef("done"))
 	rows(1)
 	JMP(LabelRef("one"))
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// copyRows copies a block of short rows, for which a call a row is too much.
+func copyRows() {
+	name := "GemmCopyRowsF32AVX2"
+	TEXT(name, NOSPLIT, "func(dst *float32, ldd int, src *float32, ld int, rows int, n int)")
+	Pragma("noescape")
+	Doc(name+" copies a block of rows:",
+		"	for i := range rows {",
+		"		for j := range n { dst[i*ldd+j] = src[i*ld+j] }",
+		"	}",
+		"Strides are in floats. n >= 8. The blocks do not overlap.")
+	dst, ldd := Load(Param("dst"), GP64()), Load(Param("ldd"), GP64())
+	src, ld := Load(Param("src"), GP64()), Load(Param("ld"), GP64())
+	rows, n := Load(Param("rows"), GP64()), Load(Param("n"), GP64())
+	SHLQ(Imm(2), ldd)
+	SHLQ(Imm(2), ld)
+	SUBQ(Imm(8), n) // where the last register of a row starts; it may overlap the one before
+	x, j := YMM(), GP64()
+	Label("row")
+	SUBQ(Imm(1), rows)
+	JL(LabelRef("done"))
+	XORQ(j, j)
+	CMPQ(j, n)
+	JGE(LabelRef("last"))
+	Label("loop")
+	VMOVUPS(Mem{Base: src, Index: j, Scale: 4}, x)
+	VMOVUPS(x, Mem{Base: dst, Index: j, Scale: 4})
+	ADDQ(Imm(8), j)
+	CMPQ(j, n)
+	JL(LabelRef("loop"))
+	Label("last")
+	VMOVUPS(Mem{Base: src, Index: n, Scale: 4}, x)
+	VMOVUPS(x, Mem{Base: dst, Index: n, Scale: 4})
+	ADDQ(ld, src)
+	ADDQ(ldd, dst)
+	JMP(LabelRef("row"))
 	Label("done")
 	VZEROUPPER()
 	RET()

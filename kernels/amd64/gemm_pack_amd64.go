@@ -51,3 +51,14 @@ func GemmPackColumnsF32AVX512(dst *float32, ldd int, src *float32, ld int, k int
 //
 //go:noescape
 func GemmPackColumnsF32AVX2(dst *float32, ldd int, src *float32, ld int, k int, panels int)
+
+// GemmCopyRowsF32AVX2 copies a block of rows:
+//
+//	for i := range rows {
+//		for j := range n { dst[i*ldd+j] = src[i*ld+j] }
+//	}
+//
+// Strides are in floats. n >= 8. The blocks do not overlap.
+//
+//go:noescape
+func GemmCopyRowsF32AVX2(dst *float32, ldd int, src *float32, ld int, rows int, n int)

@@ -463,3 +463,41 @@ panels1:
 done:
 	VZEROUPPER
 	RET
+
+// func GemmCopyRowsF32AVX2(dst *float32, ldd int, src *float32, ld int, rows int, n int)
+// Requires: AVX
+TEXT ·GemmCopyRowsF32AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ ldd+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ ld+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x02, BX
+	SUBQ $0x08, DI
+
+row:
+	SUBQ $0x01, SI
+	JL   done
+	XORQ R8, R8
+	CMPQ R8, DI
+	JGE  last
+
+loop:
+	VMOVUPS (DX)(R8*4), Y0
+	VMOVUPS Y0, (AX)(R8*4)
+	ADDQ    $0x08, R8
+	CMPQ    R8, DI
+	JL      loop
+
+last:
+	VMOVUPS (DX)(DI*4), Y0
+	VMOVUPS Y0, (AX)(DI*4)
+	ADDQ    BX, DX
+	ADDQ    CX, AX
+	JMP     row
+
+done:
+	VZEROUPPER
+	RET
