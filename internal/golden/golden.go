@@ -184,7 +184,7 @@ func (c *Case) Forward(tb testing.TB, load LoadFunc, threads int) nn.Outputs {
 	}
 	o := nn.RunOptions{Set: c.Set}
 	for _, w := range c.Want {
-		o.HiddenStates = o.HiddenStates || strings.HasPrefix(w.Name, "hidden_states.")
+		o.HiddenStates = o.HiddenStates || strings.Contains(w.Name, "hidden_states.")
 	}
 	out, err := m.Run(tb.Context(), c.Inputs, o)
 	if err != nil {
@@ -336,7 +336,7 @@ func rowOf(in nn.Inputs, row int) nn.Inputs {
 			at = 0
 		}
 		shape[0] = 1
-		if length >= 0 && len(shape) >= 2 && !strings.HasPrefix(name, "encoder_") {
+		if length >= 0 && len(shape) >= 2 && !strings.HasPrefix(name, "encoder_") && !strings.HasPrefix(name, "decoder_") {
 			each = each / shape[1] * length
 			shape[1] = length
 		}

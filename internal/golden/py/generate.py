@@ -19,10 +19,11 @@ import transformers
 import bert
 import common
 import gpt
+import moe
 import vit
 import wav2vec
 
-FAMILIES = (bert, gpt, vit, wav2vec)
+FAMILIES = (bert, gpt, moe, vit, wav2vec)
 
 
 def main():

@@ -1,0 +1,26 @@
+package llama_test
+
+import (
+	"testing"
+
+	"github.com/seed-512d3d71/weft/internal/golden"
+	"github.com/seed-512d3d71/weft/internal/hfconfig"
+	"github.com/seed-512d3d71/weft/nn"
+	"github.com/seed-512d3d71/weft/nn/llama"
+)
+
+func load(c *hfconfig.Config, class string, p nn.Params) (nn.Model, error) {
+	m, err := llama.Load(c, class, p)
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func TestGolden(t *testing.T) {
+	golden.Run(t, load, "llama", "mistral", "qwen2", "mixtral", "qwen2moe")
+}
+
+func TestRowsAlone(t *testing.T) {
+	golden.RunAlone(t, load, "mixtral.left_window", "mixtral.stacked", "qwen2moe.model", "llama.yarn")
+}

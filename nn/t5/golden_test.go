@@ -1,0 +1,26 @@
+package t5_test
+
+import (
+	"testing"
+
+	"github.com/seed-512d3d71/weft/internal/golden"
+	"github.com/seed-512d3d71/weft/internal/hfconfig"
+	"github.com/seed-512d3d71/weft/nn"
+	"github.com/seed-512d3d71/weft/nn/t5"
+)
+
+func load(c *hfconfig.Config, class string, p nn.Params) (nn.Model, error) {
+	m, err := t5.Load(c, class, p)
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func TestGolden(t *testing.T) {
+	golden.Run(t, load, "t5", "switch")
+}
+
+func TestRowsAlone(t *testing.T) {
+	golden.RunAlone(t, load, "switch.encoder", "switch.capacity", "t5.gated")
+}
