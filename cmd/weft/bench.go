@@ -17,9 +17,9 @@ import (
 //	drop NAME                {"name":…,"dropped":true}
 //	quit
 //
-// where X is the mean of one iteration in nanoseconds. NAME is sgemm/ or
-// sgemmp/[BATCH:]MxNxK[t] (a matrix product with fresh operands, or with one
-// packed ahead), or MODEL/CASE: DIR/MODEL is a Hugging Face directory and
+// where X is the mean of one iteration in nanoseconds. NAME is sgemm/, sgemmp/
+// or igemm/[BATCH:]MxNxK[t] (a matrix product with fresh operands, with one
+// packed ahead, or of bytes), or MODEL/CASE[/int8|/w8|/w4]: DIR/MODEL is a Hugging Face directory and
 // DIR/MODEL/CASE.safetensors holds its inputs in0, in1, … and, optionally,
 // the expected last output.
 //

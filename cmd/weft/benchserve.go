@@ -124,12 +124,26 @@ func openCase(models, name string) (*benchCase, error) {
 		}
 		return p.open(kind == "sgemmp"), nil
 	case "igemm":
-		return nil, fmt.Errorf("%w: case %q", weft.ErrUnsupported, name)
+		p, err := parseProduct(rest)
+		if err != nil {
+			return nil, err
+		}
+		return p.openBytes()
+	}
+	scheme := kernels.Float32
+	if rest, ok = strings.CutSuffix(rest, "/int8"); ok {
+		scheme = kernels.W8A8
+	} else if at := strings.LastIndexByte(rest, '/'); at >= 0 {
+		var err error
+		if scheme, err = kernels.ParseScheme(rest[at+1:]); err != nil {
+			return nil, fmt.Errorf("%w: case %q", weft.ErrUnsupported, name)
+		}
+		rest = rest[:at]
 	}
 	if strings.Contains(rest, "/") || models == "" || filepath.Base(kind) != kind {
 		return nil, fmt.Errorf("%w: case %q", weft.ErrUnsupported, name)
 	}
-	return openModelCase(filepath.Join(models, kind), rest)
+	return openModelCase(filepath.Join(models, kind), rest, scheme)
 }
 
 // product is a batch of matrix products C [m, n] = A [m, k] · B.
@@ -201,6 +215,47 @@ func (p product) operation(packed bool) func(t *kernels.Team) {
 	}
 }
 
+// openBytes is the case of a product of unsigned by signed bytes, the latter
+// in [-64, 63] and packed ahead.
+func (p product) openBytes() (*benchCase, error) {
+	if p.k > kernels.MaxQuantK {
+		return nil, fmt.Errorf("%w: a product of bytes over %d", weft.ErrUnsupported, p.k)
+	}
+	run := p.bytes()
+	return &benchCase{
+		run: func(ctx context.Context, threads int) error {
+			t := kernels.Enter(threads)
+			run(t)
+			t.Leave()
+			return ctx.Err()
+		},
+		check: func() *check { return nil },
+		close: func() {},
+	}, nil
+}
+
+// bytes makes the operands of a product of bytes and returns the product.
+func (p product) bytes() func(t *kernels.Team) {
+	r := rand.New(rand.NewSource(1))
+	a, dst := make([]uint8, p.batch*p.m*p.k), make([]int32, p.batch*p.m*p.n)
+	for i := range a {
+		a[i] = uint8(r.Intn(256))
+	}
+	ws := make([]*kernels.QMatrix, p.batch)
+	for z := range ws {
+		q := kernels.Quantized{Q: make([]int8, p.n*p.k), Scale: make([]float32, p.n), N: p.n}
+		for i := range q.Q {
+			q.Q[i] = int8(r.Intn(128) - 64)
+		}
+		ws[z] = kernels.PackQuantized(kernels.W8A8, []kernels.Quantized{q}, p.k, 0)
+	}
+	return func(t *kernels.Team) {
+		for z, w := range ws {
+			kernels.MatMulU8S8(t, dst[z*p.m*p.n:], p.n, a[z*p.m*p.k:], p.k, p.m, w)
+		}
+	}
+}
+
 func noise(n int) []float32 {
 	r := rand.New(rand.NewSource(1))
 	x := make([]float32, n)
@@ -216,10 +271,7 @@ var inputName = map[string]string{
 	"vit": "pixel_values", "deit": "pixel_values", "wav2vec2": "input_values", "hubert": "input_values",
 }
 
-func openModelCase(dir, name string) (*benchCase, error) {
-	if strings.HasSuffix(name, "/int8") {
-		return nil, fmt.Errorf("%w: int8", weft.ErrUnsupported)
-	}
+func openModelCase(dir, name string, scheme kernels.Scheme) (*benchCase, error) {
 	file := filepath.Join(dir, name+".safetensors")
 	if _, err := os.Stat(file); err != nil {
 		return nil, fmt.Errorf("%w: %w", weft.ErrUnsupported, err)
@@ -228,7 +280,7 @@ func openModelCase(dir, name string) (*benchCase, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := weft.Open(dir)
+	m, err := weft.Open(dir, weft.WithQuantization(weft.Quantization{Scheme: scheme}))
 	if err != nil {
 		return nil, err
 	}
