@@ -38,16 +38,38 @@ func (d *decoder) Prefill(ctx context.Context, p nn.Prompt) (tensor.Tensor, erro
 	}
 	d.cache.Reset(len(p.IDs), p.Room)
 	d.ids = d.ids[:0]
-	for _, ids := range p.IDs {
+	for s, ids := range p.IDs {
+		if len(ids) == 0 {
+			return tensor.Tensor{}, fmt.Errorf("gpt2: %w", nn.InputError("input_ids", "prompt %d is empty", s))
+		}
 		d.ids = append(d.ids, ids...)
 	}
-	d.cache.Extend(func(s int) int { return len(p.IDs[s]) })
-	return d.forward(ctx)
+	return d.extend(ctx, func(s int) int { return len(p.IDs[s]) })
 }
 
 func (d *decoder) Step(ctx context.Context, ids []int32) (tensor.Tensor, error) {
+	if len(ids) != d.cache.Sequences() {
+		return tensor.Tensor{}, fmt.Errorf("gpt2: %w", nn.InputError("input_ids", "%d tokens for %d sequences", len(ids), d.cache.Sequences()))
+	}
 	d.ids = append(d.ids[:0], ids...)
-	d.cache.Extend(func(int) int { return 1 })
+	return d.extend(ctx, func(int) int { return 1 })
+}
+
+// extend appends d.ids, n(s) of them to sequence s, and returns the logits
+// after the last of each.
+func (d *decoder) extend(ctx context.Context, n func(s int) int) (tensor.Tensor, error) {
+	c := d.m.Transformer.Config
+	for i, id := range d.ids {
+		if id < 0 || int(id) >= c.VocabSize {
+			return tensor.Tensor{}, fmt.Errorf("gpt2: %w", nn.InputError("input_ids", "element %d is %d, want 0 … %d", i, id, c.VocabSize-1))
+		}
+	}
+	for s := range d.cache.Sequences() {
+		if rows := d.cache.Rows(s) + n(s); rows > c.NPositions {
+			return tensor.Tensor{}, fmt.Errorf("gpt2: %w", nn.InputError("input_ids", "%d tokens; the model has %d positions (n_positions)", rows, c.NPositions))
+		}
+	}
+	d.cache.Extend(n)
 	return d.forward(ctx)
 }
 
