@@ -69,8 +69,8 @@ func emitTables(v isa) {
 	}
 }
 
-// act is an activation function: the name in its kernel's, the function of
-// kernels/ref, and its code, which may overwrite x.
+// act is an activation function: its name in kernels/ref, and its code, which
+// may overwrite x.
 type act struct {
 	name string
 	f    func(m simd, x vecs) vecs

@@ -77,21 +77,19 @@ func emitConstants(v isa) {
 type op3 struct{ plain, bcst func(ops ...Op) }
 
 var (
-	addPS = op3{VADDPS, VADDPS_BCST}
-	subPS = op3{VSUBPS, VSUBPS_BCST}
-	mulPS = op3{VMULPS, VMULPS_BCST}
-	divPS = op3{VDIVPS, VDIVPS_BCST}
-	minPS = op3{VMINPS, VMINPS_BCST}
-	maxPS = op3{VMAXPS, VMAXPS_BCST}
-	andPS = op3{VANDPS, VANDPS_BCST}
-	orPS  = op3{VORPS, VORPS_BCST}
-	xorPS = op3{VXORPS, VXORPS_BCST}
-	// dst = x·dst + y, dst = x·y + dst, dst = y − x·dst, dst = dst − x·y
-	fma213  = op3{VFMADD213PS, VFMADD213PS_BCST}
-	fma231  = op3{VFMADD231PS, VFMADD231PS_BCST}
-	fnma213 = op3{VFNMADD213PS, VFNMADD213PS_BCST}
-	fnma231 = op3{VFNMADD231PS, VFNMADD231PS_BCST}
-	fms231  = op3{VFMSUB231PS, VFMSUB231PS_BCST} // dst = x·y − dst
+	addPS   = op3{VADDPS, VADDPS_BCST}
+	subPS   = op3{VSUBPS, VSUBPS_BCST}
+	mulPS   = op3{VMULPS, VMULPS_BCST}
+	divPS   = op3{VDIVPS, VDIVPS_BCST}
+	minPS   = op3{VMINPS, VMINPS_BCST}
+	maxPS   = op3{VMAXPS, VMAXPS_BCST}
+	andPS   = op3{VANDPS, VANDPS_BCST}
+	orPS    = op3{VORPS, VORPS_BCST}
+	xorPS   = op3{VXORPS, VXORPS_BCST}
+	fma213  = op3{VFMADD213PS, VFMADD213PS_BCST}   // dst = x·dst + y
+	fma231  = op3{VFMADD231PS, VFMADD231PS_BCST}   // dst = x·y + dst
+	fnma231 = op3{VFNMADD231PS, VFNMADD231PS_BCST} // dst = dst - x·y
+	fms231  = op3{VFMSUB231PS, VFMSUB231PS_BCST}   // dst = x·y - dst
 )
 
 // do is dst = x op y.
@@ -129,7 +127,6 @@ func (m simd) subC(x vecs, c float32) vecs  { return m.opC(subPS, x, c) }
 func (m simd) mulC(x vecs, c float32) vecs  { return m.opC(mulPS, x, c) }
 func (m simd) andC(x vecs, bits int64) vecs { return m.opBits(andPS, x, bits) }
 func (m simd) xorC(x vecs, bits int64) vecs { return m.opBits(xorPS, x, bits) }
-func (m simd) orC(x vecs, bits int64) vecs  { return m.opBits(orPS, x, bits) }
 
 func (m simd) opBits(o op3, x vecs, bits int64) vecs {
 	d := m.alloc()
