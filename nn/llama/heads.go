@@ -34,10 +34,11 @@ func Load(c *hfconfig.Config, class string, p nn.Params) (*Model, error) {
 		return nil, nn.Unsupported("class %q for model_type %q", class, family)
 	}
 	m := &Model{Class: class, task: task, params: p}
-	base := p.Base("model")
-	if task == "ForQuestionAnswering" && cfg.Family == Llama {
-		base = p.Base("transformer")
+	prefix := "model"
+	if task == "ForQuestionAnswering" && (cfg.Family == Llama || cfg.Family == Qwen2) {
+		prefix = "transformer"
 	}
+	base := p.Base(prefix)
 	var tied []float32
 	if cfg.TieWordEmbeddings && p.Has("lm_head.weight") && task == "ForCausalLM" {
 		tied, _ = p.F32("lm_head.weight", cfg.VocabSize, cfg.HiddenSize)

@@ -164,15 +164,11 @@ def reference(case, folder):
         if v.dtype.kind == "f" and not np.isfinite(v).all():
             raise ValueError(f"{case.name}: {k} is not finite")
     masks = {}
-    mask = case.inputs.get("attention_mask")
-    if mask is not None:
-        mask = mask.reshape(-1, mask.shape[-1])  # multiple choice: a row a choice
-        for k, v in ref.items():
-            m = mask
-            if "decoder_input_ids" in case.inputs and not k.startswith("encoder_"):
-                m = case.inputs.get("decoder_attention_mask")
-                if m is None:
-                    continue
+    for k, v in ref.items():
+        of_decoder = "decoder_input_ids" in case.inputs and not k.startswith("encoder_")
+        mask = case.inputs.get("decoder_attention_mask" if of_decoder else "attention_mask")
+        if mask is not None:
+            m = mask = mask.reshape(-1, mask.shape[-1])  # multiple choice: a row a choice
             if hasattr(model, "_get_feature_vector_attention_mask") and v.ndim >= 2:
                 after = {"add_adapter": getattr(model.config, "add_adapter", False) and k in ("last_hidden_state", "logits")}
                 if "hubert" in model.config.model_type:
