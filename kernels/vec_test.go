@@ -288,6 +288,9 @@ func TestNorms(t *testing.T) {
 				want := make([]float32, cols)
 				ref.RMSNormF32(want, x.x[i*ld:][:cols], gain, 1e-5)
 				ktest.SameBits(t, "rms norm "+label, dst.x[i*dst.ld:][:cols], want)
+				if kind != "special" {
+					ktest.WithinULP(t, "rms norm "+label, want, rmsNorm64(x.x[i*ld:][:cols], gain, float64(float32(1e-5))), 16)
+				}
 			}
 			L2NormF32(nil, dst.x, dst.ld, x.x, ld, 1e-12, rows, cols)
 			for i := range rows {
@@ -327,6 +330,18 @@ func layerNorm64(x, gain, bias []float32, eps float64) []float64 {
 	y := make([]float64, len(x))
 	for j, q := range x {
 		y[j] = (float64(q)-m)/math.Sqrt(v+eps)*float64(gain[j]) + float64(bias[j])
+	}
+	return y
+}
+
+func rmsNorm64(x, gain []float32, eps float64) []float64 {
+	s := 0.0
+	for _, v := range x {
+		s += float64(v) * float64(v) / float64(len(x))
+	}
+	y := make([]float64, len(x))
+	for j, v := range x {
+		y[j] = float64(v) / math.Sqrt(s+eps) * float64(gain[j])
 	}
 	return y
 }
@@ -395,6 +410,15 @@ func TestMeanRowsF32(t *testing.T) {
 		ref.ColumnSumsF32(want, x.x, ld, rows)
 		ref.ScaleF32(want, want, 1/float32(rows))
 		ktest.SameBits(t, fmt.Sprintf("mean [%d %d]", rows, cols), dst, want)
+		for j := range want {
+			mean := 0.0
+			for i := range rows {
+				mean += float64(x.x[i*ld+j]) / float64(rows)
+			}
+			if math.Abs(float64(want[j])-mean) > 1e-6 {
+				t.Errorf("mean [%d %d]: column %d is %v, want %v", rows, cols, j, want[j], mean)
+			}
+		}
 	})
 }
 
