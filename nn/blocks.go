@@ -66,14 +66,32 @@ type Attention struct {
 // Forward returns the heads' outputs side by side [rows, C], before the output
 // projection. With args.Cache the keys and values are appended to it first.
 func (a Attention) Forward(p Pass, x tensor.Tensor, args AttentionArgs) tensor.Tensor {
+	q, k, v := a.project(p, x, args)
+	return a.attend(p, q, k, v, args)
+}
+
+// ForwardLast is Forward for the last row of each sequence alone: rows, which
+// see all that the cache holds of their sequences.
+func (a Attention) ForwardLast(p Pass, x tensor.Tensor, args AttentionArgs, rows []int32) tensor.Tensor {
+	q, k, v := a.project(p, x, args)
+	last := p.New(len(rows), a.Dim)
+	p.Gather(last, q, p.Ints(rows))
+	args.QOff = args.Cache.oneEach()
+	return a.attend(p, last, k, v, args)
+}
+
+func (a Attention) project(p Pass, x tensor.Tensor, args AttentionArgs) (q, k, v tensor.Tensor) {
 	qkv := a.QKV.Forward(p, x, 0)
-	args.Heads, args.KVHeads = a.Heads, a.Heads
-	args.HeadDim = a.Dim / a.Heads
-	q, k, v := qkv.SliceCols(0, a.Dim), qkv.SliceCols(a.Dim, 2*a.Dim), qkv.SliceCols(2*a.Dim, 3*a.Dim)
+	q, k, v = qkv.SliceCols(0, a.Dim), qkv.SliceCols(a.Dim, 2*a.Dim), qkv.SliceCols(2*a.Dim, 3*a.Dim)
 	if args.Cache != nil {
 		p.Append(args.Cache, args.Layer, k, v)
 	}
-	dst := p.New(x.Rows(), a.Dim)
+	return q, k, v
+}
+
+func (a Attention) attend(p Pass, q, k, v tensor.Tensor, args AttentionArgs) tensor.Tensor {
+	args.Heads, args.KVHeads, args.HeadDim = a.Heads, a.Heads, a.Dim/a.Heads
+	dst := p.New(q.Rows(), a.Dim)
 	p.Attention(dst, q, k, v, args)
 	return dst
 }

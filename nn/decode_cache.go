@@ -34,7 +34,7 @@ type Cache struct {
 	table  []int32 // page j of sequence s at s*stride+j
 	stride int
 	// The rows that the last Extend made, as attention wants them.
-	qOff, kOff, positions []int32
+	qOff, kOff, positions, last, ones []int32
 
 	nextRows, nextTable []int32 // of Reorder
 }
@@ -224,6 +224,25 @@ func (c *Cache) Positions() []int32 { return c.positions }
 // before.
 func (c *Cache) Args() AttentionArgs {
 	return AttentionArgs{QOff: c.qOff, KOff: c.kOff, Causal: true, Cache: c}
+}
+
+// LastRows returns, of the rows that the last Extend made, the last of each
+// sequence.
+func (c *Cache) LastRows() []int32 {
+	c.last = c.last[:0]
+	for _, end := range c.qOff[1:] {
+		c.last = append(c.last, end-1)
+	}
+	return c.last
+}
+
+// oneEach returns the offsets of one query a sequence.
+func (c *Cache) oneEach() []int32 {
+	c.ones = c.ones[:0]
+	for s := range c.n + 1 {
+		c.ones = append(c.ones, int32(s))
+	}
+	return c.ones
 }
 
 // CrossArgs returns attention arguments with which queries with the offsets

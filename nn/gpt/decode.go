@@ -28,7 +28,6 @@ type decoder struct {
 	m      *Model
 	cache  *nn.Cache
 	ids    []int32
-	last   []int32 // the last row of each sequence
 	logits nn.HostRows
 }
 
@@ -93,14 +92,8 @@ func (d *decoder) Resume(ctx context.Context, past []tensor.Tensor) error {
 // forward runs the rows that the cache was extended by.
 func (d *decoder) forward(ctx context.Context) (tensor.Tensor, error) {
 	t := d.m.Transformer
-	args := d.cache.Args()
-	d.last = d.last[:0]
-	for _, end := range args.QOff[1:] {
-		d.last = append(d.last, end-1)
-	}
 	p := d.m.params.Backend().Begin(ctx)
 	defer p.End()
-	x := t.Forward(p, Batch{IDs: d.ids, Position: d.cache.Positions(), Attention: args}, nil)
-	x = t.Norm.Forward(p, gather(p, x, d.last))
-	return d.logits.Keep(p, d.m.params, d.m.project(p, x))
+	x := t.Forward(p, Batch{IDs: d.ids, Position: d.cache.Positions(), Attention: d.cache.Args(), Last: d.cache.LastRows()}, nil)
+	return d.logits.Keep(p, d.m.params, d.m.project(p, t.Norm.Forward(p, x)))
 }

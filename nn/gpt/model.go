@@ -43,6 +43,9 @@ type Batch struct {
 	Position  []int32
 	TokenType []int32 // ids of more vectors of Token to add; nil: none
 	Attention nn.AttentionArgs
+	// Last, if not nil, are the last rows of the sequences of a cache: only they
+	// are wanted of the last block.
+	Last []int32
 	// Encoder holds the hidden states of an encoder, and Cross how they are
 	// attended to. Zero: no cross attention.
 	Encoder tensor.Tensor
@@ -64,8 +67,8 @@ func (m *Transformer) Embed(p nn.Pass, b Batch) tensor.Tensor {
 	return x
 }
 
-// Forward returns what the blocks make of the embeddings [rows, C], before the
-// last norm. layer, if not nil, is shown the input of each block.
+// Forward returns what the blocks make of the embeddings [rows, C], or of the
+// rows b.Last, before the last norm. layer, if not nil, is shown the input of each block.
 func (m *Transformer) Forward(p nn.Pass, b Batch, layer func(i int, x tensor.Tensor)) tensor.Tensor {
 	x := m.Embed(p, b)
 	y := p.New(x.Rows(), x.Cols())
@@ -75,8 +78,14 @@ func (m *Transformer) Forward(p nn.Pass, b Batch, layer func(i int, x tensor.Ten
 		}
 		b.Attention.Layer, b.Attention.Scale = i, m.scale(i)
 		b.Cross.Scale = m.scale(i)
+		if b.Last != nil && i == len(m.Blocks)-1 {
+			return m.Blocks[i].forwardLast(p, x, &b)
+		}
 		m.Blocks[i].forward(p, y, x, &b)
 		x, y = y, x
+	}
+	if b.Last != nil {
+		x = gather(p, x, b.Last) // there was no block
 	}
 	return x
 }
@@ -101,10 +110,16 @@ func (l *Block) forward(p nn.Pass, dst, x tensor.Tensor, b *Batch) {
 	if l.Cross != nil && !b.Encoder.IsZero() {
 		h = l.Cross.forward(p, h, b.Encoder, l.Attention.Heads, b.Cross)
 	}
-	n := l.MLPNorm.Forward(p, h)
-	n = l.MLP.Up.Forward(p, n, l.MLP.Act)
-	p.Linear(dst, n, l.MLP.Down.W, nn.Epilogue{Bias: l.MLP.Down.B, Residual: h})
+	l.MLP.Into(p, dst, l.MLPNorm.Forward(p, h), h)
 	p.Release(mark)
+}
+
+// forwardLast is forward for the rows b.Last. It has no cross attention.
+func (l *Block) forwardLast(p nn.Pass, x tensor.Tensor, b *Batch) tensor.Tensor {
+	h := l.AttentionNorm.Forward(p, x)
+	h = l.Attention.ForwardLast(p, h, b.Attention, b.Last)
+	h = l.AttentionOut.Add(p, h, gather(p, x, b.Last))
+	return l.MLP.Forward(p, l.MLPNorm.Forward(p, h), h)
 }
 
 func (c *CrossAttention) forward(p nn.Pass, x, encoder tensor.Tensor, heads int, args nn.AttentionArgs) tensor.Tensor {
