@@ -107,6 +107,45 @@ func TestLinearW8A8(t *testing.T) {
 	})
 }
 
+// TestLinearWeightOnly holds the products by weights of 8 and 4 bits against
+// the product by the dequantized weight, to the bit.
+func TestLinearWeightOnly(t *testing.T) {
+	sizes := [][3]int{{1, 1, 0}, {6, 7, 0}, {1, 130, 1024}, {5, 40, 520}, {30, 33, 1100}}
+	for m := 1; m <= 6; m++ {
+		for k := 1; k <= 40; k++ {
+			sizes = append(sizes, [3]int{m, 10*m + k, k})
+		}
+		for n := 1; n <= 140; n++ {
+			sizes = append(sizes, [3]int{m, n, 40})
+		}
+	}
+	for _, s := range []Scheme{W8, W4} {
+		t.Run(s.String(), func(t *testing.T) {
+			eachISA(t, func(t *testing.T) {
+				for i, size := range sizes {
+					m, n, k := size[0], size[1], size[2]
+					group := []int{8, 16, 32}[i%3]
+					x := make([]float32, m*k)
+					ktest.Fill(ktest.Rand(uint64(i)), x)
+					if i%4 == 0 {
+						ktest.Sprinkle(ktest.Rand(uint64(i)), x, 60)
+					}
+					w := randomQ(s, uint64(i), n, k, group)
+					want := make([]float32, m*n)
+					LinearF32(nil, want, n, x, k, m, PackF32(w.Dequantize(), n, k, k), Epilogue{})
+					edge := ktest.Edges[i%2]
+					a, dst := ktest.GuardCopy(t, x, edge), ktest.Guard[float32](t, m*n, edge)
+					w.data, w.scale = ktest.GuardCopy(t, w.data, edge), ktest.GuardCopy(t, w.scale, edge)
+					LinearQ(nil, dst, n, a, k, m, w, Epilogue{})
+					if !ktest.SameBits(t, fmt.Sprintf("%dx%dx%d group %d", m, n, k, group), dst, want) {
+						return
+					}
+				}
+			})
+		})
+	}
+}
+
 // TestExtremesS8: the largest sums of 65,536 products, which saturate nowhere.
 func TestExtremesS8(t *testing.T) {
 	const k, n, m = MaxQuantK, 17, 3
@@ -290,7 +329,7 @@ func TestQMatrixPacking(t *testing.T) {
 func TestLinearQAllocs(t *testing.T) {
 	const m, n, k = 9, 100, 64
 	a, dst := make([]float32, m*k), make([]float32, m*n)
-	for _, s := range []Scheme{W8A8} {
+	for _, s := range []Scheme{W8A8, W8, W4} {
 		w := randomQ(s, 1, n, k, 32)
 		if got := testing.AllocsPerRun(10, func() { LinearQ(nil, dst, n, a, k, m, w, Epilogue{}) }); got > 0 {
 			t.Errorf("%v: %v allocations", s, got)

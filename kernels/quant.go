@@ -101,7 +101,7 @@ func QuantizeRows(w []float32, n, k int) Quantized {
 }
 
 // QuantizeF32 quantizes weights [ns[i], k], stacked as one product, by a
-// scheme. group is for W4 and divides k. If transposed, there is one weight,
+// scheme. group is for W4, a multiple of 8; the last of a row may be shorter. If transposed, there is one weight,
 // k rows of n.
 func QuantizeF32(s Scheme, ws [][]float32, ns []int, k, group int, transposed bool) *QMatrix {
 	total := 0
@@ -145,18 +145,28 @@ func newQMatrix(s Scheme, n, k, group int) *QMatrix {
 		panic("kernels: too many columns for a quantized weight")
 	}
 	m := &QMatrix{scheme: s, n: n, k: k, group: max(k, 1)}
-	per := quad
 	if s == W4 {
-		m.group, per = group, 2*quad
+		m.group = group
+	}
+	if s != W8A8 { // the kernels change scales between lanes
+		m.group = (m.group + 7) &^ 7
 	}
 	panels := (n + pairWidth - 1) / pairWidth * 2
-	m.step = (k + per - 1) / per * panelWidth * 4
+	m.step = (k + m.per() - 1) / m.per() * panelWidth * 4
 	m.data = make([]int8, panels*m.step)
 	m.scale = make([]float32, panels*panelWidth*m.groups())
 	if s == W8A8 {
 		m.init = make([]int32, panels*panelWidth)
 	}
 	return m
+}
+
+// per is the number of elements in a lane of 32 bits.
+func (m *QMatrix) per() int {
+	if m.scheme == W4 {
+		return 2 * quad
+	}
+	return quad
 }
 
 // groups is the number of scales of a row.
@@ -269,4 +279,4 @@ func (m *QMatrix) at(i, p int) int8 {
 }
 
 // quantFamilies are the products by quantized weights.
-var quantFamilies = []anyFamily{&igemm}
+var quantFamilies = []anyFamily{&igemm, &weight}

@@ -3,3 +3,5 @@
 package kernels
 
 var igemm = family[igemmRow]{op: "gemm_s8", rows: []row[igemmRow]{{name: "ref.DotS8", isa: ISARef}}}
+
+var weight = family[weightRow]{op: "gemm_f32_weight", rows: []row[weightRow]{{name: "ref.GemmRowF32", isa: ISARef}}}
