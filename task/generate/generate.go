@@ -84,6 +84,9 @@ func (g *Generator) Stream(ctx context.Context, in nn.Inputs) iter.Seq2[Token, e
 	}
 }
 
+// maxRoom bounds the tokens for which memory is asked ahead.
+const maxRoom = 2048
+
 // sequence is one sequence under way.
 type sequence struct {
 	index int     // in the result
@@ -148,8 +151,8 @@ func (g *Generator) start(in nn.Inputs) (*search, error) {
 	if c.MaxTime > 0 {
 		s.deadline = time.Now().Add(c.MaxTime)
 	}
-	room := min(s.maxLength, s.start+1024)
-	s.prompt.Room = len(s.ids) * max(c.NumBeams, c.NumReturnSequences) * (room + nn.CachePage)
+	// What is missing is added as sequences grow.
+	s.prompt.Room = min(len(s.ids)*max(c.NumBeams, c.NumReturnSequences)*(s.maxLength+nn.CachePage), maxRoom)
 	return s, nil
 }
 
