@@ -130,6 +130,7 @@ type cpuPass struct {
 	team    *par.Team
 	arena   tensor.Arena
 	att     kernels.Attention
+	gated   gatedTask
 	combine combineTask
 }
 
@@ -336,9 +337,24 @@ func (p *cpuPass) Gated(dst, gate, up tensor.Tensor, act Act) {
 		kernels.GatedActF32(p.team, dst.F32(), gate.F32(), up.F32(), act)
 		return
 	}
-	c := dst.Cols()
-	for r := range dst.Rows() {
-		kernels.GatedActF32(nil, dst.F32()[r*dst.LD():][:c], gate.F32()[r*gate.LD():][:c], up.F32()[r*up.LD():][:c], act)
+	p.gated = gatedTask{dst, gate, up, act}
+	p.team.Run(&p.gated, (dst.Rows()+gatedRows-1)/gatedRows)
+	p.gated = gatedTask{}
+}
+
+// gatedTask is one Gated of operands whose rows lie apart; a chunk is gatedRows
+// rows.
+type gatedTask struct {
+	dst, gate, up tensor.Tensor
+	act           Act
+}
+
+const gatedRows = 8
+
+func (t *gatedTask) Do(chunk int) {
+	c := t.dst.Cols()
+	for r := chunk * gatedRows; r < min((chunk+1)*gatedRows, t.dst.Rows()); r++ {
+		kernels.GatedActF32(nil, t.dst.F32()[r*t.dst.LD():][:c], t.gate.F32()[r*t.gate.LD():][:c], t.up.F32()[r*t.up.LD():][:c], t.act)
 	}
 }
 

@@ -93,7 +93,7 @@ func bindMoE(l nn.Params, c Config) (*moe.Layer, error) {
 	m.Router.Gate = p.Linear("gate", c.HiddenSize, c.MoE.Experts, false)
 	s := moe.Sizes{Experts: c.MoE.Experts, Width: c.HiddenSize, Inner: c.MoE.IntermediateSize, Act: c.HiddenAct}
 	if p.Has("experts.gate_up_proj") {
-		m.Experts = moe.LoadStacked(p, "experts.gate_up_proj", "experts.down_proj", s)
+		m.Experts = moe.LoadStacked(p, []string{"experts.gate_up_proj"}, "experts.down_proj", s)
 	} else {
 		m.Experts = moe.Load(p, "experts.%d", names, s)
 	}

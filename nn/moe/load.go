@@ -46,14 +46,19 @@ func NewExpert(p nn.Params, n Names, s Sizes) Expert {
 	return &gated{act: s.Act, gateUp: p.Lazy(n.Gate, gate, up), down: p.Lazy(n.Down, down)}
 }
 
-// LoadStacked finds gated experts that are stored together: the tensors gateUp
-// [E, 2F, C] and down [E, C, F] below p.
-func LoadStacked(p nn.Params, gateUp, down string, s Sizes) []Expert {
+// LoadStacked finds gated experts that are stored together below p: gateUp names
+// one tensor [E, 2F, C], or two [E, F, C] of the gates and of the others, and
+// down a tensor [E, C, F].
+func LoadStacked(p nn.Params, gateUp []string, down string, s Sizes) []Expert {
 	experts := make([]Expert, s.Experts)
 	for e := range experts {
+		var parts []nn.Stored
+		for _, name := range gateUp {
+			parts = append(parts, nn.Stored{Name: name, Out: 2 * s.Inner / len(gateUp), In: s.Width, Stack: s.Experts, Index: e})
+		}
 		experts[e] = &gated{
 			act:    s.Act,
-			gateUp: p.Lazy(gateUp, nn.Stored{Name: gateUp, Out: 2 * s.Inner, In: s.Width, Stack: s.Experts, Index: e}),
+			gateUp: p.Lazy(gateUp[0], parts...),
 			down:   p.Lazy(down, nn.Stored{Name: down, Out: s.Width, In: s.Inner, Stack: s.Experts, Index: e}),
 		}
 	}
