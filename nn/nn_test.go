@@ -69,6 +69,19 @@ func TestRaggedKeepsFirst(t *testing.T) {
 	}
 }
 
+func TestRaggedKeepsOnePosition(t *testing.T) {
+	r := nn.NewRaggedKeeping([]int64{0, 1, 0, 1, 1, 1, 0, 0}, 2, 4, []int32{2, 0})
+	if r.Rows() != 5 || r.Row[1] != 2 || !math.IsInf(float64(r.Hidden[1]), -1) || r.Hidden[2] != 0 || r.Hidden[4] != 0 {
+		t.Errorf("%+v", r)
+	}
+	if at := r.At([]int32{2, 0}); at[0] != 1 || at[1] != 3 {
+		t.Errorf("At %v", at)
+	}
+	if at := r.At([]int32{0, 3}); at[0] != -1 || at[1] != -1 {
+		t.Errorf("At %v of stripped positions", at)
+	}
+}
+
 func TestWindowLen(t *testing.T) {
 	for _, c := range []struct {
 		w           nn.Window1D

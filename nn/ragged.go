@@ -14,28 +14,37 @@ type Ragged struct {
 	Off  []int32 // sequence s is rows Off[s]:Off[s+1]
 	Row  []int32 // the grid position b*T+t of each row
 	// Hidden holds -Inf for a row that is kept although it is masked (see
-	// NewRagged and NewGrid), else 0: element s*T+j is key j of sequence s.
+	// NewRaggedKeeping and NewGrid), else 0: element s*T+j is key j of sequence s.
 	// It is nil when there is none.
 	Hidden []float32
 }
 
 // NewRagged strips the positions at which mask [B, T] is zero; a nil mask keeps
 // everything. keepFirst keeps position 0 of each sequence even if it is masked,
-// for poolers that read it: it then attends without being attended to, as in
-// Hugging Face.
+// for poolers that read it: see NewRaggedKeeping.
 func NewRagged(mask []int64, b, t int, keepFirst bool) *Ragged {
+	if mask == nil || !keepFirst {
+		return NewRaggedKeeping(mask, b, t, nil)
+	}
+	return NewRaggedKeeping(mask, b, t, make([]int32, b))
+}
+
+// NewRaggedKeeping is NewRagged that keeps position keep[s] of sequence s even
+// if it is masked, for poolers that read it: it then attends without being
+// attended to, as in Hugging Face. A nil keep keeps none.
+func NewRaggedKeeping(mask []int64, b, t int, keep []int32) *Ragged {
 	r := &Ragged{B: b, T: t, Off: make([]int32, b+1), Row: make([]int32, 0, b*t)}
 	for s := range b {
 		for j := range t {
 			i := s*t + j
 			if mask == nil || mask[i] != 0 {
 				r.Row = append(r.Row, int32(i))
-			} else if j == 0 && keepFirst {
-				r.Row = append(r.Row, int32(i))
+			} else if keep != nil && j == int(keep[s]) {
 				if r.Hidden == nil {
 					r.Hidden = make([]float32, b*t)
 				}
-				r.Hidden[i] = float32(math.Inf(-1))
+				r.Hidden[s*t+len(r.Row)-int(r.Off[s])] = float32(math.Inf(-1))
+				r.Row = append(r.Row, int32(i))
 			}
 		}
 		r.Off[s+1] = int32(len(r.Row))
@@ -106,6 +115,21 @@ func (r *Ragged) First() []int32 {
 	return out
 }
 
+// At returns the row of position at[s] of each sequence, -1 where it was
+// stripped.
+func (r *Ragged) At(at []int32) []int32 {
+	out := make([]int32, r.B)
+	for s := range out {
+		out[s] = -1
+		for i := r.Off[s]; i < r.Off[s+1]; i++ {
+			if r.Row[i] == int32(s*r.T)+at[s] {
+				out[s] = i
+			}
+		}
+	}
+	return out
+}
+
 // NewGrid keeps every position of the grid: those that mask hides attend
 // without being attended to, as in Hugging Face. It is for models whose later
 // layers read hidden positions.
@@ -134,7 +158,8 @@ func (r *Ragged) Visible() *Ragged {
 	return NewRagged(mask, r.B, r.T, false)
 }
 
-// ZeroHidden sets the rows of x that are kept although they are masked to 0.
+// ZeroHidden sets the rows of x, over a grid (see NewGrid), that are kept
+// although they are masked to 0.
 func (r *Ragged) ZeroHidden(p Pass, x tensor.Tensor) {
 	if r.Hidden == nil {
 		return

@@ -198,7 +198,7 @@ func (m *Model) positions(p nn.Pass, grid [2]int, square bool) (tensor.Tensor, e
 		return pos, nn.Unsupported("interpolate_pos_encoding with patches of %v", c.PatchSize)
 	}
 	side := int(math.Sqrt(float64(own[0] * own[1]))) // as Hugging Face, whatever the real grid
-	data, err := interpolate(p.Host(pos).F32(), side, c.HiddenSize, grid[0], grid[1])
+	data, err := nn.InterpolatePositions(p.Host(pos).F32(), side, c.HiddenSize, grid[0], grid[1])
 	if err != nil {
 		return pos, nn.InputError("interpolate_pos_encoding", "%v", err)
 	}

@@ -1,14 +1,14 @@
-package vit
+package nn
 
 import (
 	"fmt"
 	"math"
 )
 
-// interpolate resamples position embeddings from a square grid [n·n, c] to
-// [h·w, c], as torch's bicubic interpolation does (align_corners false,
-// a = -0.75, edges clamped).
-func interpolate(pos []float32, n, c, h, w int) ([]float32, error) {
+// InterpolatePositions resamples position embeddings from a square grid
+// [n·n, c] to [h·w, c], as torch's bicubic interpolation does (align_corners
+// false, a = -0.75, edges clamped).
+func InterpolatePositions(pos []float32, n, c, h, w int) ([]float32, error) {
 	if n*n*c != len(pos) {
 		return nil, fmt.Errorf("%d positions are no square grid to interpolate", len(pos)/c)
 	}
