@@ -17,14 +17,14 @@ var actOracles = map[Act]struct {
 	abs float64
 }{
 	ActNone:        {f: func(x float64) float64 { return x }},
-	ActGELU:        {f: func(x float64) float64 { return limit(x, x*phi64(x)) }, ulp: 2.5},
-	ActGELUTanh:    {f: func(x float64) float64 { return logistic64(x, 2*math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)) }, ulp: 2.5},
+	ActGELU:        {f: func(x float64) float64 { return limit(x, x*phi64(x)) }, ulp: 2.25},
+	ActGELUTanh:    {f: func(x float64) float64 { return logistic64(x, 2*math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)) }, ulp: 2},
 	ActReLU:        {f: func(x float64) float64 { return max(x, 0) }},
-	ActSiLU:        {f: func(x float64) float64 { return logistic64(x, x) }, ulp: 2.5},
-	ActQuickGELU:   {f: func(x float64) float64 { return logistic64(x, float64(float32(1.702))*x) }, ulp: 2.5},
+	ActSiLU:        {f: func(x float64) float64 { return logistic64(x, x) }, ulp: 2},
+	ActQuickGELU:   {f: func(x float64) float64 { return logistic64(x, float64(float32(1.702))*x) }, ulp: 2},
 	ActTanh:        {f: math.Tanh, ulp: 2},
 	ActSigmoid:     {f: func(x float64) float64 { return logistic64(1, x) }, ulp: 2},
-	ActGELU10:      {f: func(x float64) float64 { return min(max(limit(x, x*phi64(x)), -10), 10) }, ulp: 2.5},
+	ActGELU10:      {f: func(x float64) float64 { return min(max(limit(x, x*phi64(x)), -10), 10) }, ulp: 2.25},
 	ActReLU2:       {f: func(x float64) float64 { return max(x, 0) * max(x, 0) }, ulp: 0.5},
 	ActReLU6:       {f: func(x float64) float64 { return min(max(x, 0), 6) }},
 	ActLeakyReLU:   {f: func(x float64) float64 { return max(x, float64(float32(0.01))*x) }, ulp: 0.5},
@@ -41,7 +41,7 @@ var actOracles = map[Act]struct {
 	ActSqrtSoftplus: {f: func(x float64) float64 { return math.Sqrt(softplus64(x)) }, ulp: 3, abs: 0x1p-75},
 	ActMish:         {f: mish64, ulp: 4},
 	ActLaplace:      {f: func(x float64) float64 { return phi64((x - 0.707107) / 0.282095) }, abs: 0x1p-22},
-	ActErf:          {f: math.Erf, ulp: 2.5},
+	ActErf:          {f: math.Erf, ulp: 1.25},
 	ActExp:          {f: math.Exp, ulp: 1},
 }
 

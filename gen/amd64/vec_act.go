@@ -10,22 +10,22 @@ import (
 
 // The tables of kernels/ref/activation.go, which explains them.
 var (
-	phiAt = [8]float32{0x1.7598p0, 0x1.3b14p1, 0x1.f518p1, 0x1.7decp2, 0x1.23bp3, 0x1.9e94p3, 0x1.03dp-2, 0x1.87ap-1}
+	phiAt = [8]float32{0x1.b898p0, 0x1.6b8d8p1, 0x1.1e04p2, 0x1.b4548p2, 0x1.4d2p3, 0x1.b000bep3, 0x1.03dp-2, 0x1.bb37p-1}
 	phi   = [8][8]float32{
-		{0x1.ad132p-3, 0x1.251498p-3, 0x1.8a476ep-4, 0x1.0ab55ap-4, 0x1.625e14p-5, 0x1.f58f92p-6, 0x1.a6d84ep-2, 0x1.30cea8p-2},
-		{-0x1.c78058p-2, -0x1.4e06d8p-2, -0x1.d652a2p-3, -0x1.462cd4p-3, -0x1.b723c8p-4, -0x1.387f74p-4, -0x1.6cbea4p-1, -0x1.2694cep-1},
-		{0x1.6743b2p-3, 0x1.938df4p-4, 0x1.9d91e4p-5, 0x1.9629bp-6, 0x1.748d54p-7, 0x1.7b4e5cp-8, 0x1.a374bp-2, 0x1.1ead4ep-2},
-		{-0x1.01ccdcp-4, -0x1.c8fc4p-6, -0x1.5da708p-7, -0x1.eef792p-9, -0x1.38c002p-10, -0x1.c9d652p-12, -0x1.9f60f6p-3, -0x1.ed31aap-4},
-		{0x1.562ce4p-6, 0x1.e94138p-8, 0x1.1d00ap-9, 0x1.276768p-11, 0x1.034bbep-13, 0x1.12b8bap-15, 0x1.6ec06ep-4, 0x1.80bb74p-5},
-		{-0x1.aa5ddep-8, -0x1.f2fbbp-10, -0x1.c4f0dep-12, -0x1.5a8bdcp-14, -0x1.a7fd58p-17, -0x1.476bf2p-19, -0x1.26c22ap-5, -0x1.132a46p-6},
-		{0x1.0142b4p-9, 0x1.f0aa74p-12, 0x1.6dc348p-14, 0x1.9c83a4p-17, 0x1.77e4dep-20, 0x1.914f4ep-23, 0x1.bb6e8ap-7, 0x1.7674c2p-8},
-		{-0x1.049cc6p-11, -0x1.ba7a48p-14, -0x1.e223fep-17, -0x1.bc00aap-20, -0x1.4c6026p-23, -0x1.0115f8p-26, -0x1.48aa42p-8, -0x1.62f9d8p-9},
+		{0x1.7fd526p-3, 0x1.049d0cp-3, 0x1.5d919ap-4, 0x1.d5a73cp-5, 0x1.371df6p-5, 0x1.e18d0ap-6, 0x1.a6d84ep-2, 0x1.1ff77ep-2},
+		{-0x1.a154f8p-2, -0x1.2ddc16p-2, -0x1.a4ececp-3, -0x1.20ad2ep-3, -0x1.8283b4p-4, -0x1.2c29e8p-4, -0x1.6cbea4p-1, -0x1.1b1f08p-1},
+		{0x1.31be48p-3, 0x1.4d4892p-4, 0x1.4dc678p-5, 0x1.3f9d12p-6, 0x1.214bcp-7, 0x1.5e1ad8p-8, 0x1.a374bp-2, 0x1.0aea3cp-2},
+		{-0x1.9b493cp-5, -0x1.5bc49ep-6, -0x1.001356p-7, -0x1.5bba42p-9, -0x1.ad78a6p-11, -0x1.963abap-12, -0x1.9f60f6p-3, -0x1.beebep-4},
+		{0x1.0178d2p-6, 0x1.5928d4p-8, 0x1.7cf126p-10, 0x1.73cb4cp-12, 0x1.3bc5fcp-14, 0x1.d4f918p-16, 0x1.6ec06ep-4, 0x1.545decp-5},
+		{-0x1.2ec536p-8, -0x1.48a94p-10, -0x1.152044p-12, -0x1.899d74p-15, -0x1.cb94c4p-18, -0x1.1156ecp-19, -0x1.26c22ap-5, -0x1.de77dep-7},
+		{0x1.5d656p-10, 0x1.37ebd4p-12, 0x1.9843fcp-15, 0x1.ac0e6ap-18, 0x1.63d36p-21, 0x1.38defp-23, 0x1.bb6e8ap-7, 0x1.4094d2p-8},
+		{-0x1.8c2378p-12, -0x1.01c35p-14, -0x1.f0bbccp-18, -0x1.849f1p-21, -0x1.1294d2p-24, 0x1.fa8ed2p-30, -0x1.48aa42p-8, -0x1.b0e9ccp-10},
 	}
 )
 
 var (
 	halfPoly   = []float32{0x1.6a4f28p-16, -0x1.12398p-12, 0x1.5558aep-9, -0x1.555492p-6, 0x1.fffffcp-4, -0.5}
-	erfPoly    = []float32{-0x1.a95626p-12, 0x1.8dc852p-10, -0x1.7067c8p-9, 0x1.af8264p-8, -0x1.c0296p-6, 0x1.ce86dep-4, -0x1.8128b4p-2, 0x1.20dd76p0}
+	erfPoly    = []float32{-0x1.238cdap-19, 0x1.69b1b2p-14, -0x1.a998eep-11, 0x1.5482fep-8, -0x1.b8044ep-6, 0x1.ce2d74p-4, -0x1.81274p-2, 0x1.06eba8p-3}
 	artanhPoly = []float32{0x1.f08af8p-3, 0x1.b72bb8p-3, 0x1.25051p-2, 0x1.9996d8p-2, 0x1.555558p-1, 2}
 )
 
@@ -126,8 +126,13 @@ func (m simd) clip(x vecs, c float32) vecs { return m.opC(minPS, m.abs(x), c) }
 
 // phiTail is a·Φ(-t), from 0 ≤ t ≤ phiMax.
 func (m simd) phiTail(a, t vecs) vecs {
-	index := m.addC(t, 1)
+	index := m.addC(t, 19./16)
 	for i := range index {
+		if m.lanes == 16 {
+			VPSUBD_BCST(m.bits(3<<19), index[i], index[i])
+		} else {
+			VPSUBD(m.bits(3<<19), index[i], index[i])
+		}
 		VPSRLD(Imm(22), index[i], index[i])
 	}
 	h := m.sub(t, m.lookup(phiAt, index))
@@ -138,18 +143,15 @@ func (m simd) phiTail(a, t vecs) vecs {
 	m.do(mulPS, q, h, q)
 	c := m.mul(a, m.lookup(phi[0], index))
 
-	s := m.mul(t, t)
-	low := m.copy(s)
-	m.do(fms231, low, t, t)
 	n := m.set(magic)
-	m.accC(n, s, -log2e/2)
+	m.accC(n, m.mul(t, t), -log2e/2)
 	tn := n
 	n = m.subC(tn, magic)
-	m.accC(s, n, 2*ln2Hi)
-	m.accC(low, n, 2*ln2Lo)
-	m.do(addPS, s, s, low)
-	e := m.poly(s, halfPoly...)
-	m.do(mulPS, e, s, e)
+	r := m.mulC(n, 2*ln2Hi)
+	m.acc(r, t, t)
+	m.accC(r, n, 2*ln2Lo)
+	e := m.poly(r, halfPoly...)
+	m.do(mulPS, e, r, e)
 
 	z := m.add(e, q)
 	m.acc(z, e, q)
@@ -168,7 +170,7 @@ func (m simd) erf(x vecs) vecs {
 	y := m.phiTail(m.set(2), m.mulC(t, sqrt2))
 	y = m.sub(m.set(1), y)
 	small := m.poly(m.mul(t, t), erfPoly...)
-	m.do(mulPS, small, t, small)
+	m.do(fma213, small, t, t)
 	below := m.negative(m.subC(t, 1))
 	return m.signed(m.where(below, small, y), x)
 }
@@ -212,20 +214,26 @@ func (m simd) quotient(a, d, low vecs) vecs {
 	return q
 }
 
-// logisticTail is a/(1+e^(v+low)); low may be nil. v is overwritten.
+// logisticTail is a/(1+e^(v+low)); an a of nil is 1, a low of nil 0. v is
+// overwritten.
 func (m simd) logisticTail(a, v, low vecs) vecs {
 	r, n, t := m.reduce(m.xorC(v, 0x80000000))
 	if low != nil {
 		m.do(subPS, r, r, low)
 	}
-	p := m.poly(r, expPoly...)
+	p := m.poly(r, expPoly[:6]...)
 	w := m.lowPower(n, t)
-	e := m.scale(m.copy(p), w)
+	q := m.copy(p)
+	m.horner(q, r, 1)
+	if a == nil {
+		p = m.copy(q)
+	} else {
+		m.do(mulPS, r, r, a)
+		m.do(fma213, p, r, a)
+	}
+	e := m.scale(q, w)
 	d := m.addC(e, 1)
 	m.do(subPS, e, e, m.subC(d, 1))
-	if a != nil {
-		m.do(mulPS, p, a, p)
-	}
 	return m.scale(m.quotient(p, d, e), w)
 }
 

@@ -134,6 +134,7 @@ biasLoop:
 	VANDPS      vecConst<>+0(SB), Y0, Y1
 	VMINPS      vecConst<>+32(SB), Y1, Y1
 	VADDPS      vecConst<>+64(SB), Y1, Y2
+	VPSUBD      vecConst<>+96(SB), Y2, Y2
 	VPSRLD      $0x16, Y2, Y2
 	VPERMPS     vecTable<>+0(SB), Y2, Y3
 	VSUBPS      Y3, Y1, Y3
@@ -153,32 +154,30 @@ biasLoop:
 	VMULPS      Y4, Y3, Y4
 	VPERMPS     vecTable<>+256(SB), Y2, Y2
 	VMULPS      Y2, Y1, Y2
-	VMULPS      Y1, Y1, Y3
-	VMOVAPS     Y3, Y5
-	VFMSUB231PS Y1, Y1, Y5
-	VMOVUPS     vecConst<>+96(SB), Y1
-	VFMADD231PS vecConst<>+128(SB), Y3, Y1
-	VSUBPS      vecConst<>+96(SB), Y1, Y6
-	VFMADD231PS vecConst<>+160(SB), Y6, Y3
-	VFMADD231PS vecConst<>+192(SB), Y6, Y5
-	VADDPS      Y5, Y3, Y3
-	VMOVUPS     vecConst<>+224(SB), Y5
-	VFMADD213PS vecConst<>+256(SB), Y3, Y5
-	VFMADD213PS vecConst<>+288(SB), Y3, Y5
-	VFMADD213PS vecConst<>+320(SB), Y3, Y5
-	VFMADD213PS vecConst<>+352(SB), Y3, Y5
-	VFMADD213PS vecConst<>+384(SB), Y3, Y5
-	VMULPS      Y5, Y3, Y5
-	VADDPS      Y4, Y5, Y3
-	VFMADD231PS Y4, Y5, Y3
-	VFMADD213PS Y2, Y2, Y3
-	VPSLLD      $0x17, Y1, Y1
-	VPADDD      vecConst<>+416(SB), Y1, Y1
-	VMULPS      Y1, Y3, Y3
-	VMULPS      vecConst<>+448(SB), Y3, Y3
+	VMOVUPS     vecConst<>+128(SB), Y3
+	VMULPS      Y1, Y1, Y5
+	VFMADD231PS vecConst<>+160(SB), Y5, Y3
+	VSUBPS      vecConst<>+128(SB), Y3, Y5
+	VMULPS      vecConst<>+192(SB), Y5, Y6
+	VFMADD231PS Y1, Y1, Y6
+	VFMADD231PS vecConst<>+224(SB), Y5, Y6
+	VMOVUPS     vecConst<>+256(SB), Y1
+	VFMADD213PS vecConst<>+288(SB), Y6, Y1
+	VFMADD213PS vecConst<>+320(SB), Y6, Y1
+	VFMADD213PS vecConst<>+352(SB), Y6, Y1
+	VFMADD213PS vecConst<>+384(SB), Y6, Y1
+	VFMADD213PS vecConst<>+416(SB), Y6, Y1
+	VMULPS      Y1, Y6, Y1
+	VADDPS      Y4, Y1, Y5
+	VFMADD231PS Y4, Y1, Y5
+	VFMADD213PS Y2, Y2, Y5
+	VPSLLD      $0x17, Y3, Y1
+	VPADDD      vecConst<>+448(SB), Y1, Y1
+	VMULPS      Y1, Y5, Y5
+	VMULPS      vecConst<>+480(SB), Y5, Y5
 	VXORPS      Y1, Y1, Y1
 	VMAXPS      Y0, Y1, Y0
-	VSUBPS      Y3, Y0, Y0
+	VSUBPS      Y5, Y0, Y0
 	TESTQ       DX, DX
 	JZ          withLoop
 	VMOVUPS     (DX)(R9*1), Y1
@@ -212,6 +211,7 @@ biasTail:
 	VANDPS      vecConst<>+0(SB), Y1, Y2
 	VMINPS      vecConst<>+32(SB), Y2, Y2
 	VADDPS      vecConst<>+64(SB), Y2, Y3
+	VPSUBD      vecConst<>+96(SB), Y3, Y3
 	VPSRLD      $0x16, Y3, Y3
 	VPERMPS     vecTable<>+0(SB), Y3, Y4
 	VSUBPS      Y4, Y2, Y4
@@ -231,32 +231,30 @@ biasTail:
 	VMULPS      Y5, Y4, Y5
 	VPERMPS     vecTable<>+256(SB), Y3, Y3
 	VMULPS      Y3, Y2, Y3
-	VMULPS      Y2, Y2, Y4
-	VMOVAPS     Y4, Y6
-	VFMSUB231PS Y2, Y2, Y6
-	VMOVUPS     vecConst<>+96(SB), Y2
-	VFMADD231PS vecConst<>+128(SB), Y4, Y2
-	VSUBPS      vecConst<>+96(SB), Y2, Y7
-	VFMADD231PS vecConst<>+160(SB), Y7, Y4
-	VFMADD231PS vecConst<>+192(SB), Y7, Y6
-	VADDPS      Y6, Y4, Y4
-	VMOVUPS     vecConst<>+224(SB), Y6
-	VFMADD213PS vecConst<>+256(SB), Y4, Y6
-	VFMADD213PS vecConst<>+288(SB), Y4, Y6
-	VFMADD213PS vecConst<>+320(SB), Y4, Y6
-	VFMADD213PS vecConst<>+352(SB), Y4, Y6
-	VFMADD213PS vecConst<>+384(SB), Y4, Y6
-	VMULPS      Y6, Y4, Y6
-	VADDPS      Y5, Y6, Y4
-	VFMADD231PS Y5, Y6, Y4
-	VFMADD213PS Y3, Y3, Y4
-	VPSLLD      $0x17, Y2, Y2
-	VPADDD      vecConst<>+416(SB), Y2, Y2
-	VMULPS      Y2, Y4, Y4
-	VMULPS      vecConst<>+448(SB), Y4, Y4
+	VMOVUPS     vecConst<>+128(SB), Y4
+	VMULPS      Y2, Y2, Y6
+	VFMADD231PS vecConst<>+160(SB), Y6, Y4
+	VSUBPS      vecConst<>+128(SB), Y4, Y6
+	VMULPS      vecConst<>+192(SB), Y6, Y7
+	VFMADD231PS Y2, Y2, Y7
+	VFMADD231PS vecConst<>+224(SB), Y6, Y7
+	VMOVUPS     vecConst<>+256(SB), Y2
+	VFMADD213PS vecConst<>+288(SB), Y7, Y2
+	VFMADD213PS vecConst<>+320(SB), Y7, Y2
+	VFMADD213PS vecConst<>+352(SB), Y7, Y2
+	VFMADD213PS vecConst<>+384(SB), Y7, Y2
+	VFMADD213PS vecConst<>+416(SB), Y7, Y2
+	VMULPS      Y2, Y7, Y2
+	VADDPS      Y5, Y2, Y6
+	VFMADD231PS Y5, Y2, Y6
+	VFMADD213PS Y3, Y3, Y6
+	VPSLLD      $0x17, Y4, Y2
+	VPADDD      vecConst<>+448(SB), Y2, Y2
+	VMULPS      Y2, Y6, Y6
+	VMULPS      vecConst<>+480(SB), Y6, Y6
 	VXORPS      Y2, Y2, Y2
 	VMAXPS      Y1, Y2, Y1
-	VSUBPS      Y4, Y1, Y1
+	VSUBPS      Y6, Y1, Y1
 	TESTQ       DX, DX
 	JZ          withTail
 	VMASKMOVPS  (DX)(R9*1), Y0, Y2
@@ -313,55 +311,56 @@ colsLoop:
 
 biasLoop:
 	VANDPS       vecConst<>+0(SB), Y0, Y1
-	VMINPS       vecConst<>+480(SB), Y1, Y1
+	VMINPS       vecConst<>+512(SB), Y1, Y1
 	VMULPS       Y1, Y1, Y2
 	VMOVAPS      Y2, Y3
 	VFMSUB231PS  Y1, Y1, Y3
-	VMOVUPS      vecConst<>+512(SB), Y4
-	VFMADD231PS  vecConst<>+544(SB), Y2, Y4
-	VMOVUPS      vecConst<>+512(SB), Y5
+	VMOVUPS      vecConst<>+544(SB), Y4
+	VFMADD231PS  vecConst<>+576(SB), Y2, Y4
+	VMOVUPS      vecConst<>+544(SB), Y5
 	VSUBPS       Y4, Y5, Y5
-	VFMADD231PS  vecConst<>+544(SB), Y2, Y5
 	VFMADD231PS  vecConst<>+576(SB), Y2, Y5
-	VFMADD231PS  vecConst<>+544(SB), Y3, Y5
-	VADDPS       vecConst<>+608(SB), Y5, Y2
+	VFMADD231PS  vecConst<>+608(SB), Y2, Y5
+	VFMADD231PS  vecConst<>+576(SB), Y3, Y5
+	VADDPS       vecConst<>+640(SB), Y5, Y2
 	VMULPS       Y4, Y1, Y3
 	VMOVAPS      Y3, Y5
 	VFMSUB231PS  Y4, Y1, Y5
 	VFMADD231PS  Y2, Y1, Y5
 	VXORPS       Y2, Y2, Y2
 	VMAXPS       Y0, Y2, Y0
-	VXORPS       vecConst<>+640(SB), Y3, Y2
-	VMOVUPS      vecConst<>+96(SB), Y3
-	VFMADD231PS  vecConst<>+672(SB), Y2, Y3
-	VSUBPS       vecConst<>+96(SB), Y3, Y4
-	VFMADD231PS  vecConst<>+704(SB), Y4, Y2
+	VXORPS       vecConst<>+672(SB), Y3, Y2
+	VMOVUPS      vecConst<>+128(SB), Y3
+	VFMADD231PS  vecConst<>+704(SB), Y2, Y3
+	VSUBPS       vecConst<>+128(SB), Y3, Y4
 	VFMADD231PS  vecConst<>+736(SB), Y4, Y2
+	VFMADD231PS  vecConst<>+768(SB), Y4, Y2
 	VSUBPS       Y5, Y2, Y2
-	VMOVUPS      vecConst<>+768(SB), Y4
-	VFMADD213PS  vecConst<>+800(SB), Y2, Y4
+	VMOVUPS      vecConst<>+800(SB), Y4
 	VFMADD213PS  vecConst<>+832(SB), Y2, Y4
 	VFMADD213PS  vecConst<>+864(SB), Y2, Y4
 	VFMADD213PS  vecConst<>+896(SB), Y2, Y4
-	VFMADD213PS  vecConst<>+64(SB), Y2, Y4
-	VFMADD213PS  vecConst<>+64(SB), Y2, Y4
-	VPSLLD       $0x17, Y3, Y2
-	VPADDD       vecConst<>+416(SB), Y2, Y2
-	VMOVAPS      Y4, Y3
-	VMULPS       Y2, Y3, Y3
-	VMULPS       vecConst<>+448(SB), Y3, Y3
-	VADDPS       vecConst<>+64(SB), Y3, Y5
-	VSUBPS       vecConst<>+64(SB), Y5, Y6
-	VSUBPS       Y6, Y3, Y3
-	VMULPS       Y4, Y1, Y4
-	VMOVUPS      vecConst<>+64(SB), Y1
-	VDIVPS       Y5, Y1, Y1
-	VMULPS       Y1, Y4, Y6
+	VFMADD213PS  vecConst<>+928(SB), Y2, Y4
+	VFMADD213PS  vecConst<>+960(SB), Y2, Y4
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       vecConst<>+448(SB), Y3, Y3
+	VMOVAPS      Y4, Y5
+	VFMADD213PS  vecConst<>+960(SB), Y2, Y5
+	VMULPS       Y1, Y2, Y2
+	VFMADD213PS  Y1, Y2, Y4
+	VMULPS       Y3, Y5, Y5
+	VMULPS       vecConst<>+480(SB), Y5, Y5
+	VADDPS       vecConst<>+960(SB), Y5, Y1
+	VSUBPS       vecConst<>+960(SB), Y1, Y2
+	VSUBPS       Y2, Y5, Y5
+	VMOVUPS      vecConst<>+960(SB), Y2
+	VDIVPS       Y1, Y2, Y2
+	VMULPS       Y2, Y4, Y6
+	VFNMADD231PS Y1, Y6, Y4
 	VFNMADD231PS Y5, Y6, Y4
-	VFNMADD231PS Y3, Y6, Y4
-	VFMADD231PS  Y1, Y4, Y6
-	VMULPS       Y2, Y6, Y6
-	VMULPS       vecConst<>+448(SB), Y6, Y6
+	VFMADD231PS  Y2, Y4, Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       vecConst<>+480(SB), Y6, Y6
 	VSUBPS       Y6, Y0, Y0
 	TESTQ        DX, DX
 	JZ           withLoop
@@ -394,55 +393,56 @@ colsTail:
 
 biasTail:
 	VANDPS       vecConst<>+0(SB), Y1, Y2
-	VMINPS       vecConst<>+480(SB), Y2, Y2
+	VMINPS       vecConst<>+512(SB), Y2, Y2
 	VMULPS       Y2, Y2, Y3
 	VMOVAPS      Y3, Y4
 	VFMSUB231PS  Y2, Y2, Y4
-	VMOVUPS      vecConst<>+512(SB), Y5
-	VFMADD231PS  vecConst<>+544(SB), Y3, Y5
-	VMOVUPS      vecConst<>+512(SB), Y6
+	VMOVUPS      vecConst<>+544(SB), Y5
+	VFMADD231PS  vecConst<>+576(SB), Y3, Y5
+	VMOVUPS      vecConst<>+544(SB), Y6
 	VSUBPS       Y5, Y6, Y6
-	VFMADD231PS  vecConst<>+544(SB), Y3, Y6
 	VFMADD231PS  vecConst<>+576(SB), Y3, Y6
-	VFMADD231PS  vecConst<>+544(SB), Y4, Y6
-	VADDPS       vecConst<>+608(SB), Y6, Y3
+	VFMADD231PS  vecConst<>+608(SB), Y3, Y6
+	VFMADD231PS  vecConst<>+576(SB), Y4, Y6
+	VADDPS       vecConst<>+640(SB), Y6, Y3
 	VMULPS       Y5, Y2, Y4
 	VMOVAPS      Y4, Y6
 	VFMSUB231PS  Y5, Y2, Y6
 	VFMADD231PS  Y3, Y2, Y6
 	VXORPS       Y3, Y3, Y3
 	VMAXPS       Y1, Y3, Y1
-	VXORPS       vecConst<>+640(SB), Y4, Y3
-	VMOVUPS      vecConst<>+96(SB), Y4
-	VFMADD231PS  vecConst<>+672(SB), Y3, Y4
-	VSUBPS       vecConst<>+96(SB), Y4, Y5
-	VFMADD231PS  vecConst<>+704(SB), Y5, Y3
+	VXORPS       vecConst<>+672(SB), Y4, Y3
+	VMOVUPS      vecConst<>+128(SB), Y4
+	VFMADD231PS  vecConst<>+704(SB), Y3, Y4
+	VSUBPS       vecConst<>+128(SB), Y4, Y5
 	VFMADD231PS  vecConst<>+736(SB), Y5, Y3
+	VFMADD231PS  vecConst<>+768(SB), Y5, Y3
 	VSUBPS       Y6, Y3, Y3
-	VMOVUPS      vecConst<>+768(SB), Y5
-	VFMADD213PS  vecConst<>+800(SB), Y3, Y5
+	VMOVUPS      vecConst<>+800(SB), Y5
 	VFMADD213PS  vecConst<>+832(SB), Y3, Y5
 	VFMADD213PS  vecConst<>+864(SB), Y3, Y5
 	VFMADD213PS  vecConst<>+896(SB), Y3, Y5
-	VFMADD213PS  vecConst<>+64(SB), Y3, Y5
-	VFMADD213PS  vecConst<>+64(SB), Y3, Y5
-	VPSLLD       $0x17, Y4, Y3
-	VPADDD       vecConst<>+416(SB), Y3, Y3
-	VMOVAPS      Y5, Y4
-	VMULPS       Y3, Y4, Y4
-	VMULPS       vecConst<>+448(SB), Y4, Y4
-	VADDPS       vecConst<>+64(SB), Y4, Y6
-	VSUBPS       vecConst<>+64(SB), Y6, Y7
-	VSUBPS       Y7, Y4, Y4
-	VMULPS       Y5, Y2, Y5
-	VMOVUPS      vecConst<>+64(SB), Y2
-	VDIVPS       Y6, Y2, Y2
-	VMULPS       Y2, Y5, Y7
+	VFMADD213PS  vecConst<>+928(SB), Y3, Y5
+	VFMADD213PS  vecConst<>+960(SB), Y3, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       vecConst<>+448(SB), Y4, Y4
+	VMOVAPS      Y5, Y6
+	VFMADD213PS  vecConst<>+960(SB), Y3, Y6
+	VMULPS       Y2, Y3, Y3
+	VFMADD213PS  Y2, Y3, Y5
+	VMULPS       Y4, Y6, Y6
+	VMULPS       vecConst<>+480(SB), Y6, Y6
+	VADDPS       vecConst<>+960(SB), Y6, Y2
+	VSUBPS       vecConst<>+960(SB), Y2, Y3
+	VSUBPS       Y3, Y6, Y6
+	VMOVUPS      vecConst<>+960(SB), Y3
+	VDIVPS       Y2, Y3, Y3
+	VMULPS       Y3, Y5, Y7
+	VFNMADD231PS Y2, Y7, Y5
 	VFNMADD231PS Y6, Y7, Y5
-	VFNMADD231PS Y4, Y7, Y5
-	VFMADD231PS  Y2, Y5, Y7
-	VMULPS       Y3, Y7, Y7
-	VMULPS       vecConst<>+448(SB), Y7, Y7
+	VFMADD231PS  Y3, Y5, Y7
+	VMULPS       Y4, Y7, Y7
+	VMULPS       vecConst<>+480(SB), Y7, Y7
 	VSUBPS       Y7, Y1, Y1
 	TESTQ        DX, DX
 	JZ           withTail
@@ -608,37 +608,38 @@ colsLoop:
 
 biasLoop:
 	VANDPS       vecConst<>+0(SB), Y0, Y1
-	VMINPS       vecConst<>+928(SB), Y1, Y1
-	VXORPS       vecConst<>+640(SB), Y1, Y2
-	VMOVUPS      vecConst<>+96(SB), Y3
-	VFMADD231PS  vecConst<>+672(SB), Y2, Y3
-	VSUBPS       vecConst<>+96(SB), Y3, Y4
-	VFMADD231PS  vecConst<>+704(SB), Y4, Y2
+	VMINPS       vecConst<>+992(SB), Y1, Y1
+	VXORPS       vecConst<>+672(SB), Y1, Y2
+	VMOVUPS      vecConst<>+128(SB), Y3
+	VFMADD231PS  vecConst<>+704(SB), Y2, Y3
+	VSUBPS       vecConst<>+128(SB), Y3, Y4
 	VFMADD231PS  vecConst<>+736(SB), Y4, Y2
-	VMOVUPS      vecConst<>+768(SB), Y4
-	VFMADD213PS  vecConst<>+800(SB), Y2, Y4
+	VFMADD231PS  vecConst<>+768(SB), Y4, Y2
+	VMOVUPS      vecConst<>+800(SB), Y4
 	VFMADD213PS  vecConst<>+832(SB), Y2, Y4
 	VFMADD213PS  vecConst<>+864(SB), Y2, Y4
 	VFMADD213PS  vecConst<>+896(SB), Y2, Y4
-	VFMADD213PS  vecConst<>+64(SB), Y2, Y4
-	VFMADD213PS  vecConst<>+64(SB), Y2, Y4
-	VPSLLD       $0x17, Y3, Y2
-	VPADDD       vecConst<>+416(SB), Y2, Y2
-	VMOVAPS      Y4, Y3
-	VMULPS       Y2, Y3, Y3
-	VMULPS       vecConst<>+448(SB), Y3, Y3
-	VADDPS       vecConst<>+64(SB), Y3, Y5
-	VSUBPS       vecConst<>+64(SB), Y5, Y6
-	VSUBPS       Y6, Y3, Y3
-	VMULPS       Y4, Y1, Y4
-	VMOVUPS      vecConst<>+64(SB), Y1
-	VDIVPS       Y5, Y1, Y1
-	VMULPS       Y1, Y4, Y6
+	VFMADD213PS  vecConst<>+928(SB), Y2, Y4
+	VFMADD213PS  vecConst<>+960(SB), Y2, Y4
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       vecConst<>+448(SB), Y3, Y3
+	VMOVAPS      Y4, Y5
+	VFMADD213PS  vecConst<>+960(SB), Y2, Y5
+	VMULPS       Y1, Y2, Y2
+	VFMADD213PS  Y1, Y2, Y4
+	VMULPS       Y3, Y5, Y5
+	VMULPS       vecConst<>+480(SB), Y5, Y5
+	VADDPS       vecConst<>+960(SB), Y5, Y1
+	VSUBPS       vecConst<>+960(SB), Y1, Y2
+	VSUBPS       Y2, Y5, Y5
+	VMOVUPS      vecConst<>+960(SB), Y2
+	VDIVPS       Y1, Y2, Y2
+	VMULPS       Y2, Y4, Y6
+	VFNMADD231PS Y1, Y6, Y4
 	VFNMADD231PS Y5, Y6, Y4
-	VFNMADD231PS Y3, Y6, Y4
-	VFMADD231PS  Y1, Y4, Y6
-	VMULPS       Y2, Y6, Y6
-	VMULPS       vecConst<>+448(SB), Y6, Y6
+	VFMADD231PS  Y2, Y4, Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       vecConst<>+480(SB), Y6, Y6
 	VXORPS       Y1, Y1, Y1
 	VMAXPS       Y0, Y1, Y0
 	VSUBPS       Y6, Y0, Y0
@@ -673,37 +674,38 @@ colsTail:
 
 biasTail:
 	VANDPS       vecConst<>+0(SB), Y1, Y2
-	VMINPS       vecConst<>+928(SB), Y2, Y2
-	VXORPS       vecConst<>+640(SB), Y2, Y3
-	VMOVUPS      vecConst<>+96(SB), Y4
-	VFMADD231PS  vecConst<>+672(SB), Y3, Y4
-	VSUBPS       vecConst<>+96(SB), Y4, Y5
-	VFMADD231PS  vecConst<>+704(SB), Y5, Y3
+	VMINPS       vecConst<>+992(SB), Y2, Y2
+	VXORPS       vecConst<>+672(SB), Y2, Y3
+	VMOVUPS      vecConst<>+128(SB), Y4
+	VFMADD231PS  vecConst<>+704(SB), Y3, Y4
+	VSUBPS       vecConst<>+128(SB), Y4, Y5
 	VFMADD231PS  vecConst<>+736(SB), Y5, Y3
-	VMOVUPS      vecConst<>+768(SB), Y5
-	VFMADD213PS  vecConst<>+800(SB), Y3, Y5
+	VFMADD231PS  vecConst<>+768(SB), Y5, Y3
+	VMOVUPS      vecConst<>+800(SB), Y5
 	VFMADD213PS  vecConst<>+832(SB), Y3, Y5
 	VFMADD213PS  vecConst<>+864(SB), Y3, Y5
 	VFMADD213PS  vecConst<>+896(SB), Y3, Y5
-	VFMADD213PS  vecConst<>+64(SB), Y3, Y5
-	VFMADD213PS  vecConst<>+64(SB), Y3, Y5
-	VPSLLD       $0x17, Y4, Y3
-	VPADDD       vecConst<>+416(SB), Y3, Y3
-	VMOVAPS      Y5, Y4
-	VMULPS       Y3, Y4, Y4
-	VMULPS       vecConst<>+448(SB), Y4, Y4
-	VADDPS       vecConst<>+64(SB), Y4, Y6
-	VSUBPS       vecConst<>+64(SB), Y6, Y7
-	VSUBPS       Y7, Y4, Y4
-	VMULPS       Y5, Y2, Y5
-	VMOVUPS      vecConst<>+64(SB), Y2
-	VDIVPS       Y6, Y2, Y2
-	VMULPS       Y2, Y5, Y7
+	VFMADD213PS  vecConst<>+928(SB), Y3, Y5
+	VFMADD213PS  vecConst<>+960(SB), Y3, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       vecConst<>+448(SB), Y4, Y4
+	VMOVAPS      Y5, Y6
+	VFMADD213PS  vecConst<>+960(SB), Y3, Y6
+	VMULPS       Y2, Y3, Y3
+	VFMADD213PS  Y2, Y3, Y5
+	VMULPS       Y4, Y6, Y6
+	VMULPS       vecConst<>+480(SB), Y6, Y6
+	VADDPS       vecConst<>+960(SB), Y6, Y2
+	VSUBPS       vecConst<>+960(SB), Y2, Y3
+	VSUBPS       Y3, Y6, Y6
+	VMOVUPS      vecConst<>+960(SB), Y3
+	VDIVPS       Y2, Y3, Y3
+	VMULPS       Y3, Y5, Y7
+	VFNMADD231PS Y2, Y7, Y5
 	VFNMADD231PS Y6, Y7, Y5
-	VFNMADD231PS Y4, Y7, Y5
-	VFMADD231PS  Y2, Y5, Y7
-	VMULPS       Y3, Y7, Y7
-	VMULPS       vecConst<>+448(SB), Y7, Y7
+	VFMADD231PS  Y3, Y5, Y7
+	VMULPS       Y4, Y7, Y7
+	VMULPS       vecConst<>+480(SB), Y7, Y7
 	VXORPS       Y2, Y2, Y2
 	VMAXPS       Y1, Y2, Y1
 	VSUBPS       Y7, Y1, Y1
@@ -763,43 +765,44 @@ colsLoop:
 
 biasLoop:
 	VANDPS       vecConst<>+0(SB), Y0, Y1
-	VMINPS       vecConst<>+960(SB), Y1, Y1
-	VMULPS       vecConst<>+992(SB), Y1, Y2
+	VMINPS       vecConst<>+1024(SB), Y1, Y1
+	VMULPS       vecConst<>+1056(SB), Y1, Y2
 	VMOVAPS      Y2, Y3
-	VFMSUB231PS  vecConst<>+992(SB), Y1, Y3
+	VFMSUB231PS  vecConst<>+1056(SB), Y1, Y3
 	VXORPS       Y4, Y4, Y4
 	VMAXPS       Y0, Y4, Y0
-	VXORPS       vecConst<>+640(SB), Y2, Y2
-	VMOVUPS      vecConst<>+96(SB), Y4
-	VFMADD231PS  vecConst<>+672(SB), Y2, Y4
-	VSUBPS       vecConst<>+96(SB), Y4, Y5
-	VFMADD231PS  vecConst<>+704(SB), Y5, Y2
+	VXORPS       vecConst<>+672(SB), Y2, Y2
+	VMOVUPS      vecConst<>+128(SB), Y4
+	VFMADD231PS  vecConst<>+704(SB), Y2, Y4
+	VSUBPS       vecConst<>+128(SB), Y4, Y5
 	VFMADD231PS  vecConst<>+736(SB), Y5, Y2
+	VFMADD231PS  vecConst<>+768(SB), Y5, Y2
 	VSUBPS       Y3, Y2, Y2
-	VMOVUPS      vecConst<>+768(SB), Y3
-	VFMADD213PS  vecConst<>+800(SB), Y2, Y3
+	VMOVUPS      vecConst<>+800(SB), Y3
 	VFMADD213PS  vecConst<>+832(SB), Y2, Y3
 	VFMADD213PS  vecConst<>+864(SB), Y2, Y3
 	VFMADD213PS  vecConst<>+896(SB), Y2, Y3
-	VFMADD213PS  vecConst<>+64(SB), Y2, Y3
-	VFMADD213PS  vecConst<>+64(SB), Y2, Y3
-	VPSLLD       $0x17, Y4, Y2
-	VPADDD       vecConst<>+416(SB), Y2, Y2
-	VMOVAPS      Y3, Y4
-	VMULPS       Y2, Y4, Y4
-	VMULPS       vecConst<>+448(SB), Y4, Y4
-	VADDPS       vecConst<>+64(SB), Y4, Y5
-	VSUBPS       vecConst<>+64(SB), Y5, Y6
-	VSUBPS       Y6, Y4, Y4
-	VMULPS       Y3, Y1, Y3
-	VMOVUPS      vecConst<>+64(SB), Y1
-	VDIVPS       Y5, Y1, Y1
-	VMULPS       Y1, Y3, Y6
+	VFMADD213PS  vecConst<>+928(SB), Y2, Y3
+	VFMADD213PS  vecConst<>+960(SB), Y2, Y3
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       vecConst<>+448(SB), Y4, Y4
+	VMOVAPS      Y3, Y5
+	VFMADD213PS  vecConst<>+960(SB), Y2, Y5
+	VMULPS       Y1, Y2, Y2
+	VFMADD213PS  Y1, Y2, Y3
+	VMULPS       Y4, Y5, Y5
+	VMULPS       vecConst<>+480(SB), Y5, Y5
+	VADDPS       vecConst<>+960(SB), Y5, Y1
+	VSUBPS       vecConst<>+960(SB), Y1, Y2
+	VSUBPS       Y2, Y5, Y5
+	VMOVUPS      vecConst<>+960(SB), Y2
+	VDIVPS       Y1, Y2, Y2
+	VMULPS       Y2, Y3, Y6
+	VFNMADD231PS Y1, Y6, Y3
 	VFNMADD231PS Y5, Y6, Y3
-	VFNMADD231PS Y4, Y6, Y3
-	VFMADD231PS  Y1, Y3, Y6
-	VMULPS       Y2, Y6, Y6
-	VMULPS       vecConst<>+448(SB), Y6, Y6
+	VFMADD231PS  Y2, Y3, Y6
+	VMULPS       Y4, Y6, Y6
+	VMULPS       vecConst<>+480(SB), Y6, Y6
 	VSUBPS       Y6, Y0, Y0
 	TESTQ        DX, DX
 	JZ           withLoop
@@ -832,43 +835,44 @@ colsTail:
 
 biasTail:
 	VANDPS       vecConst<>+0(SB), Y1, Y2
-	VMINPS       vecConst<>+960(SB), Y2, Y2
-	VMULPS       vecConst<>+992(SB), Y2, Y3
+	VMINPS       vecConst<>+1024(SB), Y2, Y2
+	VMULPS       vecConst<>+1056(SB), Y2, Y3
 	VMOVAPS      Y3, Y4
-	VFMSUB231PS  vecConst<>+992(SB), Y2, Y4
+	VFMSUB231PS  vecConst<>+1056(SB), Y2, Y4
 	VXORPS       Y5, Y5, Y5
 	VMAXPS       Y1, Y5, Y1
-	VXORPS       vecConst<>+640(SB), Y3, Y3
-	VMOVUPS      vecConst<>+96(SB), Y5
-	VFMADD231PS  vecConst<>+672(SB), Y3, Y5
-	VSUBPS       vecConst<>+96(SB), Y5, Y6
-	VFMADD231PS  vecConst<>+704(SB), Y6, Y3
+	VXORPS       vecConst<>+672(SB), Y3, Y3
+	VMOVUPS      vecConst<>+128(SB), Y5
+	VFMADD231PS  vecConst<>+704(SB), Y3, Y5
+	VSUBPS       vecConst<>+128(SB), Y5, Y6
 	VFMADD231PS  vecConst<>+736(SB), Y6, Y3
+	VFMADD231PS  vecConst<>+768(SB), Y6, Y3
 	VSUBPS       Y4, Y3, Y3
-	VMOVUPS      vecConst<>+768(SB), Y4
-	VFMADD213PS  vecConst<>+800(SB), Y3, Y4
+	VMOVUPS      vecConst<>+800(SB), Y4
 	VFMADD213PS  vecConst<>+832(SB), Y3, Y4
 	VFMADD213PS  vecConst<>+864(SB), Y3, Y4
 	VFMADD213PS  vecConst<>+896(SB), Y3, Y4
-	VFMADD213PS  vecConst<>+64(SB), Y3, Y4
-	VFMADD213PS  vecConst<>+64(SB), Y3, Y4
-	VPSLLD       $0x17, Y5, Y3
-	VPADDD       vecConst<>+416(SB), Y3, Y3
-	VMOVAPS      Y4, Y5
-	VMULPS       Y3, Y5, Y5
-	VMULPS       vecConst<>+448(SB), Y5, Y5
-	VADDPS       vecConst<>+64(SB), Y5, Y6
-	VSUBPS       vecConst<>+64(SB), Y6, Y7
-	VSUBPS       Y7, Y5, Y5
-	VMULPS       Y4, Y2, Y4
-	VMOVUPS      vecConst<>+64(SB), Y2
-	VDIVPS       Y6, Y2, Y2
-	VMULPS       Y2, Y4, Y7
+	VFMADD213PS  vecConst<>+928(SB), Y3, Y4
+	VFMADD213PS  vecConst<>+960(SB), Y3, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       vecConst<>+448(SB), Y5, Y5
+	VMOVAPS      Y4, Y6
+	VFMADD213PS  vecConst<>+960(SB), Y3, Y6
+	VMULPS       Y2, Y3, Y3
+	VFMADD213PS  Y2, Y3, Y4
+	VMULPS       Y5, Y6, Y6
+	VMULPS       vecConst<>+480(SB), Y6, Y6
+	VADDPS       vecConst<>+960(SB), Y6, Y2
+	VSUBPS       vecConst<>+960(SB), Y2, Y3
+	VSUBPS       Y3, Y6, Y6
+	VMOVUPS      vecConst<>+960(SB), Y3
+	VDIVPS       Y2, Y3, Y3
+	VMULPS       Y3, Y4, Y7
+	VFNMADD231PS Y2, Y7, Y4
 	VFNMADD231PS Y6, Y7, Y4
-	VFNMADD231PS Y5, Y7, Y4
-	VFMADD231PS  Y2, Y4, Y7
-	VMULPS       Y3, Y7, Y7
-	VMULPS       vecConst<>+448(SB), Y7, Y7
+	VFMADD231PS  Y3, Y4, Y7
+	VMULPS       Y5, Y7, Y7
+	VMULPS       vecConst<>+480(SB), Y7, Y7
 	VSUBPS       Y7, Y1, Y1
 	TESTQ        DX, DX
 	JZ           withTail
@@ -930,50 +934,50 @@ colsLoop:
 biasLoop:
 	VANDPS       vecConst<>+0(SB), Y0, Y2
 	VANDPS       vecConst<>+0(SB), Y1, Y3
-	VMINPS       vecConst<>+1024(SB), Y2, Y2
-	VMINPS       vecConst<>+1024(SB), Y3, Y3
+	VMINPS       vecConst<>+1088(SB), Y2, Y2
+	VMINPS       vecConst<>+1088(SB), Y3, Y3
 	VADDPS       Y2, Y2, Y2
 	VADDPS       Y3, Y3, Y3
-	VMOVUPS      vecConst<>+96(SB), Y4
-	VMOVUPS      vecConst<>+96(SB), Y5
-	VFMADD231PS  vecConst<>+672(SB), Y2, Y4
-	VFMADD231PS  vecConst<>+672(SB), Y3, Y5
-	VSUBPS       vecConst<>+96(SB), Y4, Y6
-	VSUBPS       vecConst<>+96(SB), Y5, Y7
-	VFMADD231PS  vecConst<>+704(SB), Y6, Y2
-	VFMADD231PS  vecConst<>+704(SB), Y7, Y3
+	VMOVUPS      vecConst<>+128(SB), Y4
+	VMOVUPS      vecConst<>+128(SB), Y5
+	VFMADD231PS  vecConst<>+704(SB), Y2, Y4
+	VFMADD231PS  vecConst<>+704(SB), Y3, Y5
+	VSUBPS       vecConst<>+128(SB), Y4, Y6
+	VSUBPS       vecConst<>+128(SB), Y5, Y7
 	VFMADD231PS  vecConst<>+736(SB), Y6, Y2
 	VFMADD231PS  vecConst<>+736(SB), Y7, Y3
-	VMOVUPS      vecConst<>+768(SB), Y6
-	VMOVUPS      vecConst<>+768(SB), Y7
-	VFMADD213PS  vecConst<>+800(SB), Y2, Y6
-	VFMADD213PS  vecConst<>+800(SB), Y3, Y7
+	VFMADD231PS  vecConst<>+768(SB), Y6, Y2
+	VFMADD231PS  vecConst<>+768(SB), Y7, Y3
+	VMOVUPS      vecConst<>+800(SB), Y6
+	VMOVUPS      vecConst<>+800(SB), Y7
 	VFMADD213PS  vecConst<>+832(SB), Y2, Y6
 	VFMADD213PS  vecConst<>+832(SB), Y3, Y7
 	VFMADD213PS  vecConst<>+864(SB), Y2, Y6
 	VFMADD213PS  vecConst<>+864(SB), Y3, Y7
 	VFMADD213PS  vecConst<>+896(SB), Y2, Y6
 	VFMADD213PS  vecConst<>+896(SB), Y3, Y7
+	VFMADD213PS  vecConst<>+928(SB), Y2, Y6
+	VFMADD213PS  vecConst<>+928(SB), Y3, Y7
 	VMULPS       Y2, Y2, Y8
 	VMULPS       Y3, Y3, Y9
 	VFMADD213PS  Y2, Y8, Y6
 	VFMADD213PS  Y3, Y9, Y7
 	VPSLLD       $0x17, Y4, Y2
-	VPADDD       vecConst<>+64(SB), Y2, Y2
+	VPADDD       vecConst<>+960(SB), Y2, Y2
 	VPSLLD       $0x17, Y5, Y3
-	VPADDD       vecConst<>+64(SB), Y3, Y3
-	VSUBPS       vecConst<>+64(SB), Y2, Y4
-	VSUBPS       vecConst<>+64(SB), Y3, Y5
+	VPADDD       vecConst<>+960(SB), Y3, Y3
+	VSUBPS       vecConst<>+960(SB), Y2, Y4
+	VSUBPS       vecConst<>+960(SB), Y3, Y5
 	VFMADD213PS  Y4, Y2, Y6
 	VFMADD213PS  Y5, Y3, Y7
-	VADDPS       vecConst<>+1056(SB), Y6, Y2
-	VADDPS       vecConst<>+1056(SB), Y7, Y3
-	VSUBPS       vecConst<>+1056(SB), Y2, Y4
-	VSUBPS       vecConst<>+1056(SB), Y3, Y5
+	VADDPS       vecConst<>+1120(SB), Y6, Y2
+	VADDPS       vecConst<>+1120(SB), Y7, Y3
+	VSUBPS       vecConst<>+1120(SB), Y2, Y4
+	VSUBPS       vecConst<>+1120(SB), Y3, Y5
 	VSUBPS       Y4, Y6, Y4
 	VSUBPS       Y5, Y7, Y5
-	VMOVUPS      vecConst<>+64(SB), Y8
-	VMOVUPS      vecConst<>+64(SB), Y9
+	VMOVUPS      vecConst<>+960(SB), Y8
+	VMOVUPS      vecConst<>+960(SB), Y9
 	VDIVPS       Y2, Y8, Y8
 	VDIVPS       Y3, Y9, Y9
 	VMULPS       Y8, Y6, Y10
@@ -984,8 +988,8 @@ biasLoop:
 	VFNMADD231PS Y5, Y11, Y7
 	VFMADD231PS  Y8, Y6, Y10
 	VFMADD231PS  Y9, Y7, Y11
-	VANDPS       vecConst<>+640(SB), Y0, Y2
-	VANDPS       vecConst<>+640(SB), Y1, Y3
+	VANDPS       vecConst<>+672(SB), Y0, Y2
+	VANDPS       vecConst<>+672(SB), Y1, Y3
 	VORPS        Y2, Y10, Y10
 	VORPS        Y3, Y11, Y11
 	VCMPPS       $0x03, Y0, Y0, Y0
@@ -1032,50 +1036,50 @@ colsTail:
 biasTail:
 	VANDPS       vecConst<>+0(SB), Y2, Y4
 	VANDPS       vecConst<>+0(SB), Y3, Y5
-	VMINPS       vecConst<>+1024(SB), Y4, Y4
-	VMINPS       vecConst<>+1024(SB), Y5, Y5
+	VMINPS       vecConst<>+1088(SB), Y4, Y4
+	VMINPS       vecConst<>+1088(SB), Y5, Y5
 	VADDPS       Y4, Y4, Y4
 	VADDPS       Y5, Y5, Y5
-	VMOVUPS      vecConst<>+96(SB), Y6
-	VMOVUPS      vecConst<>+96(SB), Y7
-	VFMADD231PS  vecConst<>+672(SB), Y4, Y6
-	VFMADD231PS  vecConst<>+672(SB), Y5, Y7
-	VSUBPS       vecConst<>+96(SB), Y6, Y8
-	VSUBPS       vecConst<>+96(SB), Y7, Y9
-	VFMADD231PS  vecConst<>+704(SB), Y8, Y4
-	VFMADD231PS  vecConst<>+704(SB), Y9, Y5
+	VMOVUPS      vecConst<>+128(SB), Y6
+	VMOVUPS      vecConst<>+128(SB), Y7
+	VFMADD231PS  vecConst<>+704(SB), Y4, Y6
+	VFMADD231PS  vecConst<>+704(SB), Y5, Y7
+	VSUBPS       vecConst<>+128(SB), Y6, Y8
+	VSUBPS       vecConst<>+128(SB), Y7, Y9
 	VFMADD231PS  vecConst<>+736(SB), Y8, Y4
 	VFMADD231PS  vecConst<>+736(SB), Y9, Y5
-	VMOVUPS      vecConst<>+768(SB), Y8
-	VMOVUPS      vecConst<>+768(SB), Y9
-	VFMADD213PS  vecConst<>+800(SB), Y4, Y8
-	VFMADD213PS  vecConst<>+800(SB), Y5, Y9
+	VFMADD231PS  vecConst<>+768(SB), Y8, Y4
+	VFMADD231PS  vecConst<>+768(SB), Y9, Y5
+	VMOVUPS      vecConst<>+800(SB), Y8
+	VMOVUPS      vecConst<>+800(SB), Y9
 	VFMADD213PS  vecConst<>+832(SB), Y4, Y8
 	VFMADD213PS  vecConst<>+832(SB), Y5, Y9
 	VFMADD213PS  vecConst<>+864(SB), Y4, Y8
 	VFMADD213PS  vecConst<>+864(SB), Y5, Y9
 	VFMADD213PS  vecConst<>+896(SB), Y4, Y8
 	VFMADD213PS  vecConst<>+896(SB), Y5, Y9
+	VFMADD213PS  vecConst<>+928(SB), Y4, Y8
+	VFMADD213PS  vecConst<>+928(SB), Y5, Y9
 	VMULPS       Y4, Y4, Y10
 	VMULPS       Y5, Y5, Y11
 	VFMADD213PS  Y4, Y10, Y8
 	VFMADD213PS  Y5, Y11, Y9
 	VPSLLD       $0x17, Y6, Y4
-	VPADDD       vecConst<>+64(SB), Y4, Y4
+	VPADDD       vecConst<>+960(SB), Y4, Y4
 	VPSLLD       $0x17, Y7, Y5
-	VPADDD       vecConst<>+64(SB), Y5, Y5
-	VSUBPS       vecConst<>+64(SB), Y4, Y6
-	VSUBPS       vecConst<>+64(SB), Y5, Y7
+	VPADDD       vecConst<>+960(SB), Y5, Y5
+	VSUBPS       vecConst<>+960(SB), Y4, Y6
+	VSUBPS       vecConst<>+960(SB), Y5, Y7
 	VFMADD213PS  Y6, Y4, Y8
 	VFMADD213PS  Y7, Y5, Y9
-	VADDPS       vecConst<>+1056(SB), Y8, Y4
-	VADDPS       vecConst<>+1056(SB), Y9, Y5
-	VSUBPS       vecConst<>+1056(SB), Y4, Y6
-	VSUBPS       vecConst<>+1056(SB), Y5, Y7
+	VADDPS       vecConst<>+1120(SB), Y8, Y4
+	VADDPS       vecConst<>+1120(SB), Y9, Y5
+	VSUBPS       vecConst<>+1120(SB), Y4, Y6
+	VSUBPS       vecConst<>+1120(SB), Y5, Y7
 	VSUBPS       Y6, Y8, Y6
 	VSUBPS       Y7, Y9, Y7
-	VMOVUPS      vecConst<>+64(SB), Y10
-	VMOVUPS      vecConst<>+64(SB), Y11
+	VMOVUPS      vecConst<>+960(SB), Y10
+	VMOVUPS      vecConst<>+960(SB), Y11
 	VDIVPS       Y4, Y10, Y10
 	VDIVPS       Y5, Y11, Y11
 	VMULPS       Y10, Y8, Y12
@@ -1086,8 +1090,8 @@ biasTail:
 	VFNMADD231PS Y7, Y13, Y9
 	VFMADD231PS  Y10, Y8, Y12
 	VFMADD231PS  Y11, Y9, Y13
-	VANDPS       vecConst<>+640(SB), Y2, Y4
-	VANDPS       vecConst<>+640(SB), Y3, Y5
+	VANDPS       vecConst<>+672(SB), Y2, Y4
+	VANDPS       vecConst<>+672(SB), Y3, Y5
 	VORPS        Y4, Y12, Y12
 	VORPS        Y5, Y13, Y13
 	VCMPPS       $0x03, Y2, Y2, Y2
@@ -1154,38 +1158,39 @@ colsLoop:
 
 biasLoop:
 	VANDPS       vecConst<>+0(SB), Y0, Y1
-	VMOVUPS      vecConst<>+928(SB), Y2
+	VMOVUPS      vecConst<>+992(SB), Y2
 	VMINPS       Y1, Y2, Y1
-	VXORPS       vecConst<>+640(SB), Y1, Y1
-	VMOVUPS      vecConst<>+96(SB), Y2
-	VFMADD231PS  vecConst<>+672(SB), Y1, Y2
-	VSUBPS       vecConst<>+96(SB), Y2, Y3
-	VFMADD231PS  vecConst<>+704(SB), Y3, Y1
+	VXORPS       vecConst<>+672(SB), Y1, Y1
+	VMOVUPS      vecConst<>+128(SB), Y2
+	VFMADD231PS  vecConst<>+704(SB), Y1, Y2
+	VSUBPS       vecConst<>+128(SB), Y2, Y3
 	VFMADD231PS  vecConst<>+736(SB), Y3, Y1
-	VMOVUPS      vecConst<>+768(SB), Y3
-	VFMADD213PS  vecConst<>+800(SB), Y1, Y3
+	VFMADD231PS  vecConst<>+768(SB), Y3, Y1
+	VMOVUPS      vecConst<>+800(SB), Y3
 	VFMADD213PS  vecConst<>+832(SB), Y1, Y3
 	VFMADD213PS  vecConst<>+864(SB), Y1, Y3
 	VFMADD213PS  vecConst<>+896(SB), Y1, Y3
-	VFMADD213PS  vecConst<>+64(SB), Y1, Y3
-	VFMADD213PS  vecConst<>+64(SB), Y1, Y3
-	VPSLLD       $0x17, Y2, Y1
-	VPADDD       vecConst<>+416(SB), Y1, Y1
-	VMOVAPS      Y3, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       vecConst<>+448(SB), Y2, Y2
-	VADDPS       vecConst<>+64(SB), Y2, Y4
-	VSUBPS       vecConst<>+64(SB), Y4, Y5
-	VSUBPS       Y5, Y2, Y2
-	VMOVUPS      vecConst<>+64(SB), Y5
+	VFMADD213PS  vecConst<>+928(SB), Y1, Y3
+	VFMADD213PS  vecConst<>+960(SB), Y1, Y3
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       vecConst<>+448(SB), Y2, Y2
+	VMOVAPS      Y3, Y3
+	VFMADD213PS  vecConst<>+960(SB), Y1, Y3
+	VMOVAPS      Y3, Y1
+	VMULPS       Y2, Y3, Y3
+	VMULPS       vecConst<>+480(SB), Y3, Y3
+	VADDPS       vecConst<>+960(SB), Y3, Y4
+	VSUBPS       vecConst<>+960(SB), Y4, Y5
+	VSUBPS       Y5, Y3, Y3
+	VMOVUPS      vecConst<>+960(SB), Y5
 	VDIVPS       Y4, Y5, Y5
-	VMULPS       Y5, Y3, Y6
-	VFNMADD231PS Y4, Y6, Y3
-	VFNMADD231PS Y2, Y6, Y3
-	VFMADD231PS  Y5, Y3, Y6
-	VMULPS       Y1, Y6, Y6
-	VMULPS       vecConst<>+448(SB), Y6, Y6
-	VMOVUPS      vecConst<>+64(SB), Y1
+	VMULPS       Y5, Y1, Y6
+	VFNMADD231PS Y4, Y6, Y1
+	VFNMADD231PS Y3, Y6, Y1
+	VFMADD231PS  Y5, Y1, Y6
+	VMULPS       Y2, Y6, Y6
+	VMULPS       vecConst<>+480(SB), Y6, Y6
+	VMOVUPS      vecConst<>+960(SB), Y1
 	VSUBPS       Y6, Y1, Y1
 	VBLENDVPS    Y0, Y6, Y1, Y0
 	TESTQ        DX, DX
@@ -1219,38 +1224,39 @@ colsTail:
 
 biasTail:
 	VANDPS       vecConst<>+0(SB), Y1, Y2
-	VMOVUPS      vecConst<>+928(SB), Y3
+	VMOVUPS      vecConst<>+992(SB), Y3
 	VMINPS       Y2, Y3, Y2
-	VXORPS       vecConst<>+640(SB), Y2, Y2
-	VMOVUPS      vecConst<>+96(SB), Y3
-	VFMADD231PS  vecConst<>+672(SB), Y2, Y3
-	VSUBPS       vecConst<>+96(SB), Y3, Y4
-	VFMADD231PS  vecConst<>+704(SB), Y4, Y2
+	VXORPS       vecConst<>+672(SB), Y2, Y2
+	VMOVUPS      vecConst<>+128(SB), Y3
+	VFMADD231PS  vecConst<>+704(SB), Y2, Y3
+	VSUBPS       vecConst<>+128(SB), Y3, Y4
 	VFMADD231PS  vecConst<>+736(SB), Y4, Y2
-	VMOVUPS      vecConst<>+768(SB), Y4
-	VFMADD213PS  vecConst<>+800(SB), Y2, Y4
+	VFMADD231PS  vecConst<>+768(SB), Y4, Y2
+	VMOVUPS      vecConst<>+800(SB), Y4
 	VFMADD213PS  vecConst<>+832(SB), Y2, Y4
 	VFMADD213PS  vecConst<>+864(SB), Y2, Y4
 	VFMADD213PS  vecConst<>+896(SB), Y2, Y4
-	VFMADD213PS  vecConst<>+64(SB), Y2, Y4
-	VFMADD213PS  vecConst<>+64(SB), Y2, Y4
-	VPSLLD       $0x17, Y3, Y2
-	VPADDD       vecConst<>+416(SB), Y2, Y2
-	VMOVAPS      Y4, Y3
-	VMULPS       Y2, Y3, Y3
-	VMULPS       vecConst<>+448(SB), Y3, Y3
-	VADDPS       vecConst<>+64(SB), Y3, Y5
-	VSUBPS       vecConst<>+64(SB), Y5, Y6
-	VSUBPS       Y6, Y3, Y3
-	VMOVUPS      vecConst<>+64(SB), Y6
+	VFMADD213PS  vecConst<>+928(SB), Y2, Y4
+	VFMADD213PS  vecConst<>+960(SB), Y2, Y4
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       vecConst<>+448(SB), Y3, Y3
+	VMOVAPS      Y4, Y4
+	VFMADD213PS  vecConst<>+960(SB), Y2, Y4
+	VMOVAPS      Y4, Y2
+	VMULPS       Y3, Y4, Y4
+	VMULPS       vecConst<>+480(SB), Y4, Y4
+	VADDPS       vecConst<>+960(SB), Y4, Y5
+	VSUBPS       vecConst<>+960(SB), Y5, Y6
+	VSUBPS       Y6, Y4, Y4
+	VMOVUPS      vecConst<>+960(SB), Y6
 	VDIVPS       Y5, Y6, Y6
-	VMULPS       Y6, Y4, Y7
-	VFNMADD231PS Y5, Y7, Y4
-	VFNMADD231PS Y3, Y7, Y4
-	VFMADD231PS  Y6, Y4, Y7
-	VMULPS       Y2, Y7, Y7
-	VMULPS       vecConst<>+448(SB), Y7, Y7
-	VMOVUPS      vecConst<>+64(SB), Y2
+	VMULPS       Y6, Y2, Y7
+	VFNMADD231PS Y5, Y7, Y2
+	VFNMADD231PS Y4, Y7, Y2
+	VFMADD231PS  Y6, Y2, Y7
+	VMULPS       Y3, Y7, Y7
+	VMULPS       vecConst<>+480(SB), Y7, Y7
+	VMOVUPS      vecConst<>+960(SB), Y2
 	VSUBPS       Y7, Y2, Y2
 	VBLENDVPS    Y1, Y7, Y2, Y1
 	TESTQ        DX, DX
@@ -1311,6 +1317,7 @@ biasLoop:
 	VANDPS      vecConst<>+0(SB), Y0, Y1
 	VMINPS      vecConst<>+32(SB), Y1, Y1
 	VADDPS      vecConst<>+64(SB), Y1, Y2
+	VPSUBD      vecConst<>+96(SB), Y2, Y2
 	VPSRLD      $0x16, Y2, Y2
 	VPERMPS     vecTable<>+0(SB), Y2, Y3
 	VSUBPS      Y3, Y1, Y3
@@ -1330,35 +1337,33 @@ biasLoop:
 	VMULPS      Y4, Y3, Y4
 	VPERMPS     vecTable<>+256(SB), Y2, Y2
 	VMULPS      Y2, Y1, Y2
-	VMULPS      Y1, Y1, Y3
-	VMOVAPS     Y3, Y5
-	VFMSUB231PS Y1, Y1, Y5
-	VMOVUPS     vecConst<>+96(SB), Y1
-	VFMADD231PS vecConst<>+128(SB), Y3, Y1
-	VSUBPS      vecConst<>+96(SB), Y1, Y6
-	VFMADD231PS vecConst<>+160(SB), Y6, Y3
-	VFMADD231PS vecConst<>+192(SB), Y6, Y5
-	VADDPS      Y5, Y3, Y3
-	VMOVUPS     vecConst<>+224(SB), Y5
-	VFMADD213PS vecConst<>+256(SB), Y3, Y5
-	VFMADD213PS vecConst<>+288(SB), Y3, Y5
-	VFMADD213PS vecConst<>+320(SB), Y3, Y5
-	VFMADD213PS vecConst<>+352(SB), Y3, Y5
-	VFMADD213PS vecConst<>+384(SB), Y3, Y5
-	VMULPS      Y5, Y3, Y5
-	VADDPS      Y4, Y5, Y3
-	VFMADD231PS Y4, Y5, Y3
-	VFMADD213PS Y2, Y2, Y3
-	VPSLLD      $0x17, Y1, Y1
-	VPADDD      vecConst<>+416(SB), Y1, Y1
-	VMULPS      Y1, Y3, Y3
-	VMULPS      vecConst<>+448(SB), Y3, Y3
+	VMOVUPS     vecConst<>+128(SB), Y3
+	VMULPS      Y1, Y1, Y5
+	VFMADD231PS vecConst<>+160(SB), Y5, Y3
+	VSUBPS      vecConst<>+128(SB), Y3, Y5
+	VMULPS      vecConst<>+192(SB), Y5, Y6
+	VFMADD231PS Y1, Y1, Y6
+	VFMADD231PS vecConst<>+224(SB), Y5, Y6
+	VMOVUPS     vecConst<>+256(SB), Y1
+	VFMADD213PS vecConst<>+288(SB), Y6, Y1
+	VFMADD213PS vecConst<>+320(SB), Y6, Y1
+	VFMADD213PS vecConst<>+352(SB), Y6, Y1
+	VFMADD213PS vecConst<>+384(SB), Y6, Y1
+	VFMADD213PS vecConst<>+416(SB), Y6, Y1
+	VMULPS      Y1, Y6, Y1
+	VADDPS      Y4, Y1, Y5
+	VFMADD231PS Y4, Y1, Y5
+	VFMADD213PS Y2, Y2, Y5
+	VPSLLD      $0x17, Y3, Y1
+	VPADDD      vecConst<>+448(SB), Y1, Y1
+	VMULPS      Y1, Y5, Y5
+	VMULPS      vecConst<>+480(SB), Y5, Y5
 	VXORPS      Y1, Y1, Y1
 	VMAXPS      Y0, Y1, Y0
-	VSUBPS      Y3, Y0, Y0
-	VMOVUPS     vecConst<>+1088(SB), Y1
+	VSUBPS      Y5, Y0, Y0
+	VMOVUPS     vecConst<>+1152(SB), Y1
 	VMAXPS      Y0, Y1, Y0
-	VMOVUPS     vecConst<>+1024(SB), Y1
+	VMOVUPS     vecConst<>+1088(SB), Y1
 	VMINPS      Y0, Y1, Y0
 	TESTQ       DX, DX
 	JZ          withLoop
@@ -1393,6 +1398,7 @@ biasTail:
 	VANDPS      vecConst<>+0(SB), Y1, Y2
 	VMINPS      vecConst<>+32(SB), Y2, Y2
 	VADDPS      vecConst<>+64(SB), Y2, Y3
+	VPSUBD      vecConst<>+96(SB), Y3, Y3
 	VPSRLD      $0x16, Y3, Y3
 	VPERMPS     vecTable<>+0(SB), Y3, Y4
 	VSUBPS      Y4, Y2, Y4
@@ -1412,35 +1418,33 @@ biasTail:
 	VMULPS      Y5, Y4, Y5
 	VPERMPS     vecTable<>+256(SB), Y3, Y3
 	VMULPS      Y3, Y2, Y3
-	VMULPS      Y2, Y2, Y4
-	VMOVAPS     Y4, Y6
-	VFMSUB231PS Y2, Y2, Y6
-	VMOVUPS     vecConst<>+96(SB), Y2
-	VFMADD231PS vecConst<>+128(SB), Y4, Y2
-	VSUBPS      vecConst<>+96(SB), Y2, Y7
-	VFMADD231PS vecConst<>+160(SB), Y7, Y4
-	VFMADD231PS vecConst<>+192(SB), Y7, Y6
-	VADDPS      Y6, Y4, Y4
-	VMOVUPS     vecConst<>+224(SB), Y6
-	VFMADD213PS vecConst<>+256(SB), Y4, Y6
-	VFMADD213PS vecConst<>+288(SB), Y4, Y6
-	VFMADD213PS vecConst<>+320(SB), Y4, Y6
-	VFMADD213PS vecConst<>+352(SB), Y4, Y6
-	VFMADD213PS vecConst<>+384(SB), Y4, Y6
-	VMULPS      Y6, Y4, Y6
-	VADDPS      Y5, Y6, Y4
-	VFMADD231PS Y5, Y6, Y4
-	VFMADD213PS Y3, Y3, Y4
-	VPSLLD      $0x17, Y2, Y2
-	VPADDD      vecConst<>+416(SB), Y2, Y2
-	VMULPS      Y2, Y4, Y4
-	VMULPS      vecConst<>+448(SB), Y4, Y4
+	VMOVUPS     vecConst<>+128(SB), Y4
+	VMULPS      Y2, Y2, Y6
+	VFMADD231PS vecConst<>+160(SB), Y6, Y4
+	VSUBPS      vecConst<>+128(SB), Y4, Y6
+	VMULPS      vecConst<>+192(SB), Y6, Y7
+	VFMADD231PS Y2, Y2, Y7
+	VFMADD231PS vecConst<>+224(SB), Y6, Y7
+	VMOVUPS     vecConst<>+256(SB), Y2
+	VFMADD213PS vecConst<>+288(SB), Y7, Y2
+	VFMADD213PS vecConst<>+320(SB), Y7, Y2
+	VFMADD213PS vecConst<>+352(SB), Y7, Y2
+	VFMADD213PS vecConst<>+384(SB), Y7, Y2
+	VFMADD213PS vecConst<>+416(SB), Y7, Y2
+	VMULPS      Y2, Y7, Y2
+	VADDPS      Y5, Y2, Y6
+	VFMADD231PS Y5, Y2, Y6
+	VFMADD213PS Y3, Y3, Y6
+	VPSLLD      $0x17, Y4, Y2
+	VPADDD      vecConst<>+448(SB), Y2, Y2
+	VMULPS      Y2, Y6, Y6
+	VMULPS      vecConst<>+480(SB), Y6, Y6
 	VXORPS      Y2, Y2, Y2
 	VMAXPS      Y1, Y2, Y1
-	VSUBPS      Y4, Y1, Y1
-	VMOVUPS     vecConst<>+1088(SB), Y2
+	VSUBPS      Y6, Y1, Y1
+	VMOVUPS     vecConst<>+1152(SB), Y2
 	VMAXPS      Y1, Y2, Y1
-	VMOVUPS     vecConst<>+1024(SB), Y2
+	VMOVUPS     vecConst<>+1088(SB), Y2
 	VMINPS      Y1, Y2, Y1
 	TESTQ       DX, DX
 	JZ          withTail
@@ -1616,8 +1620,8 @@ biasLoop:
 	VXORPS  Y3, Y3, Y3
 	VMAXPS  Y0, Y2, Y0
 	VMAXPS  Y1, Y3, Y1
-	VMOVUPS vecConst<>+1120(SB), Y2
-	VMOVUPS vecConst<>+1120(SB), Y3
+	VMOVUPS vecConst<>+1184(SB), Y2
+	VMOVUPS vecConst<>+1184(SB), Y3
 	VMINPS  Y0, Y2, Y0
 	VMINPS  Y1, Y3, Y1
 	TESTQ   DX, DX
@@ -1662,8 +1666,8 @@ biasTail:
 	VXORPS     Y5, Y5, Y5
 	VMAXPS     Y2, Y4, Y2
 	VMAXPS     Y3, Y5, Y3
-	VMOVUPS    vecConst<>+1120(SB), Y4
-	VMOVUPS    vecConst<>+1120(SB), Y5
+	VMOVUPS    vecConst<>+1184(SB), Y4
+	VMOVUPS    vecConst<>+1184(SB), Y5
 	VMINPS     Y2, Y4, Y2
 	VMINPS     Y3, Y5, Y3
 	TESTQ      DX, DX
@@ -1728,8 +1732,8 @@ colsLoop:
 	VADDPS  Y3, Y1, Y1
 
 biasLoop:
-	VMULPS  vecConst<>+1152(SB), Y0, Y2
-	VMULPS  vecConst<>+1152(SB), Y1, Y3
+	VMULPS  vecConst<>+1216(SB), Y0, Y2
+	VMULPS  vecConst<>+1216(SB), Y1, Y3
 	VMAXPS  Y0, Y2, Y0
 	VMAXPS  Y1, Y3, Y1
 	TESTQ   DX, DX
@@ -1770,8 +1774,8 @@ colsTail:
 	VADDPS     Y5, Y3, Y3
 
 biasTail:
-	VMULPS     vecConst<>+1152(SB), Y2, Y4
-	VMULPS     vecConst<>+1152(SB), Y3, Y5
+	VMULPS     vecConst<>+1216(SB), Y2, Y4
+	VMULPS     vecConst<>+1216(SB), Y3, Y5
 	VMAXPS     Y2, Y4, Y2
 	VMAXPS     Y3, Y5, Y3
 	TESTQ      DX, DX
@@ -1836,18 +1840,18 @@ colsLoop:
 	VADDPS  Y3, Y1, Y1
 
 biasLoop:
-	VADDPS  vecConst<>+1184(SB), Y0, Y0
-	VADDPS  vecConst<>+1184(SB), Y1, Y1
+	VADDPS  vecConst<>+1248(SB), Y0, Y0
+	VADDPS  vecConst<>+1248(SB), Y1, Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VMAXPS  Y0, Y2, Y0
 	VMAXPS  Y1, Y3, Y1
-	VMOVUPS vecConst<>+1120(SB), Y2
-	VMOVUPS vecConst<>+1120(SB), Y3
+	VMOVUPS vecConst<>+1184(SB), Y2
+	VMOVUPS vecConst<>+1184(SB), Y3
 	VMINPS  Y0, Y2, Y0
 	VMINPS  Y1, Y3, Y1
-	VDIVPS  vecConst<>+1120(SB), Y0, Y0
-	VDIVPS  vecConst<>+1120(SB), Y1, Y1
+	VDIVPS  vecConst<>+1184(SB), Y0, Y0
+	VDIVPS  vecConst<>+1184(SB), Y1, Y1
 	TESTQ   DX, DX
 	JZ      withLoop
 	VMOVUPS (DX)(R9*1), Y2
@@ -1886,18 +1890,18 @@ colsTail:
 	VADDPS     Y5, Y3, Y3
 
 biasTail:
-	VADDPS     vecConst<>+1184(SB), Y2, Y2
-	VADDPS     vecConst<>+1184(SB), Y3, Y3
+	VADDPS     vecConst<>+1248(SB), Y2, Y2
+	VADDPS     vecConst<>+1248(SB), Y3, Y3
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	VMAXPS     Y2, Y4, Y2
 	VMAXPS     Y3, Y5, Y3
-	VMOVUPS    vecConst<>+1120(SB), Y4
-	VMOVUPS    vecConst<>+1120(SB), Y5
+	VMOVUPS    vecConst<>+1184(SB), Y4
+	VMOVUPS    vecConst<>+1184(SB), Y5
 	VMINPS     Y2, Y4, Y2
 	VMINPS     Y3, Y5, Y3
-	VDIVPS     vecConst<>+1120(SB), Y2, Y2
-	VDIVPS     vecConst<>+1120(SB), Y3, Y3
+	VDIVPS     vecConst<>+1184(SB), Y2, Y2
+	VDIVPS     vecConst<>+1184(SB), Y3, Y3
 	TESTQ      DX, DX
 	JZ         withTail
 	VMASKMOVPS (DX)(R9*1), Y0, Y4
@@ -1960,18 +1964,18 @@ colsLoop:
 	VADDPS  Y3, Y1, Y1
 
 biasLoop:
-	VADDPS  vecConst<>+1184(SB), Y0, Y2
-	VADDPS  vecConst<>+1184(SB), Y1, Y3
+	VADDPS  vecConst<>+1248(SB), Y0, Y2
+	VADDPS  vecConst<>+1248(SB), Y1, Y3
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	VMAXPS  Y2, Y4, Y2
 	VMAXPS  Y3, Y5, Y3
-	VMOVUPS vecConst<>+1120(SB), Y4
-	VMOVUPS vecConst<>+1120(SB), Y5
+	VMOVUPS vecConst<>+1184(SB), Y4
+	VMOVUPS vecConst<>+1184(SB), Y5
 	VMINPS  Y2, Y4, Y2
 	VMINPS  Y3, Y5, Y3
-	VDIVPS  vecConst<>+1120(SB), Y2, Y2
-	VDIVPS  vecConst<>+1120(SB), Y3, Y3
+	VDIVPS  vecConst<>+1184(SB), Y2, Y2
+	VDIVPS  vecConst<>+1184(SB), Y3, Y3
 	VMULPS  Y2, Y0, Y0
 	VMULPS  Y3, Y1, Y1
 	TESTQ   DX, DX
@@ -2012,18 +2016,18 @@ colsTail:
 	VADDPS     Y5, Y3, Y3
 
 biasTail:
-	VADDPS     vecConst<>+1184(SB), Y2, Y4
-	VADDPS     vecConst<>+1184(SB), Y3, Y5
+	VADDPS     vecConst<>+1248(SB), Y2, Y4
+	VADDPS     vecConst<>+1248(SB), Y3, Y5
 	VXORPS     Y6, Y6, Y6
 	VXORPS     Y7, Y7, Y7
 	VMAXPS     Y4, Y6, Y4
 	VMAXPS     Y5, Y7, Y5
-	VMOVUPS    vecConst<>+1120(SB), Y6
-	VMOVUPS    vecConst<>+1120(SB), Y7
+	VMOVUPS    vecConst<>+1184(SB), Y6
+	VMOVUPS    vecConst<>+1184(SB), Y7
 	VMINPS     Y4, Y6, Y4
 	VMINPS     Y5, Y7, Y5
-	VDIVPS     vecConst<>+1120(SB), Y4, Y4
-	VDIVPS     vecConst<>+1120(SB), Y5, Y5
+	VDIVPS     vecConst<>+1184(SB), Y4, Y4
+	VDIVPS     vecConst<>+1184(SB), Y5, Y5
 	VMULPS     Y4, Y2, Y2
 	VMULPS     Y5, Y3, Y3
 	TESTQ      DX, DX
@@ -2088,12 +2092,12 @@ colsLoop:
 	VADDPS  Y3, Y1, Y1
 
 biasLoop:
-	VMOVUPS vecConst<>+1216(SB), Y2
-	VMOVUPS vecConst<>+1216(SB), Y3
+	VMOVUPS vecConst<>+1280(SB), Y2
+	VMOVUPS vecConst<>+1280(SB), Y3
 	VMAXPS  Y0, Y2, Y0
 	VMAXPS  Y1, Y3, Y1
-	VMOVUPS vecConst<>+64(SB), Y2
-	VMOVUPS vecConst<>+64(SB), Y3
+	VMOVUPS vecConst<>+960(SB), Y2
+	VMOVUPS vecConst<>+960(SB), Y3
 	VMINPS  Y0, Y2, Y0
 	VMINPS  Y1, Y3, Y1
 	TESTQ   DX, DX
@@ -2134,12 +2138,12 @@ colsTail:
 	VADDPS     Y5, Y3, Y3
 
 biasTail:
-	VMOVUPS    vecConst<>+1216(SB), Y4
-	VMOVUPS    vecConst<>+1216(SB), Y5
+	VMOVUPS    vecConst<>+1280(SB), Y4
+	VMOVUPS    vecConst<>+1280(SB), Y5
 	VMAXPS     Y2, Y4, Y2
 	VMAXPS     Y3, Y5, Y3
-	VMOVUPS    vecConst<>+64(SB), Y4
-	VMOVUPS    vecConst<>+64(SB), Y5
+	VMOVUPS    vecConst<>+960(SB), Y4
+	VMOVUPS    vecConst<>+960(SB), Y5
 	VMINPS     Y2, Y4, Y2
 	VMINPS     Y3, Y5, Y3
 	TESTQ      DX, DX
@@ -2204,40 +2208,40 @@ colsLoop:
 	VADDPS  Y3, Y1, Y1
 
 biasLoop:
-	VMOVUPS     vecConst<>+1248(SB), Y2
-	VMOVUPS     vecConst<>+1248(SB), Y3
+	VMOVUPS     vecConst<>+1312(SB), Y2
+	VMOVUPS     vecConst<>+1312(SB), Y3
 	VMAXPS      Y0, Y2, Y2
 	VMAXPS      Y1, Y3, Y3
-	VMOVUPS     vecConst<>+96(SB), Y4
-	VMOVUPS     vecConst<>+96(SB), Y5
-	VFMADD231PS vecConst<>+672(SB), Y2, Y4
-	VFMADD231PS vecConst<>+672(SB), Y3, Y5
-	VSUBPS      vecConst<>+96(SB), Y4, Y6
-	VSUBPS      vecConst<>+96(SB), Y5, Y7
-	VFMADD231PS vecConst<>+704(SB), Y6, Y2
-	VFMADD231PS vecConst<>+704(SB), Y7, Y3
+	VMOVUPS     vecConst<>+128(SB), Y4
+	VMOVUPS     vecConst<>+128(SB), Y5
+	VFMADD231PS vecConst<>+704(SB), Y2, Y4
+	VFMADD231PS vecConst<>+704(SB), Y3, Y5
+	VSUBPS      vecConst<>+128(SB), Y4, Y6
+	VSUBPS      vecConst<>+128(SB), Y5, Y7
 	VFMADD231PS vecConst<>+736(SB), Y6, Y2
 	VFMADD231PS vecConst<>+736(SB), Y7, Y3
-	VMOVUPS     vecConst<>+768(SB), Y6
-	VMOVUPS     vecConst<>+768(SB), Y7
-	VFMADD213PS vecConst<>+800(SB), Y2, Y6
-	VFMADD213PS vecConst<>+800(SB), Y3, Y7
+	VFMADD231PS vecConst<>+768(SB), Y6, Y2
+	VFMADD231PS vecConst<>+768(SB), Y7, Y3
+	VMOVUPS     vecConst<>+800(SB), Y6
+	VMOVUPS     vecConst<>+800(SB), Y7
 	VFMADD213PS vecConst<>+832(SB), Y2, Y6
 	VFMADD213PS vecConst<>+832(SB), Y3, Y7
 	VFMADD213PS vecConst<>+864(SB), Y2, Y6
 	VFMADD213PS vecConst<>+864(SB), Y3, Y7
 	VFMADD213PS vecConst<>+896(SB), Y2, Y6
 	VFMADD213PS vecConst<>+896(SB), Y3, Y7
+	VFMADD213PS vecConst<>+928(SB), Y2, Y6
+	VFMADD213PS vecConst<>+928(SB), Y3, Y7
 	VMULPS      Y2, Y2, Y8
 	VMULPS      Y3, Y3, Y9
 	VFMADD213PS Y2, Y8, Y6
 	VFMADD213PS Y3, Y9, Y7
 	VPSLLD      $0x17, Y4, Y2
-	VPADDD      vecConst<>+64(SB), Y2, Y2
+	VPADDD      vecConst<>+960(SB), Y2, Y2
 	VPSLLD      $0x17, Y5, Y3
-	VPADDD      vecConst<>+64(SB), Y3, Y3
-	VSUBPS      vecConst<>+64(SB), Y2, Y4
-	VSUBPS      vecConst<>+64(SB), Y3, Y5
+	VPADDD      vecConst<>+960(SB), Y3, Y3
+	VSUBPS      vecConst<>+960(SB), Y2, Y4
+	VSUBPS      vecConst<>+960(SB), Y3, Y5
 	VFMADD213PS Y4, Y2, Y6
 	VFMADD213PS Y5, Y3, Y7
 	VBLENDVPS   Y0, Y6, Y0, Y0
@@ -2280,40 +2284,40 @@ colsTail:
 	VADDPS     Y5, Y3, Y3
 
 biasTail:
-	VMOVUPS     vecConst<>+1248(SB), Y4
-	VMOVUPS     vecConst<>+1248(SB), Y5
+	VMOVUPS     vecConst<>+1312(SB), Y4
+	VMOVUPS     vecConst<>+1312(SB), Y5
 	VMAXPS      Y2, Y4, Y4
 	VMAXPS      Y3, Y5, Y5
-	VMOVUPS     vecConst<>+96(SB), Y6
-	VMOVUPS     vecConst<>+96(SB), Y7
-	VFMADD231PS vecConst<>+672(SB), Y4, Y6
-	VFMADD231PS vecConst<>+672(SB), Y5, Y7
-	VSUBPS      vecConst<>+96(SB), Y6, Y8
-	VSUBPS      vecConst<>+96(SB), Y7, Y9
-	VFMADD231PS vecConst<>+704(SB), Y8, Y4
-	VFMADD231PS vecConst<>+704(SB), Y9, Y5
+	VMOVUPS     vecConst<>+128(SB), Y6
+	VMOVUPS     vecConst<>+128(SB), Y7
+	VFMADD231PS vecConst<>+704(SB), Y4, Y6
+	VFMADD231PS vecConst<>+704(SB), Y5, Y7
+	VSUBPS      vecConst<>+128(SB), Y6, Y8
+	VSUBPS      vecConst<>+128(SB), Y7, Y9
 	VFMADD231PS vecConst<>+736(SB), Y8, Y4
 	VFMADD231PS vecConst<>+736(SB), Y9, Y5
-	VMOVUPS     vecConst<>+768(SB), Y8
-	VMOVUPS     vecConst<>+768(SB), Y9
-	VFMADD213PS vecConst<>+800(SB), Y4, Y8
-	VFMADD213PS vecConst<>+800(SB), Y5, Y9
+	VFMADD231PS vecConst<>+768(SB), Y8, Y4
+	VFMADD231PS vecConst<>+768(SB), Y9, Y5
+	VMOVUPS     vecConst<>+800(SB), Y8
+	VMOVUPS     vecConst<>+800(SB), Y9
 	VFMADD213PS vecConst<>+832(SB), Y4, Y8
 	VFMADD213PS vecConst<>+832(SB), Y5, Y9
 	VFMADD213PS vecConst<>+864(SB), Y4, Y8
 	VFMADD213PS vecConst<>+864(SB), Y5, Y9
 	VFMADD213PS vecConst<>+896(SB), Y4, Y8
 	VFMADD213PS vecConst<>+896(SB), Y5, Y9
+	VFMADD213PS vecConst<>+928(SB), Y4, Y8
+	VFMADD213PS vecConst<>+928(SB), Y5, Y9
 	VMULPS      Y4, Y4, Y10
 	VMULPS      Y5, Y5, Y11
 	VFMADD213PS Y4, Y10, Y8
 	VFMADD213PS Y5, Y11, Y9
 	VPSLLD      $0x17, Y6, Y4
-	VPADDD      vecConst<>+64(SB), Y4, Y4
+	VPADDD      vecConst<>+960(SB), Y4, Y4
 	VPSLLD      $0x17, Y7, Y5
-	VPADDD      vecConst<>+64(SB), Y5, Y5
-	VSUBPS      vecConst<>+64(SB), Y4, Y6
-	VSUBPS      vecConst<>+64(SB), Y5, Y7
+	VPADDD      vecConst<>+960(SB), Y5, Y5
+	VSUBPS      vecConst<>+960(SB), Y4, Y6
+	VSUBPS      vecConst<>+960(SB), Y5, Y7
 	VFMADD213PS Y6, Y4, Y8
 	VFMADD213PS Y7, Y5, Y9
 	VBLENDVPS   Y2, Y8, Y2, Y2
@@ -2382,70 +2386,70 @@ colsLoop:
 biasLoop:
 	VANDPS      vecConst<>+0(SB), Y0, Y2
 	VANDPS      vecConst<>+0(SB), Y1, Y3
-	VMOVUPS     vecConst<>+928(SB), Y4
-	VMOVUPS     vecConst<>+928(SB), Y5
+	VMOVUPS     vecConst<>+992(SB), Y4
+	VMOVUPS     vecConst<>+992(SB), Y5
 	VMINPS      Y2, Y4, Y2
 	VMINPS      Y3, Y5, Y3
-	VXORPS      vecConst<>+640(SB), Y2, Y2
-	VXORPS      vecConst<>+640(SB), Y3, Y3
-	VMOVUPS     vecConst<>+96(SB), Y4
-	VMOVUPS     vecConst<>+96(SB), Y5
-	VFMADD231PS vecConst<>+672(SB), Y2, Y4
-	VFMADD231PS vecConst<>+672(SB), Y3, Y5
-	VSUBPS      vecConst<>+96(SB), Y4, Y6
-	VSUBPS      vecConst<>+96(SB), Y5, Y7
-	VFMADD231PS vecConst<>+704(SB), Y6, Y2
-	VFMADD231PS vecConst<>+704(SB), Y7, Y3
+	VXORPS      vecConst<>+672(SB), Y2, Y2
+	VXORPS      vecConst<>+672(SB), Y3, Y3
+	VMOVUPS     vecConst<>+128(SB), Y4
+	VMOVUPS     vecConst<>+128(SB), Y5
+	VFMADD231PS vecConst<>+704(SB), Y2, Y4
+	VFMADD231PS vecConst<>+704(SB), Y3, Y5
+	VSUBPS      vecConst<>+128(SB), Y4, Y6
+	VSUBPS      vecConst<>+128(SB), Y5, Y7
 	VFMADD231PS vecConst<>+736(SB), Y6, Y2
 	VFMADD231PS vecConst<>+736(SB), Y7, Y3
-	VMOVUPS     vecConst<>+768(SB), Y6
-	VMOVUPS     vecConst<>+768(SB), Y7
-	VFMADD213PS vecConst<>+800(SB), Y2, Y6
-	VFMADD213PS vecConst<>+800(SB), Y3, Y7
+	VFMADD231PS vecConst<>+768(SB), Y6, Y2
+	VFMADD231PS vecConst<>+768(SB), Y7, Y3
+	VMOVUPS     vecConst<>+800(SB), Y6
+	VMOVUPS     vecConst<>+800(SB), Y7
 	VFMADD213PS vecConst<>+832(SB), Y2, Y6
 	VFMADD213PS vecConst<>+832(SB), Y3, Y7
 	VFMADD213PS vecConst<>+864(SB), Y2, Y6
 	VFMADD213PS vecConst<>+864(SB), Y3, Y7
 	VFMADD213PS vecConst<>+896(SB), Y2, Y6
 	VFMADD213PS vecConst<>+896(SB), Y3, Y7
-	VFMADD213PS vecConst<>+64(SB), Y2, Y6
-	VFMADD213PS vecConst<>+64(SB), Y3, Y7
-	VFMADD213PS vecConst<>+64(SB), Y2, Y6
-	VFMADD213PS vecConst<>+64(SB), Y3, Y7
+	VFMADD213PS vecConst<>+928(SB), Y2, Y6
+	VFMADD213PS vecConst<>+928(SB), Y3, Y7
+	VFMADD213PS vecConst<>+960(SB), Y2, Y6
+	VFMADD213PS vecConst<>+960(SB), Y3, Y7
+	VFMADD213PS vecConst<>+960(SB), Y2, Y6
+	VFMADD213PS vecConst<>+960(SB), Y3, Y7
 	VPSLLD      $0x17, Y4, Y2
-	VPADDD      vecConst<>+416(SB), Y2, Y2
+	VPADDD      vecConst<>+448(SB), Y2, Y2
 	VPSLLD      $0x17, Y5, Y3
-	VPADDD      vecConst<>+416(SB), Y3, Y3
+	VPADDD      vecConst<>+448(SB), Y3, Y3
 	VMOVAPS     Y6, Y4
 	VMOVAPS     Y7, Y5
 	VMULPS      Y2, Y4, Y4
-	VMULPS      vecConst<>+448(SB), Y4, Y4
+	VMULPS      vecConst<>+480(SB), Y4, Y4
 	VMULPS      Y3, Y5, Y5
-	VMULPS      vecConst<>+448(SB), Y5, Y5
-	VADDPS      vecConst<>+1056(SB), Y4, Y4
-	VADDPS      vecConst<>+1056(SB), Y5, Y5
+	VMULPS      vecConst<>+480(SB), Y5, Y5
+	VADDPS      vecConst<>+1120(SB), Y4, Y4
+	VADDPS      vecConst<>+1120(SB), Y5, Y5
 	VDIVPS      Y4, Y6, Y4
 	VDIVPS      Y5, Y7, Y5
 	VMOVAPS     Y4, Y6
 	VMOVAPS     Y5, Y7
 	VMULPS      Y2, Y6, Y6
-	VMULPS      vecConst<>+448(SB), Y6, Y6
+	VMULPS      vecConst<>+480(SB), Y6, Y6
 	VMULPS      Y3, Y7, Y7
-	VMULPS      vecConst<>+448(SB), Y7, Y7
+	VMULPS      vecConst<>+480(SB), Y7, Y7
 	VMULPS      Y6, Y6, Y6
 	VMULPS      Y7, Y7, Y7
-	VMOVUPS     vecConst<>+1280(SB), Y8
-	VMOVUPS     vecConst<>+1280(SB), Y9
-	VFMADD213PS vecConst<>+1312(SB), Y6, Y8
-	VFMADD213PS vecConst<>+1312(SB), Y7, Y9
-	VFMADD213PS vecConst<>+1344(SB), Y6, Y8
-	VFMADD213PS vecConst<>+1344(SB), Y7, Y9
+	VMOVUPS     vecConst<>+1344(SB), Y8
+	VMOVUPS     vecConst<>+1344(SB), Y9
 	VFMADD213PS vecConst<>+1376(SB), Y6, Y8
 	VFMADD213PS vecConst<>+1376(SB), Y7, Y9
 	VFMADD213PS vecConst<>+1408(SB), Y6, Y8
 	VFMADD213PS vecConst<>+1408(SB), Y7, Y9
-	VFMADD213PS vecConst<>+1056(SB), Y6, Y8
-	VFMADD213PS vecConst<>+1056(SB), Y7, Y9
+	VFMADD213PS vecConst<>+1440(SB), Y6, Y8
+	VFMADD213PS vecConst<>+1440(SB), Y7, Y9
+	VFMADD213PS vecConst<>+1472(SB), Y6, Y8
+	VFMADD213PS vecConst<>+1472(SB), Y7, Y9
+	VFMADD213PS vecConst<>+1120(SB), Y6, Y8
+	VFMADD213PS vecConst<>+1120(SB), Y7, Y9
 	VMULPS      Y8, Y4, Y8
 	VMULPS      Y9, Y5, Y9
 	VXORPS      Y4, Y4, Y4
@@ -2453,9 +2457,9 @@ biasLoop:
 	VMAXPS      Y0, Y4, Y0
 	VMAXPS      Y1, Y5, Y1
 	VMULPS      Y2, Y8, Y8
-	VMULPS      vecConst<>+448(SB), Y8, Y8
+	VMULPS      vecConst<>+480(SB), Y8, Y8
 	VMULPS      Y3, Y9, Y9
-	VMULPS      vecConst<>+448(SB), Y9, Y9
+	VMULPS      vecConst<>+480(SB), Y9, Y9
 	VADDPS      Y8, Y0, Y0
 	VADDPS      Y9, Y1, Y1
 	TESTQ       DX, DX
@@ -2498,70 +2502,70 @@ colsTail:
 biasTail:
 	VANDPS      vecConst<>+0(SB), Y2, Y4
 	VANDPS      vecConst<>+0(SB), Y3, Y5
-	VMOVUPS     vecConst<>+928(SB), Y6
-	VMOVUPS     vecConst<>+928(SB), Y7
+	VMOVUPS     vecConst<>+992(SB), Y6
+	VMOVUPS     vecConst<>+992(SB), Y7
 	VMINPS      Y4, Y6, Y4
 	VMINPS      Y5, Y7, Y5
-	VXORPS      vecConst<>+640(SB), Y4, Y4
-	VXORPS      vecConst<>+640(SB), Y5, Y5
-	VMOVUPS     vecConst<>+96(SB), Y6
-	VMOVUPS     vecConst<>+96(SB), Y7
-	VFMADD231PS vecConst<>+672(SB), Y4, Y6
-	VFMADD231PS vecConst<>+672(SB), Y5, Y7
-	VSUBPS      vecConst<>+96(SB), Y6, Y8
-	VSUBPS      vecConst<>+96(SB), Y7, Y9
-	VFMADD231PS vecConst<>+704(SB), Y8, Y4
-	VFMADD231PS vecConst<>+704(SB), Y9, Y5
+	VXORPS      vecConst<>+672(SB), Y4, Y4
+	VXORPS      vecConst<>+672(SB), Y5, Y5
+	VMOVUPS     vecConst<>+128(SB), Y6
+	VMOVUPS     vecConst<>+128(SB), Y7
+	VFMADD231PS vecConst<>+704(SB), Y4, Y6
+	VFMADD231PS vecConst<>+704(SB), Y5, Y7
+	VSUBPS      vecConst<>+128(SB), Y6, Y8
+	VSUBPS      vecConst<>+128(SB), Y7, Y9
 	VFMADD231PS vecConst<>+736(SB), Y8, Y4
 	VFMADD231PS vecConst<>+736(SB), Y9, Y5
-	VMOVUPS     vecConst<>+768(SB), Y8
-	VMOVUPS     vecConst<>+768(SB), Y9
-	VFMADD213PS vecConst<>+800(SB), Y4, Y8
-	VFMADD213PS vecConst<>+800(SB), Y5, Y9
+	VFMADD231PS vecConst<>+768(SB), Y8, Y4
+	VFMADD231PS vecConst<>+768(SB), Y9, Y5
+	VMOVUPS     vecConst<>+800(SB), Y8
+	VMOVUPS     vecConst<>+800(SB), Y9
 	VFMADD213PS vecConst<>+832(SB), Y4, Y8
 	VFMADD213PS vecConst<>+832(SB), Y5, Y9
 	VFMADD213PS vecConst<>+864(SB), Y4, Y8
 	VFMADD213PS vecConst<>+864(SB), Y5, Y9
 	VFMADD213PS vecConst<>+896(SB), Y4, Y8
 	VFMADD213PS vecConst<>+896(SB), Y5, Y9
-	VFMADD213PS vecConst<>+64(SB), Y4, Y8
-	VFMADD213PS vecConst<>+64(SB), Y5, Y9
-	VFMADD213PS vecConst<>+64(SB), Y4, Y8
-	VFMADD213PS vecConst<>+64(SB), Y5, Y9
+	VFMADD213PS vecConst<>+928(SB), Y4, Y8
+	VFMADD213PS vecConst<>+928(SB), Y5, Y9
+	VFMADD213PS vecConst<>+960(SB), Y4, Y8
+	VFMADD213PS vecConst<>+960(SB), Y5, Y9
+	VFMADD213PS vecConst<>+960(SB), Y4, Y8
+	VFMADD213PS vecConst<>+960(SB), Y5, Y9
 	VPSLLD      $0x17, Y6, Y4
-	VPADDD      vecConst<>+416(SB), Y4, Y4
+	VPADDD      vecConst<>+448(SB), Y4, Y4
 	VPSLLD      $0x17, Y7, Y5
-	VPADDD      vecConst<>+416(SB), Y5, Y5
+	VPADDD      vecConst<>+448(SB), Y5, Y5
 	VMOVAPS     Y8, Y6
 	VMOVAPS     Y9, Y7
 	VMULPS      Y4, Y6, Y6
-	VMULPS      vecConst<>+448(SB), Y6, Y6
+	VMULPS      vecConst<>+480(SB), Y6, Y6
 	VMULPS      Y5, Y7, Y7
-	VMULPS      vecConst<>+448(SB), Y7, Y7
-	VADDPS      vecConst<>+1056(SB), Y6, Y6
-	VADDPS      vecConst<>+1056(SB), Y7, Y7
+	VMULPS      vecConst<>+480(SB), Y7, Y7
+	VADDPS      vecConst<>+1120(SB), Y6, Y6
+	VADDPS      vecConst<>+1120(SB), Y7, Y7
 	VDIVPS      Y6, Y8, Y6
 	VDIVPS      Y7, Y9, Y7
 	VMOVAPS     Y6, Y8
 	VMOVAPS     Y7, Y9
 	VMULPS      Y4, Y8, Y8
-	VMULPS      vecConst<>+448(SB), Y8, Y8
+	VMULPS      vecConst<>+480(SB), Y8, Y8
 	VMULPS      Y5, Y9, Y9
-	VMULPS      vecConst<>+448(SB), Y9, Y9
+	VMULPS      vecConst<>+480(SB), Y9, Y9
 	VMULPS      Y8, Y8, Y8
 	VMULPS      Y9, Y9, Y9
-	VMOVUPS     vecConst<>+1280(SB), Y10
-	VMOVUPS     vecConst<>+1280(SB), Y11
-	VFMADD213PS vecConst<>+1312(SB), Y8, Y10
-	VFMADD213PS vecConst<>+1312(SB), Y9, Y11
-	VFMADD213PS vecConst<>+1344(SB), Y8, Y10
-	VFMADD213PS vecConst<>+1344(SB), Y9, Y11
+	VMOVUPS     vecConst<>+1344(SB), Y10
+	VMOVUPS     vecConst<>+1344(SB), Y11
 	VFMADD213PS vecConst<>+1376(SB), Y8, Y10
 	VFMADD213PS vecConst<>+1376(SB), Y9, Y11
 	VFMADD213PS vecConst<>+1408(SB), Y8, Y10
 	VFMADD213PS vecConst<>+1408(SB), Y9, Y11
-	VFMADD213PS vecConst<>+1056(SB), Y8, Y10
-	VFMADD213PS vecConst<>+1056(SB), Y9, Y11
+	VFMADD213PS vecConst<>+1440(SB), Y8, Y10
+	VFMADD213PS vecConst<>+1440(SB), Y9, Y11
+	VFMADD213PS vecConst<>+1472(SB), Y8, Y10
+	VFMADD213PS vecConst<>+1472(SB), Y9, Y11
+	VFMADD213PS vecConst<>+1120(SB), Y8, Y10
+	VFMADD213PS vecConst<>+1120(SB), Y9, Y11
 	VMULPS      Y10, Y6, Y10
 	VMULPS      Y11, Y7, Y11
 	VXORPS      Y6, Y6, Y6
@@ -2569,9 +2573,9 @@ biasTail:
 	VMAXPS      Y2, Y6, Y2
 	VMAXPS      Y3, Y7, Y3
 	VMULPS      Y4, Y10, Y10
-	VMULPS      vecConst<>+448(SB), Y10, Y10
+	VMULPS      vecConst<>+480(SB), Y10, Y10
 	VMULPS      Y5, Y11, Y11
-	VMULPS      vecConst<>+448(SB), Y11, Y11
+	VMULPS      vecConst<>+480(SB), Y11, Y11
 	VADDPS      Y10, Y2, Y2
 	VADDPS      Y11, Y3, Y3
 	TESTQ       DX, DX
@@ -2638,70 +2642,70 @@ colsLoop:
 biasLoop:
 	VANDPS      vecConst<>+0(SB), Y0, Y2
 	VANDPS      vecConst<>+0(SB), Y1, Y3
-	VMOVUPS     vecConst<>+928(SB), Y4
-	VMOVUPS     vecConst<>+928(SB), Y5
+	VMOVUPS     vecConst<>+992(SB), Y4
+	VMOVUPS     vecConst<>+992(SB), Y5
 	VMINPS      Y2, Y4, Y2
 	VMINPS      Y3, Y5, Y3
-	VXORPS      vecConst<>+640(SB), Y2, Y2
-	VXORPS      vecConst<>+640(SB), Y3, Y3
-	VMOVUPS     vecConst<>+96(SB), Y4
-	VMOVUPS     vecConst<>+96(SB), Y5
-	VFMADD231PS vecConst<>+672(SB), Y2, Y4
-	VFMADD231PS vecConst<>+672(SB), Y3, Y5
-	VSUBPS      vecConst<>+96(SB), Y4, Y6
-	VSUBPS      vecConst<>+96(SB), Y5, Y7
-	VFMADD231PS vecConst<>+704(SB), Y6, Y2
-	VFMADD231PS vecConst<>+704(SB), Y7, Y3
+	VXORPS      vecConst<>+672(SB), Y2, Y2
+	VXORPS      vecConst<>+672(SB), Y3, Y3
+	VMOVUPS     vecConst<>+128(SB), Y4
+	VMOVUPS     vecConst<>+128(SB), Y5
+	VFMADD231PS vecConst<>+704(SB), Y2, Y4
+	VFMADD231PS vecConst<>+704(SB), Y3, Y5
+	VSUBPS      vecConst<>+128(SB), Y4, Y6
+	VSUBPS      vecConst<>+128(SB), Y5, Y7
 	VFMADD231PS vecConst<>+736(SB), Y6, Y2
 	VFMADD231PS vecConst<>+736(SB), Y7, Y3
-	VMOVUPS     vecConst<>+768(SB), Y6
-	VMOVUPS     vecConst<>+768(SB), Y7
-	VFMADD213PS vecConst<>+800(SB), Y2, Y6
-	VFMADD213PS vecConst<>+800(SB), Y3, Y7
+	VFMADD231PS vecConst<>+768(SB), Y6, Y2
+	VFMADD231PS vecConst<>+768(SB), Y7, Y3
+	VMOVUPS     vecConst<>+800(SB), Y6
+	VMOVUPS     vecConst<>+800(SB), Y7
 	VFMADD213PS vecConst<>+832(SB), Y2, Y6
 	VFMADD213PS vecConst<>+832(SB), Y3, Y7
 	VFMADD213PS vecConst<>+864(SB), Y2, Y6
 	VFMADD213PS vecConst<>+864(SB), Y3, Y7
 	VFMADD213PS vecConst<>+896(SB), Y2, Y6
 	VFMADD213PS vecConst<>+896(SB), Y3, Y7
-	VFMADD213PS vecConst<>+64(SB), Y2, Y6
-	VFMADD213PS vecConst<>+64(SB), Y3, Y7
-	VFMADD213PS vecConst<>+64(SB), Y2, Y6
-	VFMADD213PS vecConst<>+64(SB), Y3, Y7
+	VFMADD213PS vecConst<>+928(SB), Y2, Y6
+	VFMADD213PS vecConst<>+928(SB), Y3, Y7
+	VFMADD213PS vecConst<>+960(SB), Y2, Y6
+	VFMADD213PS vecConst<>+960(SB), Y3, Y7
+	VFMADD213PS vecConst<>+960(SB), Y2, Y6
+	VFMADD213PS vecConst<>+960(SB), Y3, Y7
 	VPSLLD      $0x17, Y4, Y2
-	VPADDD      vecConst<>+416(SB), Y2, Y2
+	VPADDD      vecConst<>+448(SB), Y2, Y2
 	VPSLLD      $0x17, Y5, Y3
-	VPADDD      vecConst<>+416(SB), Y3, Y3
+	VPADDD      vecConst<>+448(SB), Y3, Y3
 	VMOVAPS     Y6, Y4
 	VMOVAPS     Y7, Y5
 	VMULPS      Y2, Y4, Y4
-	VMULPS      vecConst<>+448(SB), Y4, Y4
+	VMULPS      vecConst<>+480(SB), Y4, Y4
 	VMULPS      Y3, Y5, Y5
-	VMULPS      vecConst<>+448(SB), Y5, Y5
-	VADDPS      vecConst<>+1056(SB), Y4, Y4
-	VADDPS      vecConst<>+1056(SB), Y5, Y5
+	VMULPS      vecConst<>+480(SB), Y5, Y5
+	VADDPS      vecConst<>+1120(SB), Y4, Y4
+	VADDPS      vecConst<>+1120(SB), Y5, Y5
 	VDIVPS      Y4, Y6, Y4
 	VDIVPS      Y5, Y7, Y5
 	VMOVAPS     Y4, Y6
 	VMOVAPS     Y5, Y7
 	VMULPS      Y2, Y6, Y6
-	VMULPS      vecConst<>+448(SB), Y6, Y6
+	VMULPS      vecConst<>+480(SB), Y6, Y6
 	VMULPS      Y3, Y7, Y7
-	VMULPS      vecConst<>+448(SB), Y7, Y7
+	VMULPS      vecConst<>+480(SB), Y7, Y7
 	VMULPS      Y6, Y6, Y6
 	VMULPS      Y7, Y7, Y7
-	VMOVUPS     vecConst<>+1280(SB), Y8
-	VMOVUPS     vecConst<>+1280(SB), Y9
-	VFMADD213PS vecConst<>+1312(SB), Y6, Y8
-	VFMADD213PS vecConst<>+1312(SB), Y7, Y9
-	VFMADD213PS vecConst<>+1344(SB), Y6, Y8
-	VFMADD213PS vecConst<>+1344(SB), Y7, Y9
+	VMOVUPS     vecConst<>+1344(SB), Y8
+	VMOVUPS     vecConst<>+1344(SB), Y9
 	VFMADD213PS vecConst<>+1376(SB), Y6, Y8
 	VFMADD213PS vecConst<>+1376(SB), Y7, Y9
 	VFMADD213PS vecConst<>+1408(SB), Y6, Y8
 	VFMADD213PS vecConst<>+1408(SB), Y7, Y9
-	VFMADD213PS vecConst<>+1056(SB), Y6, Y8
-	VFMADD213PS vecConst<>+1056(SB), Y7, Y9
+	VFMADD213PS vecConst<>+1440(SB), Y6, Y8
+	VFMADD213PS vecConst<>+1440(SB), Y7, Y9
+	VFMADD213PS vecConst<>+1472(SB), Y6, Y8
+	VFMADD213PS vecConst<>+1472(SB), Y7, Y9
+	VFMADD213PS vecConst<>+1120(SB), Y6, Y8
+	VFMADD213PS vecConst<>+1120(SB), Y7, Y9
 	VMULPS      Y8, Y4, Y8
 	VMULPS      Y9, Y5, Y9
 	VXORPS      Y4, Y4, Y4
@@ -2709,9 +2713,9 @@ biasLoop:
 	VMAXPS      Y0, Y4, Y0
 	VMAXPS      Y1, Y5, Y1
 	VMULPS      Y2, Y8, Y8
-	VMULPS      vecConst<>+448(SB), Y8, Y8
+	VMULPS      vecConst<>+480(SB), Y8, Y8
 	VMULPS      Y3, Y9, Y9
-	VMULPS      vecConst<>+448(SB), Y9, Y9
+	VMULPS      vecConst<>+480(SB), Y9, Y9
 	VADDPS      Y8, Y0, Y0
 	VADDPS      Y9, Y1, Y1
 	VSQRTPS     Y0, Y0
@@ -2756,70 +2760,70 @@ colsTail:
 biasTail:
 	VANDPS      vecConst<>+0(SB), Y2, Y4
 	VANDPS      vecConst<>+0(SB), Y3, Y5
-	VMOVUPS     vecConst<>+928(SB), Y6
-	VMOVUPS     vecConst<>+928(SB), Y7
+	VMOVUPS     vecConst<>+992(SB), Y6
+	VMOVUPS     vecConst<>+992(SB), Y7
 	VMINPS      Y4, Y6, Y4
 	VMINPS      Y5, Y7, Y5
-	VXORPS      vecConst<>+640(SB), Y4, Y4
-	VXORPS      vecConst<>+640(SB), Y5, Y5
-	VMOVUPS     vecConst<>+96(SB), Y6
-	VMOVUPS     vecConst<>+96(SB), Y7
-	VFMADD231PS vecConst<>+672(SB), Y4, Y6
-	VFMADD231PS vecConst<>+672(SB), Y5, Y7
-	VSUBPS      vecConst<>+96(SB), Y6, Y8
-	VSUBPS      vecConst<>+96(SB), Y7, Y9
-	VFMADD231PS vecConst<>+704(SB), Y8, Y4
-	VFMADD231PS vecConst<>+704(SB), Y9, Y5
+	VXORPS      vecConst<>+672(SB), Y4, Y4
+	VXORPS      vecConst<>+672(SB), Y5, Y5
+	VMOVUPS     vecConst<>+128(SB), Y6
+	VMOVUPS     vecConst<>+128(SB), Y7
+	VFMADD231PS vecConst<>+704(SB), Y4, Y6
+	VFMADD231PS vecConst<>+704(SB), Y5, Y7
+	VSUBPS      vecConst<>+128(SB), Y6, Y8
+	VSUBPS      vecConst<>+128(SB), Y7, Y9
 	VFMADD231PS vecConst<>+736(SB), Y8, Y4
 	VFMADD231PS vecConst<>+736(SB), Y9, Y5
-	VMOVUPS     vecConst<>+768(SB), Y8
-	VMOVUPS     vecConst<>+768(SB), Y9
-	VFMADD213PS vecConst<>+800(SB), Y4, Y8
-	VFMADD213PS vecConst<>+800(SB), Y5, Y9
+	VFMADD231PS vecConst<>+768(SB), Y8, Y4
+	VFMADD231PS vecConst<>+768(SB), Y9, Y5
+	VMOVUPS     vecConst<>+800(SB), Y8
+	VMOVUPS     vecConst<>+800(SB), Y9
 	VFMADD213PS vecConst<>+832(SB), Y4, Y8
 	VFMADD213PS vecConst<>+832(SB), Y5, Y9
 	VFMADD213PS vecConst<>+864(SB), Y4, Y8
 	VFMADD213PS vecConst<>+864(SB), Y5, Y9
 	VFMADD213PS vecConst<>+896(SB), Y4, Y8
 	VFMADD213PS vecConst<>+896(SB), Y5, Y9
-	VFMADD213PS vecConst<>+64(SB), Y4, Y8
-	VFMADD213PS vecConst<>+64(SB), Y5, Y9
-	VFMADD213PS vecConst<>+64(SB), Y4, Y8
-	VFMADD213PS vecConst<>+64(SB), Y5, Y9
+	VFMADD213PS vecConst<>+928(SB), Y4, Y8
+	VFMADD213PS vecConst<>+928(SB), Y5, Y9
+	VFMADD213PS vecConst<>+960(SB), Y4, Y8
+	VFMADD213PS vecConst<>+960(SB), Y5, Y9
+	VFMADD213PS vecConst<>+960(SB), Y4, Y8
+	VFMADD213PS vecConst<>+960(SB), Y5, Y9
 	VPSLLD      $0x17, Y6, Y4
-	VPADDD      vecConst<>+416(SB), Y4, Y4
+	VPADDD      vecConst<>+448(SB), Y4, Y4
 	VPSLLD      $0x17, Y7, Y5
-	VPADDD      vecConst<>+416(SB), Y5, Y5
+	VPADDD      vecConst<>+448(SB), Y5, Y5
 	VMOVAPS     Y8, Y6
 	VMOVAPS     Y9, Y7
 	VMULPS      Y4, Y6, Y6
-	VMULPS      vecConst<>+448(SB), Y6, Y6
+	VMULPS      vecConst<>+480(SB), Y6, Y6
 	VMULPS      Y5, Y7, Y7
-	VMULPS      vecConst<>+448(SB), Y7, Y7
-	VADDPS      vecConst<>+1056(SB), Y6, Y6
-	VADDPS      vecConst<>+1056(SB), Y7, Y7
+	VMULPS      vecConst<>+480(SB), Y7, Y7
+	VADDPS      vecConst<>+1120(SB), Y6, Y6
+	VADDPS      vecConst<>+1120(SB), Y7, Y7
 	VDIVPS      Y6, Y8, Y6
 	VDIVPS      Y7, Y9, Y7
 	VMOVAPS     Y6, Y8
 	VMOVAPS     Y7, Y9
 	VMULPS      Y4, Y8, Y8
-	VMULPS      vecConst<>+448(SB), Y8, Y8
+	VMULPS      vecConst<>+480(SB), Y8, Y8
 	VMULPS      Y5, Y9, Y9
-	VMULPS      vecConst<>+448(SB), Y9, Y9
+	VMULPS      vecConst<>+480(SB), Y9, Y9
 	VMULPS      Y8, Y8, Y8
 	VMULPS      Y9, Y9, Y9
-	VMOVUPS     vecConst<>+1280(SB), Y10
-	VMOVUPS     vecConst<>+1280(SB), Y11
-	VFMADD213PS vecConst<>+1312(SB), Y8, Y10
-	VFMADD213PS vecConst<>+1312(SB), Y9, Y11
-	VFMADD213PS vecConst<>+1344(SB), Y8, Y10
-	VFMADD213PS vecConst<>+1344(SB), Y9, Y11
+	VMOVUPS     vecConst<>+1344(SB), Y10
+	VMOVUPS     vecConst<>+1344(SB), Y11
 	VFMADD213PS vecConst<>+1376(SB), Y8, Y10
 	VFMADD213PS vecConst<>+1376(SB), Y9, Y11
 	VFMADD213PS vecConst<>+1408(SB), Y8, Y10
 	VFMADD213PS vecConst<>+1408(SB), Y9, Y11
-	VFMADD213PS vecConst<>+1056(SB), Y8, Y10
-	VFMADD213PS vecConst<>+1056(SB), Y9, Y11
+	VFMADD213PS vecConst<>+1440(SB), Y8, Y10
+	VFMADD213PS vecConst<>+1440(SB), Y9, Y11
+	VFMADD213PS vecConst<>+1472(SB), Y8, Y10
+	VFMADD213PS vecConst<>+1472(SB), Y9, Y11
+	VFMADD213PS vecConst<>+1120(SB), Y8, Y10
+	VFMADD213PS vecConst<>+1120(SB), Y9, Y11
 	VMULPS      Y10, Y6, Y10
 	VMULPS      Y11, Y7, Y11
 	VXORPS      Y6, Y6, Y6
@@ -2827,9 +2831,9 @@ biasTail:
 	VMAXPS      Y2, Y6, Y2
 	VMAXPS      Y3, Y7, Y3
 	VMULPS      Y4, Y10, Y10
-	VMULPS      vecConst<>+448(SB), Y10, Y10
+	VMULPS      vecConst<>+480(SB), Y10, Y10
 	VMULPS      Y5, Y11, Y11
-	VMULPS      vecConst<>+448(SB), Y11, Y11
+	VMULPS      vecConst<>+480(SB), Y11, Y11
 	VADDPS      Y10, Y2, Y2
 	VADDPS      Y11, Y3, Y3
 	VSQRTPS     Y2, Y2
@@ -2896,62 +2900,62 @@ colsLoop:
 	VADDPS  Y3, Y1, Y1
 
 biasLoop:
-	VMOVUPS     vecConst<>+1440(SB), Y2
-	VMOVUPS     vecConst<>+1440(SB), Y3
+	VMOVUPS     vecConst<>+1504(SB), Y2
+	VMOVUPS     vecConst<>+1504(SB), Y3
 	VMAXPS      Y0, Y2, Y0
 	VMAXPS      Y1, Y3, Y1
-	VMOVUPS     vecConst<>+1472(SB), Y2
-	VMOVUPS     vecConst<>+1472(SB), Y3
+	VMOVUPS     vecConst<>+1536(SB), Y2
+	VMOVUPS     vecConst<>+1536(SB), Y3
 	VMINPS      Y0, Y2, Y2
 	VMINPS      Y1, Y3, Y3
-	VMOVUPS     vecConst<>+96(SB), Y4
-	VMOVUPS     vecConst<>+96(SB), Y5
-	VFMADD231PS vecConst<>+672(SB), Y2, Y4
-	VFMADD231PS vecConst<>+672(SB), Y3, Y5
-	VSUBPS      vecConst<>+96(SB), Y4, Y6
-	VSUBPS      vecConst<>+96(SB), Y5, Y7
-	VFMADD231PS vecConst<>+704(SB), Y6, Y2
-	VFMADD231PS vecConst<>+704(SB), Y7, Y3
+	VMOVUPS     vecConst<>+128(SB), Y4
+	VMOVUPS     vecConst<>+128(SB), Y5
+	VFMADD231PS vecConst<>+704(SB), Y2, Y4
+	VFMADD231PS vecConst<>+704(SB), Y3, Y5
+	VSUBPS      vecConst<>+128(SB), Y4, Y6
+	VSUBPS      vecConst<>+128(SB), Y5, Y7
 	VFMADD231PS vecConst<>+736(SB), Y6, Y2
 	VFMADD231PS vecConst<>+736(SB), Y7, Y3
-	VMOVUPS     vecConst<>+768(SB), Y6
-	VMOVUPS     vecConst<>+768(SB), Y7
-	VFMADD213PS vecConst<>+800(SB), Y2, Y6
-	VFMADD213PS vecConst<>+800(SB), Y3, Y7
+	VFMADD231PS vecConst<>+768(SB), Y6, Y2
+	VFMADD231PS vecConst<>+768(SB), Y7, Y3
+	VMOVUPS     vecConst<>+800(SB), Y6
+	VMOVUPS     vecConst<>+800(SB), Y7
 	VFMADD213PS vecConst<>+832(SB), Y2, Y6
 	VFMADD213PS vecConst<>+832(SB), Y3, Y7
 	VFMADD213PS vecConst<>+864(SB), Y2, Y6
 	VFMADD213PS vecConst<>+864(SB), Y3, Y7
 	VFMADD213PS vecConst<>+896(SB), Y2, Y6
 	VFMADD213PS vecConst<>+896(SB), Y3, Y7
-	VFMADD213PS vecConst<>+64(SB), Y2, Y6
-	VFMADD213PS vecConst<>+64(SB), Y3, Y7
-	VFMADD213PS vecConst<>+64(SB), Y2, Y6
-	VFMADD213PS vecConst<>+64(SB), Y3, Y7
+	VFMADD213PS vecConst<>+928(SB), Y2, Y6
+	VFMADD213PS vecConst<>+928(SB), Y3, Y7
+	VFMADD213PS vecConst<>+960(SB), Y2, Y6
+	VFMADD213PS vecConst<>+960(SB), Y3, Y7
+	VFMADD213PS vecConst<>+960(SB), Y2, Y6
+	VFMADD213PS vecConst<>+960(SB), Y3, Y7
 	VPSLLD      $0x17, Y4, Y3
 	VPSRAD      $0x01, Y3, Y2
-	VPAND       vecConst<>+1504(SB), Y2, Y2
+	VPAND       vecConst<>+1568(SB), Y2, Y2
 	VPSUBD      Y2, Y3, Y3
-	VPADDD      vecConst<>+64(SB), Y2, Y2
-	VPADDD      vecConst<>+64(SB), Y3, Y3
+	VPADDD      vecConst<>+960(SB), Y2, Y2
+	VPADDD      vecConst<>+960(SB), Y3, Y3
 	VPSLLD      $0x17, Y5, Y5
 	VPSRAD      $0x01, Y5, Y4
-	VPAND       vecConst<>+1504(SB), Y4, Y4
+	VPAND       vecConst<>+1568(SB), Y4, Y4
 	VPSUBD      Y4, Y5, Y5
-	VPADDD      vecConst<>+64(SB), Y4, Y4
-	VPADDD      vecConst<>+64(SB), Y5, Y5
+	VPADDD      vecConst<>+960(SB), Y4, Y4
+	VPADDD      vecConst<>+960(SB), Y5, Y5
 	VMOVAPS     Y6, Y8
 	VMOVAPS     Y7, Y9
 	VMULPS      Y2, Y8, Y8
 	VMULPS      Y3, Y8, Y8
 	VMULPS      Y4, Y9, Y9
 	VMULPS      Y5, Y9, Y9
-	VADDPS      vecConst<>+1056(SB), Y8, Y10
-	VADDPS      vecConst<>+1056(SB), Y9, Y11
+	VADDPS      vecConst<>+1120(SB), Y8, Y10
+	VADDPS      vecConst<>+1120(SB), Y9, Y11
 	VMULPS      Y10, Y6, Y6
 	VMULPS      Y11, Y7, Y7
-	VMOVUPS     vecConst<>+1056(SB), Y12
-	VMOVUPS     vecConst<>+1056(SB), Y13
+	VMOVUPS     vecConst<>+1120(SB), Y12
+	VMOVUPS     vecConst<>+1120(SB), Y13
 	VFMADD231PS Y10, Y8, Y12
 	VFMADD231PS Y11, Y9, Y13
 	VDIVPS      Y12, Y6, Y6
@@ -3000,62 +3004,62 @@ colsTail:
 	VADDPS     Y5, Y3, Y3
 
 biasTail:
-	VMOVUPS     vecConst<>+1440(SB), Y4
-	VMOVUPS     vecConst<>+1440(SB), Y5
+	VMOVUPS     vecConst<>+1504(SB), Y4
+	VMOVUPS     vecConst<>+1504(SB), Y5
 	VMAXPS      Y2, Y4, Y2
 	VMAXPS      Y3, Y5, Y3
-	VMOVUPS     vecConst<>+1472(SB), Y4
-	VMOVUPS     vecConst<>+1472(SB), Y5
+	VMOVUPS     vecConst<>+1536(SB), Y4
+	VMOVUPS     vecConst<>+1536(SB), Y5
 	VMINPS      Y2, Y4, Y4
 	VMINPS      Y3, Y5, Y5
-	VMOVUPS     vecConst<>+96(SB), Y6
-	VMOVUPS     vecConst<>+96(SB), Y7
-	VFMADD231PS vecConst<>+672(SB), Y4, Y6
-	VFMADD231PS vecConst<>+672(SB), Y5, Y7
-	VSUBPS      vecConst<>+96(SB), Y6, Y8
-	VSUBPS      vecConst<>+96(SB), Y7, Y9
-	VFMADD231PS vecConst<>+704(SB), Y8, Y4
-	VFMADD231PS vecConst<>+704(SB), Y9, Y5
+	VMOVUPS     vecConst<>+128(SB), Y6
+	VMOVUPS     vecConst<>+128(SB), Y7
+	VFMADD231PS vecConst<>+704(SB), Y4, Y6
+	VFMADD231PS vecConst<>+704(SB), Y5, Y7
+	VSUBPS      vecConst<>+128(SB), Y6, Y8
+	VSUBPS      vecConst<>+128(SB), Y7, Y9
 	VFMADD231PS vecConst<>+736(SB), Y8, Y4
 	VFMADD231PS vecConst<>+736(SB), Y9, Y5
-	VMOVUPS     vecConst<>+768(SB), Y8
-	VMOVUPS     vecConst<>+768(SB), Y9
-	VFMADD213PS vecConst<>+800(SB), Y4, Y8
-	VFMADD213PS vecConst<>+800(SB), Y5, Y9
+	VFMADD231PS vecConst<>+768(SB), Y8, Y4
+	VFMADD231PS vecConst<>+768(SB), Y9, Y5
+	VMOVUPS     vecConst<>+800(SB), Y8
+	VMOVUPS     vecConst<>+800(SB), Y9
 	VFMADD213PS vecConst<>+832(SB), Y4, Y8
 	VFMADD213PS vecConst<>+832(SB), Y5, Y9
 	VFMADD213PS vecConst<>+864(SB), Y4, Y8
 	VFMADD213PS vecConst<>+864(SB), Y5, Y9
 	VFMADD213PS vecConst<>+896(SB), Y4, Y8
 	VFMADD213PS vecConst<>+896(SB), Y5, Y9
-	VFMADD213PS vecConst<>+64(SB), Y4, Y8
-	VFMADD213PS vecConst<>+64(SB), Y5, Y9
-	VFMADD213PS vecConst<>+64(SB), Y4, Y8
-	VFMADD213PS vecConst<>+64(SB), Y5, Y9
+	VFMADD213PS vecConst<>+928(SB), Y4, Y8
+	VFMADD213PS vecConst<>+928(SB), Y5, Y9
+	VFMADD213PS vecConst<>+960(SB), Y4, Y8
+	VFMADD213PS vecConst<>+960(SB), Y5, Y9
+	VFMADD213PS vecConst<>+960(SB), Y4, Y8
+	VFMADD213PS vecConst<>+960(SB), Y5, Y9
 	VPSLLD      $0x17, Y6, Y5
 	VPSRAD      $0x01, Y5, Y4
-	VPAND       vecConst<>+1504(SB), Y4, Y4
+	VPAND       vecConst<>+1568(SB), Y4, Y4
 	VPSUBD      Y4, Y5, Y5
-	VPADDD      vecConst<>+64(SB), Y4, Y4
-	VPADDD      vecConst<>+64(SB), Y5, Y5
+	VPADDD      vecConst<>+960(SB), Y4, Y4
+	VPADDD      vecConst<>+960(SB), Y5, Y5
 	VPSLLD      $0x17, Y7, Y7
 	VPSRAD      $0x01, Y7, Y6
-	VPAND       vecConst<>+1504(SB), Y6, Y6
+	VPAND       vecConst<>+1568(SB), Y6, Y6
 	VPSUBD      Y6, Y7, Y7
-	VPADDD      vecConst<>+64(SB), Y6, Y6
-	VPADDD      vecConst<>+64(SB), Y7, Y7
+	VPADDD      vecConst<>+960(SB), Y6, Y6
+	VPADDD      vecConst<>+960(SB), Y7, Y7
 	VMOVAPS     Y8, Y10
 	VMOVAPS     Y9, Y11
 	VMULPS      Y4, Y10, Y10
 	VMULPS      Y5, Y10, Y10
 	VMULPS      Y6, Y11, Y11
 	VMULPS      Y7, Y11, Y11
-	VADDPS      vecConst<>+1056(SB), Y10, Y12
-	VADDPS      vecConst<>+1056(SB), Y11, Y13
+	VADDPS      vecConst<>+1120(SB), Y10, Y12
+	VADDPS      vecConst<>+1120(SB), Y11, Y13
 	VMULPS      Y12, Y8, Y8
 	VMULPS      Y13, Y9, Y9
-	VMOVUPS     vecConst<>+1056(SB), Y14
-	VMOVUPS     vecConst<>+1056(SB), Y15
+	VMOVUPS     vecConst<>+1120(SB), Y14
+	VMOVUPS     vecConst<>+1120(SB), Y15
 	VFMADD231PS Y12, Y10, Y14
 	VFMADD231PS Y13, Y11, Y15
 	VDIVPS      Y14, Y8, Y8
@@ -3125,12 +3129,13 @@ colsLoop:
 	VADDPS  Y1, Y0, Y0
 
 biasLoop:
-	VSUBPS      vecConst<>+1536(SB), Y0, Y0
-	VDIVPS      vecConst<>+1568(SB), Y0, Y0
+	VSUBPS      vecConst<>+1600(SB), Y0, Y0
+	VDIVPS      vecConst<>+1632(SB), Y0, Y0
 	VANDPS      vecConst<>+0(SB), Y0, Y1
 	VMINPS      vecConst<>+32(SB), Y1, Y1
-	VMOVUPS     vecConst<>+64(SB), Y2
+	VMOVUPS     vecConst<>+960(SB), Y2
 	VADDPS      vecConst<>+64(SB), Y1, Y3
+	VPSUBD      vecConst<>+96(SB), Y3, Y3
 	VPSRLD      $0x16, Y3, Y3
 	VPERMPS     vecTable<>+0(SB), Y3, Y4
 	VSUBPS      Y4, Y1, Y4
@@ -3150,32 +3155,30 @@ biasLoop:
 	VMULPS      Y5, Y4, Y5
 	VPERMPS     vecTable<>+256(SB), Y3, Y3
 	VMULPS      Y3, Y2, Y2
-	VMULPS      Y1, Y1, Y3
-	VMOVAPS     Y3, Y4
-	VFMSUB231PS Y1, Y1, Y4
-	VMOVUPS     vecConst<>+96(SB), Y1
-	VFMADD231PS vecConst<>+128(SB), Y3, Y1
-	VSUBPS      vecConst<>+96(SB), Y1, Y6
-	VFMADD231PS vecConst<>+160(SB), Y6, Y3
-	VFMADD231PS vecConst<>+192(SB), Y6, Y4
-	VADDPS      Y4, Y3, Y3
-	VMOVUPS     vecConst<>+224(SB), Y4
-	VFMADD213PS vecConst<>+256(SB), Y3, Y4
-	VFMADD213PS vecConst<>+288(SB), Y3, Y4
-	VFMADD213PS vecConst<>+320(SB), Y3, Y4
-	VFMADD213PS vecConst<>+352(SB), Y3, Y4
-	VFMADD213PS vecConst<>+384(SB), Y3, Y4
-	VMULPS      Y4, Y3, Y4
-	VADDPS      Y5, Y4, Y3
-	VFMADD231PS Y5, Y4, Y3
-	VFMADD213PS Y2, Y2, Y3
-	VPSLLD      $0x17, Y1, Y1
-	VPADDD      vecConst<>+416(SB), Y1, Y1
-	VMULPS      Y1, Y3, Y3
-	VMULPS      vecConst<>+448(SB), Y3, Y3
-	VMOVUPS     vecConst<>+64(SB), Y1
-	VSUBPS      Y3, Y1, Y1
-	VBLENDVPS   Y0, Y3, Y1, Y1
+	VMOVUPS     vecConst<>+128(SB), Y3
+	VMULPS      Y1, Y1, Y4
+	VFMADD231PS vecConst<>+160(SB), Y4, Y3
+	VSUBPS      vecConst<>+128(SB), Y3, Y4
+	VMULPS      vecConst<>+192(SB), Y4, Y6
+	VFMADD231PS Y1, Y1, Y6
+	VFMADD231PS vecConst<>+224(SB), Y4, Y6
+	VMOVUPS     vecConst<>+256(SB), Y1
+	VFMADD213PS vecConst<>+288(SB), Y6, Y1
+	VFMADD213PS vecConst<>+320(SB), Y6, Y1
+	VFMADD213PS vecConst<>+352(SB), Y6, Y1
+	VFMADD213PS vecConst<>+384(SB), Y6, Y1
+	VFMADD213PS vecConst<>+416(SB), Y6, Y1
+	VMULPS      Y1, Y6, Y1
+	VADDPS      Y5, Y1, Y4
+	VFMADD231PS Y5, Y1, Y4
+	VFMADD213PS Y2, Y2, Y4
+	VPSLLD      $0x17, Y3, Y1
+	VPADDD      vecConst<>+448(SB), Y1, Y1
+	VMULPS      Y1, Y4, Y4
+	VMULPS      vecConst<>+480(SB), Y4, Y4
+	VMOVUPS     vecConst<>+960(SB), Y1
+	VSUBPS      Y4, Y1, Y1
+	VBLENDVPS   Y0, Y4, Y1, Y1
 	VCMPPS      $0x03, Y0, Y0, Y0
 	VORPS       Y0, Y1, Y1
 	TESTQ       DX, DX
@@ -3208,12 +3211,13 @@ colsTail:
 	VADDPS     Y2, Y1, Y1
 
 biasTail:
-	VSUBPS      vecConst<>+1536(SB), Y1, Y1
-	VDIVPS      vecConst<>+1568(SB), Y1, Y1
+	VSUBPS      vecConst<>+1600(SB), Y1, Y1
+	VDIVPS      vecConst<>+1632(SB), Y1, Y1
 	VANDPS      vecConst<>+0(SB), Y1, Y2
 	VMINPS      vecConst<>+32(SB), Y2, Y2
-	VMOVUPS     vecConst<>+64(SB), Y3
+	VMOVUPS     vecConst<>+960(SB), Y3
 	VADDPS      vecConst<>+64(SB), Y2, Y4
+	VPSUBD      vecConst<>+96(SB), Y4, Y4
 	VPSRLD      $0x16, Y4, Y4
 	VPERMPS     vecTable<>+0(SB), Y4, Y5
 	VSUBPS      Y5, Y2, Y5
@@ -3233,32 +3237,30 @@ biasTail:
 	VMULPS      Y6, Y5, Y6
 	VPERMPS     vecTable<>+256(SB), Y4, Y4
 	VMULPS      Y4, Y3, Y3
-	VMULPS      Y2, Y2, Y4
-	VMOVAPS     Y4, Y5
-	VFMSUB231PS Y2, Y2, Y5
-	VMOVUPS     vecConst<>+96(SB), Y2
-	VFMADD231PS vecConst<>+128(SB), Y4, Y2
-	VSUBPS      vecConst<>+96(SB), Y2, Y7
-	VFMADD231PS vecConst<>+160(SB), Y7, Y4
-	VFMADD231PS vecConst<>+192(SB), Y7, Y5
-	VADDPS      Y5, Y4, Y4
-	VMOVUPS     vecConst<>+224(SB), Y5
-	VFMADD213PS vecConst<>+256(SB), Y4, Y5
-	VFMADD213PS vecConst<>+288(SB), Y4, Y5
-	VFMADD213PS vecConst<>+320(SB), Y4, Y5
-	VFMADD213PS vecConst<>+352(SB), Y4, Y5
-	VFMADD213PS vecConst<>+384(SB), Y4, Y5
-	VMULPS      Y5, Y4, Y5
-	VADDPS      Y6, Y5, Y4
-	VFMADD231PS Y6, Y5, Y4
-	VFMADD213PS Y3, Y3, Y4
-	VPSLLD      $0x17, Y2, Y2
-	VPADDD      vecConst<>+416(SB), Y2, Y2
-	VMULPS      Y2, Y4, Y4
-	VMULPS      vecConst<>+448(SB), Y4, Y4
-	VMOVUPS     vecConst<>+64(SB), Y2
-	VSUBPS      Y4, Y2, Y2
-	VBLENDVPS   Y1, Y4, Y2, Y2
+	VMOVUPS     vecConst<>+128(SB), Y4
+	VMULPS      Y2, Y2, Y5
+	VFMADD231PS vecConst<>+160(SB), Y5, Y4
+	VSUBPS      vecConst<>+128(SB), Y4, Y5
+	VMULPS      vecConst<>+192(SB), Y5, Y7
+	VFMADD231PS Y2, Y2, Y7
+	VFMADD231PS vecConst<>+224(SB), Y5, Y7
+	VMOVUPS     vecConst<>+256(SB), Y2
+	VFMADD213PS vecConst<>+288(SB), Y7, Y2
+	VFMADD213PS vecConst<>+320(SB), Y7, Y2
+	VFMADD213PS vecConst<>+352(SB), Y7, Y2
+	VFMADD213PS vecConst<>+384(SB), Y7, Y2
+	VFMADD213PS vecConst<>+416(SB), Y7, Y2
+	VMULPS      Y2, Y7, Y2
+	VADDPS      Y6, Y2, Y5
+	VFMADD231PS Y6, Y2, Y5
+	VFMADD213PS Y3, Y3, Y5
+	VPSLLD      $0x17, Y4, Y2
+	VPADDD      vecConst<>+448(SB), Y2, Y2
+	VMULPS      Y2, Y5, Y5
+	VMULPS      vecConst<>+480(SB), Y5, Y5
+	VMOVUPS     vecConst<>+960(SB), Y2
+	VSUBPS      Y5, Y2, Y2
+	VBLENDVPS   Y1, Y5, Y2, Y2
 	VCMPPS      $0x03, Y1, Y1, Y1
 	VORPS       Y1, Y2, Y2
 	TESTQ       DX, DX
@@ -3317,10 +3319,11 @@ colsLoop:
 
 biasLoop:
 	VANDPS      vecConst<>+0(SB), Y0, Y1
-	VMINPS      vecConst<>+1600(SB), Y1, Y1
-	VMOVUPS     vecConst<>+1056(SB), Y2
-	VMULPS      vecConst<>+1632(SB), Y1, Y3
+	VMINPS      vecConst<>+1664(SB), Y1, Y1
+	VMOVUPS     vecConst<>+1120(SB), Y2
+	VMULPS      vecConst<>+1696(SB), Y1, Y3
 	VADDPS      vecConst<>+64(SB), Y3, Y4
+	VPSUBD      vecConst<>+96(SB), Y4, Y4
 	VPSRLD      $0x16, Y4, Y4
 	VPERMPS     vecTable<>+0(SB), Y4, Y5
 	VSUBPS      Y5, Y3, Y5
@@ -3340,44 +3343,42 @@ biasLoop:
 	VMULPS      Y6, Y5, Y6
 	VPERMPS     vecTable<>+256(SB), Y4, Y4
 	VMULPS      Y4, Y2, Y2
-	VMULPS      Y3, Y3, Y4
-	VMOVAPS     Y4, Y5
-	VFMSUB231PS Y3, Y3, Y5
-	VMOVUPS     vecConst<>+96(SB), Y3
-	VFMADD231PS vecConst<>+128(SB), Y4, Y3
-	VSUBPS      vecConst<>+96(SB), Y3, Y7
-	VFMADD231PS vecConst<>+160(SB), Y7, Y4
-	VFMADD231PS vecConst<>+192(SB), Y7, Y5
-	VADDPS      Y5, Y4, Y4
-	VMOVUPS     vecConst<>+224(SB), Y5
-	VFMADD213PS vecConst<>+256(SB), Y4, Y5
-	VFMADD213PS vecConst<>+288(SB), Y4, Y5
-	VFMADD213PS vecConst<>+320(SB), Y4, Y5
-	VFMADD213PS vecConst<>+352(SB), Y4, Y5
-	VFMADD213PS vecConst<>+384(SB), Y4, Y5
-	VMULPS      Y5, Y4, Y5
-	VADDPS      Y6, Y5, Y4
-	VFMADD231PS Y6, Y5, Y4
-	VFMADD213PS Y2, Y2, Y4
-	VPSLLD      $0x17, Y3, Y2
-	VPADDD      vecConst<>+416(SB), Y2, Y2
-	VMULPS      Y2, Y4, Y4
-	VMULPS      vecConst<>+448(SB), Y4, Y4
-	VMOVUPS     vecConst<>+64(SB), Y2
-	VSUBPS      Y4, Y2, Y2
+	VMOVUPS     vecConst<>+128(SB), Y4
+	VMULPS      Y3, Y3, Y5
+	VFMADD231PS vecConst<>+160(SB), Y5, Y4
+	VSUBPS      vecConst<>+128(SB), Y4, Y5
+	VMULPS      vecConst<>+192(SB), Y5, Y7
+	VFMADD231PS Y3, Y3, Y7
+	VFMADD231PS vecConst<>+224(SB), Y5, Y7
+	VMOVUPS     vecConst<>+256(SB), Y3
+	VFMADD213PS vecConst<>+288(SB), Y7, Y3
+	VFMADD213PS vecConst<>+320(SB), Y7, Y3
+	VFMADD213PS vecConst<>+352(SB), Y7, Y3
+	VFMADD213PS vecConst<>+384(SB), Y7, Y3
+	VFMADD213PS vecConst<>+416(SB), Y7, Y3
+	VMULPS      Y3, Y7, Y3
+	VADDPS      Y6, Y3, Y5
+	VFMADD231PS Y6, Y3, Y5
+	VFMADD213PS Y2, Y2, Y5
+	VPSLLD      $0x17, Y4, Y2
+	VPADDD      vecConst<>+448(SB), Y2, Y2
+	VMULPS      Y2, Y5, Y5
+	VMULPS      vecConst<>+480(SB), Y5, Y5
+	VMOVUPS     vecConst<>+960(SB), Y2
+	VSUBPS      Y5, Y2, Y2
 	VMULPS      Y1, Y1, Y3
-	VMOVUPS     vecConst<>+1664(SB), Y4
-	VFMADD213PS vecConst<>+1696(SB), Y3, Y4
-	VFMADD213PS vecConst<>+1728(SB), Y3, Y4
+	VMOVUPS     vecConst<>+1728(SB), Y4
 	VFMADD213PS vecConst<>+1760(SB), Y3, Y4
 	VFMADD213PS vecConst<>+1792(SB), Y3, Y4
 	VFMADD213PS vecConst<>+1824(SB), Y3, Y4
 	VFMADD213PS vecConst<>+1856(SB), Y3, Y4
 	VFMADD213PS vecConst<>+1888(SB), Y3, Y4
-	VMULPS      Y4, Y1, Y4
-	VSUBPS      vecConst<>+64(SB), Y1, Y1
+	VFMADD213PS vecConst<>+1920(SB), Y3, Y4
+	VFMADD213PS vecConst<>+1952(SB), Y3, Y4
+	VFMADD213PS Y1, Y1, Y4
+	VSUBPS      vecConst<>+960(SB), Y1, Y1
 	VBLENDVPS   Y1, Y4, Y2, Y1
-	VANDPS      vecConst<>+640(SB), Y0, Y2
+	VANDPS      vecConst<>+672(SB), Y0, Y2
 	VORPS       Y2, Y1, Y1
 	VCMPPS      $0x03, Y0, Y0, Y0
 	VORPS       Y0, Y1, Y1
@@ -3412,10 +3413,11 @@ colsTail:
 
 biasTail:
 	VANDPS      vecConst<>+0(SB), Y1, Y2
-	VMINPS      vecConst<>+1600(SB), Y2, Y2
-	VMOVUPS     vecConst<>+1056(SB), Y3
-	VMULPS      vecConst<>+1632(SB), Y2, Y4
+	VMINPS      vecConst<>+1664(SB), Y2, Y2
+	VMOVUPS     vecConst<>+1120(SB), Y3
+	VMULPS      vecConst<>+1696(SB), Y2, Y4
 	VADDPS      vecConst<>+64(SB), Y4, Y5
+	VPSUBD      vecConst<>+96(SB), Y5, Y5
 	VPSRLD      $0x16, Y5, Y5
 	VPERMPS     vecTable<>+0(SB), Y5, Y6
 	VSUBPS      Y6, Y4, Y6
@@ -3435,44 +3437,42 @@ biasTail:
 	VMULPS      Y7, Y6, Y7
 	VPERMPS     vecTable<>+256(SB), Y5, Y5
 	VMULPS      Y5, Y3, Y3
-	VMULPS      Y4, Y4, Y5
-	VMOVAPS     Y5, Y6
-	VFMSUB231PS Y4, Y4, Y6
-	VMOVUPS     vecConst<>+96(SB), Y4
-	VFMADD231PS vecConst<>+128(SB), Y5, Y4
-	VSUBPS      vecConst<>+96(SB), Y4, Y8
-	VFMADD231PS vecConst<>+160(SB), Y8, Y5
-	VFMADD231PS vecConst<>+192(SB), Y8, Y6
-	VADDPS      Y6, Y5, Y5
-	VMOVUPS     vecConst<>+224(SB), Y6
-	VFMADD213PS vecConst<>+256(SB), Y5, Y6
-	VFMADD213PS vecConst<>+288(SB), Y5, Y6
-	VFMADD213PS vecConst<>+320(SB), Y5, Y6
-	VFMADD213PS vecConst<>+352(SB), Y5, Y6
-	VFMADD213PS vecConst<>+384(SB), Y5, Y6
-	VMULPS      Y6, Y5, Y6
-	VADDPS      Y7, Y6, Y5
-	VFMADD231PS Y7, Y6, Y5
-	VFMADD213PS Y3, Y3, Y5
-	VPSLLD      $0x17, Y4, Y3
-	VPADDD      vecConst<>+416(SB), Y3, Y3
-	VMULPS      Y3, Y5, Y5
-	VMULPS      vecConst<>+448(SB), Y5, Y5
-	VMOVUPS     vecConst<>+64(SB), Y3
-	VSUBPS      Y5, Y3, Y3
+	VMOVUPS     vecConst<>+128(SB), Y5
+	VMULPS      Y4, Y4, Y6
+	VFMADD231PS vecConst<>+160(SB), Y6, Y5
+	VSUBPS      vecConst<>+128(SB), Y5, Y6
+	VMULPS      vecConst<>+192(SB), Y6, Y8
+	VFMADD231PS Y4, Y4, Y8
+	VFMADD231PS vecConst<>+224(SB), Y6, Y8
+	VMOVUPS     vecConst<>+256(SB), Y4
+	VFMADD213PS vecConst<>+288(SB), Y8, Y4
+	VFMADD213PS vecConst<>+320(SB), Y8, Y4
+	VFMADD213PS vecConst<>+352(SB), Y8, Y4
+	VFMADD213PS vecConst<>+384(SB), Y8, Y4
+	VFMADD213PS vecConst<>+416(SB), Y8, Y4
+	VMULPS      Y4, Y8, Y4
+	VADDPS      Y7, Y4, Y6
+	VFMADD231PS Y7, Y4, Y6
+	VFMADD213PS Y3, Y3, Y6
+	VPSLLD      $0x17, Y5, Y3
+	VPADDD      vecConst<>+448(SB), Y3, Y3
+	VMULPS      Y3, Y6, Y6
+	VMULPS      vecConst<>+480(SB), Y6, Y6
+	VMOVUPS     vecConst<>+960(SB), Y3
+	VSUBPS      Y6, Y3, Y3
 	VMULPS      Y2, Y2, Y4
-	VMOVUPS     vecConst<>+1664(SB), Y5
-	VFMADD213PS vecConst<>+1696(SB), Y4, Y5
-	VFMADD213PS vecConst<>+1728(SB), Y4, Y5
+	VMOVUPS     vecConst<>+1728(SB), Y5
 	VFMADD213PS vecConst<>+1760(SB), Y4, Y5
 	VFMADD213PS vecConst<>+1792(SB), Y4, Y5
 	VFMADD213PS vecConst<>+1824(SB), Y4, Y5
 	VFMADD213PS vecConst<>+1856(SB), Y4, Y5
 	VFMADD213PS vecConst<>+1888(SB), Y4, Y5
-	VMULPS      Y5, Y2, Y5
-	VSUBPS      vecConst<>+64(SB), Y2, Y2
+	VFMADD213PS vecConst<>+1920(SB), Y4, Y5
+	VFMADD213PS vecConst<>+1952(SB), Y4, Y5
+	VFMADD213PS Y2, Y2, Y5
+	VSUBPS      vecConst<>+960(SB), Y2, Y2
 	VBLENDVPS   Y2, Y5, Y3, Y2
-	VANDPS      vecConst<>+640(SB), Y1, Y3
+	VANDPS      vecConst<>+672(SB), Y1, Y3
 	VORPS       Y3, Y2, Y2
 	VCMPPS      $0x03, Y1, Y1, Y1
 	VORPS       Y1, Y2, Y2
@@ -3534,50 +3534,50 @@ colsLoop:
 	VADDPS  Y3, Y1, Y1
 
 biasLoop:
-	VMOVUPS     vecConst<>+1920(SB), Y2
-	VMOVUPS     vecConst<>+1920(SB), Y3
+	VMOVUPS     vecConst<>+1984(SB), Y2
+	VMOVUPS     vecConst<>+1984(SB), Y3
 	VMAXPS      Y0, Y2, Y0
 	VMAXPS      Y1, Y3, Y1
-	VMOVUPS     vecConst<>+1952(SB), Y2
-	VMOVUPS     vecConst<>+1952(SB), Y3
+	VMOVUPS     vecConst<>+2016(SB), Y2
+	VMOVUPS     vecConst<>+2016(SB), Y3
 	VMINPS      Y0, Y2, Y0
 	VMINPS      Y1, Y3, Y1
-	VMOVUPS     vecConst<>+96(SB), Y2
-	VMOVUPS     vecConst<>+96(SB), Y3
-	VFMADD231PS vecConst<>+672(SB), Y0, Y2
-	VFMADD231PS vecConst<>+672(SB), Y1, Y3
-	VSUBPS      vecConst<>+96(SB), Y2, Y4
-	VSUBPS      vecConst<>+96(SB), Y3, Y5
-	VFMADD231PS vecConst<>+704(SB), Y4, Y0
-	VFMADD231PS vecConst<>+704(SB), Y5, Y1
+	VMOVUPS     vecConst<>+128(SB), Y2
+	VMOVUPS     vecConst<>+128(SB), Y3
+	VFMADD231PS vecConst<>+704(SB), Y0, Y2
+	VFMADD231PS vecConst<>+704(SB), Y1, Y3
+	VSUBPS      vecConst<>+128(SB), Y2, Y4
+	VSUBPS      vecConst<>+128(SB), Y3, Y5
 	VFMADD231PS vecConst<>+736(SB), Y4, Y0
 	VFMADD231PS vecConst<>+736(SB), Y5, Y1
-	VMOVUPS     vecConst<>+768(SB), Y4
-	VMOVUPS     vecConst<>+768(SB), Y5
-	VFMADD213PS vecConst<>+800(SB), Y0, Y4
-	VFMADD213PS vecConst<>+800(SB), Y1, Y5
+	VFMADD231PS vecConst<>+768(SB), Y4, Y0
+	VFMADD231PS vecConst<>+768(SB), Y5, Y1
+	VMOVUPS     vecConst<>+800(SB), Y4
+	VMOVUPS     vecConst<>+800(SB), Y5
 	VFMADD213PS vecConst<>+832(SB), Y0, Y4
 	VFMADD213PS vecConst<>+832(SB), Y1, Y5
 	VFMADD213PS vecConst<>+864(SB), Y0, Y4
 	VFMADD213PS vecConst<>+864(SB), Y1, Y5
 	VFMADD213PS vecConst<>+896(SB), Y0, Y4
 	VFMADD213PS vecConst<>+896(SB), Y1, Y5
-	VFMADD213PS vecConst<>+64(SB), Y0, Y4
-	VFMADD213PS vecConst<>+64(SB), Y1, Y5
-	VFMADD213PS vecConst<>+64(SB), Y0, Y4
-	VFMADD213PS vecConst<>+64(SB), Y1, Y5
+	VFMADD213PS vecConst<>+928(SB), Y0, Y4
+	VFMADD213PS vecConst<>+928(SB), Y1, Y5
+	VFMADD213PS vecConst<>+960(SB), Y0, Y4
+	VFMADD213PS vecConst<>+960(SB), Y1, Y5
+	VFMADD213PS vecConst<>+960(SB), Y0, Y4
+	VFMADD213PS vecConst<>+960(SB), Y1, Y5
 	VPSLLD      $0x17, Y2, Y1
 	VPSRAD      $0x01, Y1, Y0
-	VPAND       vecConst<>+1504(SB), Y0, Y0
+	VPAND       vecConst<>+1568(SB), Y0, Y0
 	VPSUBD      Y0, Y1, Y1
-	VPADDD      vecConst<>+64(SB), Y0, Y0
-	VPADDD      vecConst<>+64(SB), Y1, Y1
+	VPADDD      vecConst<>+960(SB), Y0, Y0
+	VPADDD      vecConst<>+960(SB), Y1, Y1
 	VPSLLD      $0x17, Y3, Y3
 	VPSRAD      $0x01, Y3, Y2
-	VPAND       vecConst<>+1504(SB), Y2, Y2
+	VPAND       vecConst<>+1568(SB), Y2, Y2
 	VPSUBD      Y2, Y3, Y3
-	VPADDD      vecConst<>+64(SB), Y2, Y2
-	VPADDD      vecConst<>+64(SB), Y3, Y3
+	VPADDD      vecConst<>+960(SB), Y2, Y2
+	VPADDD      vecConst<>+960(SB), Y3, Y3
 	VMULPS      Y0, Y4, Y4
 	VMULPS      Y1, Y4, Y4
 	VMULPS      Y2, Y5, Y5
@@ -3620,50 +3620,50 @@ colsTail:
 	VADDPS     Y5, Y3, Y3
 
 biasTail:
-	VMOVUPS     vecConst<>+1920(SB), Y4
-	VMOVUPS     vecConst<>+1920(SB), Y5
+	VMOVUPS     vecConst<>+1984(SB), Y4
+	VMOVUPS     vecConst<>+1984(SB), Y5
 	VMAXPS      Y2, Y4, Y2
 	VMAXPS      Y3, Y5, Y3
-	VMOVUPS     vecConst<>+1952(SB), Y4
-	VMOVUPS     vecConst<>+1952(SB), Y5
+	VMOVUPS     vecConst<>+2016(SB), Y4
+	VMOVUPS     vecConst<>+2016(SB), Y5
 	VMINPS      Y2, Y4, Y2
 	VMINPS      Y3, Y5, Y3
-	VMOVUPS     vecConst<>+96(SB), Y4
-	VMOVUPS     vecConst<>+96(SB), Y5
-	VFMADD231PS vecConst<>+672(SB), Y2, Y4
-	VFMADD231PS vecConst<>+672(SB), Y3, Y5
-	VSUBPS      vecConst<>+96(SB), Y4, Y6
-	VSUBPS      vecConst<>+96(SB), Y5, Y7
-	VFMADD231PS vecConst<>+704(SB), Y6, Y2
-	VFMADD231PS vecConst<>+704(SB), Y7, Y3
+	VMOVUPS     vecConst<>+128(SB), Y4
+	VMOVUPS     vecConst<>+128(SB), Y5
+	VFMADD231PS vecConst<>+704(SB), Y2, Y4
+	VFMADD231PS vecConst<>+704(SB), Y3, Y5
+	VSUBPS      vecConst<>+128(SB), Y4, Y6
+	VSUBPS      vecConst<>+128(SB), Y5, Y7
 	VFMADD231PS vecConst<>+736(SB), Y6, Y2
 	VFMADD231PS vecConst<>+736(SB), Y7, Y3
-	VMOVUPS     vecConst<>+768(SB), Y6
-	VMOVUPS     vecConst<>+768(SB), Y7
-	VFMADD213PS vecConst<>+800(SB), Y2, Y6
-	VFMADD213PS vecConst<>+800(SB), Y3, Y7
+	VFMADD231PS vecConst<>+768(SB), Y6, Y2
+	VFMADD231PS vecConst<>+768(SB), Y7, Y3
+	VMOVUPS     vecConst<>+800(SB), Y6
+	VMOVUPS     vecConst<>+800(SB), Y7
 	VFMADD213PS vecConst<>+832(SB), Y2, Y6
 	VFMADD213PS vecConst<>+832(SB), Y3, Y7
 	VFMADD213PS vecConst<>+864(SB), Y2, Y6
 	VFMADD213PS vecConst<>+864(SB), Y3, Y7
 	VFMADD213PS vecConst<>+896(SB), Y2, Y6
 	VFMADD213PS vecConst<>+896(SB), Y3, Y7
-	VFMADD213PS vecConst<>+64(SB), Y2, Y6
-	VFMADD213PS vecConst<>+64(SB), Y3, Y7
-	VFMADD213PS vecConst<>+64(SB), Y2, Y6
-	VFMADD213PS vecConst<>+64(SB), Y3, Y7
+	VFMADD213PS vecConst<>+928(SB), Y2, Y6
+	VFMADD213PS vecConst<>+928(SB), Y3, Y7
+	VFMADD213PS vecConst<>+960(SB), Y2, Y6
+	VFMADD213PS vecConst<>+960(SB), Y3, Y7
+	VFMADD213PS vecConst<>+960(SB), Y2, Y6
+	VFMADD213PS vecConst<>+960(SB), Y3, Y7
 	VPSLLD      $0x17, Y4, Y3
 	VPSRAD      $0x01, Y3, Y2
-	VPAND       vecConst<>+1504(SB), Y2, Y2
+	VPAND       vecConst<>+1568(SB), Y2, Y2
 	VPSUBD      Y2, Y3, Y3
-	VPADDD      vecConst<>+64(SB), Y2, Y2
-	VPADDD      vecConst<>+64(SB), Y3, Y3
+	VPADDD      vecConst<>+960(SB), Y2, Y2
+	VPADDD      vecConst<>+960(SB), Y3, Y3
 	VPSLLD      $0x17, Y5, Y5
 	VPSRAD      $0x01, Y5, Y4
-	VPAND       vecConst<>+1504(SB), Y4, Y4
+	VPAND       vecConst<>+1568(SB), Y4, Y4
 	VPSUBD      Y4, Y5, Y5
-	VPADDD      vecConst<>+64(SB), Y4, Y4
-	VPADDD      vecConst<>+64(SB), Y5, Y5
+	VPADDD      vecConst<>+960(SB), Y4, Y4
+	VPADDD      vecConst<>+960(SB), Y5, Y5
 	VMULPS      Y2, Y6, Y6
 	VMULPS      Y3, Y6, Y6
 	VMULPS      Y4, Y7, Y7
@@ -3716,560 +3716,576 @@ DATA vecConst<>+48(SB)/4, $0x41680000
 DATA vecConst<>+52(SB)/4, $0x41680000
 DATA vecConst<>+56(SB)/4, $0x41680000
 DATA vecConst<>+60(SB)/4, $0x41680000
-DATA vecConst<>+64(SB)/4, $0x3f800000
-DATA vecConst<>+68(SB)/4, $0x3f800000
-DATA vecConst<>+72(SB)/4, $0x3f800000
-DATA vecConst<>+76(SB)/4, $0x3f800000
-DATA vecConst<>+80(SB)/4, $0x3f800000
-DATA vecConst<>+84(SB)/4, $0x3f800000
-DATA vecConst<>+88(SB)/4, $0x3f800000
-DATA vecConst<>+92(SB)/4, $0x3f800000
-DATA vecConst<>+96(SB)/4, $0x4b400000
-DATA vecConst<>+100(SB)/4, $0x4b400000
-DATA vecConst<>+104(SB)/4, $0x4b400000
-DATA vecConst<>+108(SB)/4, $0x4b400000
-DATA vecConst<>+112(SB)/4, $0x4b400000
-DATA vecConst<>+116(SB)/4, $0x4b400000
-DATA vecConst<>+120(SB)/4, $0x4b400000
-DATA vecConst<>+124(SB)/4, $0x4b400000
-DATA vecConst<>+128(SB)/4, $0xbf38aa3b
-DATA vecConst<>+132(SB)/4, $0xbf38aa3b
-DATA vecConst<>+136(SB)/4, $0xbf38aa3b
-DATA vecConst<>+140(SB)/4, $0xbf38aa3b
-DATA vecConst<>+144(SB)/4, $0xbf38aa3b
-DATA vecConst<>+148(SB)/4, $0xbf38aa3b
-DATA vecConst<>+152(SB)/4, $0xbf38aa3b
-DATA vecConst<>+156(SB)/4, $0xbf38aa3b
-DATA vecConst<>+160(SB)/4, $0x3fb18000
-DATA vecConst<>+164(SB)/4, $0x3fb18000
-DATA vecConst<>+168(SB)/4, $0x3fb18000
-DATA vecConst<>+172(SB)/4, $0x3fb18000
-DATA vecConst<>+176(SB)/4, $0x3fb18000
-DATA vecConst<>+180(SB)/4, $0x3fb18000
-DATA vecConst<>+184(SB)/4, $0x3fb18000
-DATA vecConst<>+188(SB)/4, $0x3fb18000
-DATA vecConst<>+192(SB)/4, $0xb9de8083
-DATA vecConst<>+196(SB)/4, $0xb9de8083
-DATA vecConst<>+200(SB)/4, $0xb9de8083
-DATA vecConst<>+204(SB)/4, $0xb9de8083
-DATA vecConst<>+208(SB)/4, $0xb9de8083
-DATA vecConst<>+212(SB)/4, $0xb9de8083
-DATA vecConst<>+216(SB)/4, $0xb9de8083
-DATA vecConst<>+220(SB)/4, $0xb9de8083
-DATA vecConst<>+224(SB)/4, $0x37b52794
-DATA vecConst<>+228(SB)/4, $0x37b52794
-DATA vecConst<>+232(SB)/4, $0x37b52794
-DATA vecConst<>+236(SB)/4, $0x37b52794
-DATA vecConst<>+240(SB)/4, $0x37b52794
-DATA vecConst<>+244(SB)/4, $0x37b52794
-DATA vecConst<>+248(SB)/4, $0x37b52794
-DATA vecConst<>+252(SB)/4, $0x37b52794
-DATA vecConst<>+256(SB)/4, $0xb9891cc0
-DATA vecConst<>+260(SB)/4, $0xb9891cc0
-DATA vecConst<>+264(SB)/4, $0xb9891cc0
-DATA vecConst<>+268(SB)/4, $0xb9891cc0
-DATA vecConst<>+272(SB)/4, $0xb9891cc0
-DATA vecConst<>+276(SB)/4, $0xb9891cc0
-DATA vecConst<>+280(SB)/4, $0xb9891cc0
-DATA vecConst<>+284(SB)/4, $0xb9891cc0
-DATA vecConst<>+288(SB)/4, $0x3b2aac57
-DATA vecConst<>+292(SB)/4, $0x3b2aac57
-DATA vecConst<>+296(SB)/4, $0x3b2aac57
-DATA vecConst<>+300(SB)/4, $0x3b2aac57
-DATA vecConst<>+304(SB)/4, $0x3b2aac57
-DATA vecConst<>+308(SB)/4, $0x3b2aac57
-DATA vecConst<>+312(SB)/4, $0x3b2aac57
-DATA vecConst<>+316(SB)/4, $0x3b2aac57
-DATA vecConst<>+320(SB)/4, $0xbcaaaa49
-DATA vecConst<>+324(SB)/4, $0xbcaaaa49
-DATA vecConst<>+328(SB)/4, $0xbcaaaa49
-DATA vecConst<>+332(SB)/4, $0xbcaaaa49
-DATA vecConst<>+336(SB)/4, $0xbcaaaa49
-DATA vecConst<>+340(SB)/4, $0xbcaaaa49
-DATA vecConst<>+344(SB)/4, $0xbcaaaa49
-DATA vecConst<>+348(SB)/4, $0xbcaaaa49
-DATA vecConst<>+352(SB)/4, $0x3dfffffe
-DATA vecConst<>+356(SB)/4, $0x3dfffffe
-DATA vecConst<>+360(SB)/4, $0x3dfffffe
-DATA vecConst<>+364(SB)/4, $0x3dfffffe
-DATA vecConst<>+368(SB)/4, $0x3dfffffe
-DATA vecConst<>+372(SB)/4, $0x3dfffffe
-DATA vecConst<>+376(SB)/4, $0x3dfffffe
-DATA vecConst<>+380(SB)/4, $0x3dfffffe
-DATA vecConst<>+384(SB)/4, $0xbf000000
-DATA vecConst<>+388(SB)/4, $0xbf000000
-DATA vecConst<>+392(SB)/4, $0xbf000000
-DATA vecConst<>+396(SB)/4, $0xbf000000
-DATA vecConst<>+400(SB)/4, $0xbf000000
-DATA vecConst<>+404(SB)/4, $0xbf000000
-DATA vecConst<>+408(SB)/4, $0xbf000000
-DATA vecConst<>+412(SB)/4, $0xbf000000
-DATA vecConst<>+416(SB)/4, $0x5f800000
-DATA vecConst<>+420(SB)/4, $0x5f800000
-DATA vecConst<>+424(SB)/4, $0x5f800000
-DATA vecConst<>+428(SB)/4, $0x5f800000
-DATA vecConst<>+432(SB)/4, $0x5f800000
-DATA vecConst<>+436(SB)/4, $0x5f800000
-DATA vecConst<>+440(SB)/4, $0x5f800000
-DATA vecConst<>+444(SB)/4, $0x5f800000
-DATA vecConst<>+448(SB)/4, $0x1f800000
-DATA vecConst<>+452(SB)/4, $0x1f800000
-DATA vecConst<>+456(SB)/4, $0x1f800000
-DATA vecConst<>+460(SB)/4, $0x1f800000
-DATA vecConst<>+464(SB)/4, $0x1f800000
-DATA vecConst<>+468(SB)/4, $0x1f800000
-DATA vecConst<>+472(SB)/4, $0x1f800000
-DATA vecConst<>+476(SB)/4, $0x1f800000
-DATA vecConst<>+480(SB)/4, $0x412e6666
-DATA vecConst<>+484(SB)/4, $0x412e6666
-DATA vecConst<>+488(SB)/4, $0x412e6666
-DATA vecConst<>+492(SB)/4, $0x412e6666
-DATA vecConst<>+496(SB)/4, $0x412e6666
-DATA vecConst<>+500(SB)/4, $0x412e6666
-DATA vecConst<>+504(SB)/4, $0x412e6666
-DATA vecConst<>+508(SB)/4, $0x412e6666
-DATA vecConst<>+512(SB)/4, $0x3fcc4200
-DATA vecConst<>+516(SB)/4, $0x3fcc4200
-DATA vecConst<>+520(SB)/4, $0x3fcc4200
-DATA vecConst<>+524(SB)/4, $0x3fcc4200
-DATA vecConst<>+528(SB)/4, $0x3fcc4200
-DATA vecConst<>+532(SB)/4, $0x3fcc4200
-DATA vecConst<>+536(SB)/4, $0x3fcc4200
-DATA vecConst<>+540(SB)/4, $0x3fcc4200
-DATA vecConst<>+544(SB)/4, $0x3d922279
-DATA vecConst<>+548(SB)/4, $0x3d922279
-DATA vecConst<>+552(SB)/4, $0x3d922279
-DATA vecConst<>+556(SB)/4, $0x3d922279
-DATA vecConst<>+560(SB)/4, $0x3d922279
-DATA vecConst<>+564(SB)/4, $0x3d922279
-DATA vecConst<>+568(SB)/4, $0x3d922279
-DATA vecConst<>+572(SB)/4, $0x3d922279
-DATA vecConst<>+576(SB)/4, $0x3124d8b5
-DATA vecConst<>+580(SB)/4, $0x3124d8b5
-DATA vecConst<>+584(SB)/4, $0x3124d8b5
-DATA vecConst<>+588(SB)/4, $0x3124d8b5
-DATA vecConst<>+592(SB)/4, $0x3124d8b5
-DATA vecConst<>+596(SB)/4, $0x3124d8b5
-DATA vecConst<>+600(SB)/4, $0x3124d8b5
-DATA vecConst<>+604(SB)/4, $0x3124d8b5
-DATA vecConst<>+608(SB)/4, $0x36a67a87
-DATA vecConst<>+612(SB)/4, $0x36a67a87
-DATA vecConst<>+616(SB)/4, $0x36a67a87
-DATA vecConst<>+620(SB)/4, $0x36a67a87
-DATA vecConst<>+624(SB)/4, $0x36a67a87
-DATA vecConst<>+628(SB)/4, $0x36a67a87
-DATA vecConst<>+632(SB)/4, $0x36a67a87
-DATA vecConst<>+636(SB)/4, $0x36a67a87
-DATA vecConst<>+640(SB)/4, $0x80000000
-DATA vecConst<>+644(SB)/4, $0x80000000
-DATA vecConst<>+648(SB)/4, $0x80000000
-DATA vecConst<>+652(SB)/4, $0x80000000
-DATA vecConst<>+656(SB)/4, $0x80000000
-DATA vecConst<>+660(SB)/4, $0x80000000
-DATA vecConst<>+664(SB)/4, $0x80000000
-DATA vecConst<>+668(SB)/4, $0x80000000
-DATA vecConst<>+672(SB)/4, $0x3fb8aa3b
-DATA vecConst<>+676(SB)/4, $0x3fb8aa3b
-DATA vecConst<>+680(SB)/4, $0x3fb8aa3b
-DATA vecConst<>+684(SB)/4, $0x3fb8aa3b
-DATA vecConst<>+688(SB)/4, $0x3fb8aa3b
-DATA vecConst<>+692(SB)/4, $0x3fb8aa3b
-DATA vecConst<>+696(SB)/4, $0x3fb8aa3b
-DATA vecConst<>+700(SB)/4, $0x3fb8aa3b
-DATA vecConst<>+704(SB)/4, $0xbf318000
-DATA vecConst<>+708(SB)/4, $0xbf318000
-DATA vecConst<>+712(SB)/4, $0xbf318000
-DATA vecConst<>+716(SB)/4, $0xbf318000
-DATA vecConst<>+720(SB)/4, $0xbf318000
-DATA vecConst<>+724(SB)/4, $0xbf318000
-DATA vecConst<>+728(SB)/4, $0xbf318000
-DATA vecConst<>+732(SB)/4, $0xbf318000
-DATA vecConst<>+736(SB)/4, $0x395e8083
-DATA vecConst<>+740(SB)/4, $0x395e8083
-DATA vecConst<>+744(SB)/4, $0x395e8083
-DATA vecConst<>+748(SB)/4, $0x395e8083
-DATA vecConst<>+752(SB)/4, $0x395e8083
-DATA vecConst<>+756(SB)/4, $0x395e8083
-DATA vecConst<>+760(SB)/4, $0x395e8083
-DATA vecConst<>+764(SB)/4, $0x395e8083
-DATA vecConst<>+768(SB)/4, $0x3ab52794
-DATA vecConst<>+772(SB)/4, $0x3ab52794
-DATA vecConst<>+776(SB)/4, $0x3ab52794
-DATA vecConst<>+780(SB)/4, $0x3ab52794
-DATA vecConst<>+784(SB)/4, $0x3ab52794
-DATA vecConst<>+788(SB)/4, $0x3ab52794
-DATA vecConst<>+792(SB)/4, $0x3ab52794
-DATA vecConst<>+796(SB)/4, $0x3ab52794
-DATA vecConst<>+800(SB)/4, $0x3c091cc0
-DATA vecConst<>+804(SB)/4, $0x3c091cc0
-DATA vecConst<>+808(SB)/4, $0x3c091cc0
-DATA vecConst<>+812(SB)/4, $0x3c091cc0
-DATA vecConst<>+816(SB)/4, $0x3c091cc0
-DATA vecConst<>+820(SB)/4, $0x3c091cc0
-DATA vecConst<>+824(SB)/4, $0x3c091cc0
-DATA vecConst<>+828(SB)/4, $0x3c091cc0
-DATA vecConst<>+832(SB)/4, $0x3d2aac57
-DATA vecConst<>+836(SB)/4, $0x3d2aac57
-DATA vecConst<>+840(SB)/4, $0x3d2aac57
-DATA vecConst<>+844(SB)/4, $0x3d2aac57
-DATA vecConst<>+848(SB)/4, $0x3d2aac57
-DATA vecConst<>+852(SB)/4, $0x3d2aac57
-DATA vecConst<>+856(SB)/4, $0x3d2aac57
-DATA vecConst<>+860(SB)/4, $0x3d2aac57
-DATA vecConst<>+864(SB)/4, $0x3e2aaa49
-DATA vecConst<>+868(SB)/4, $0x3e2aaa49
-DATA vecConst<>+872(SB)/4, $0x3e2aaa49
-DATA vecConst<>+876(SB)/4, $0x3e2aaa49
-DATA vecConst<>+880(SB)/4, $0x3e2aaa49
-DATA vecConst<>+884(SB)/4, $0x3e2aaa49
-DATA vecConst<>+888(SB)/4, $0x3e2aaa49
-DATA vecConst<>+892(SB)/4, $0x3e2aaa49
-DATA vecConst<>+896(SB)/4, $0x3efffffe
-DATA vecConst<>+900(SB)/4, $0x3efffffe
-DATA vecConst<>+904(SB)/4, $0x3efffffe
-DATA vecConst<>+908(SB)/4, $0x3efffffe
-DATA vecConst<>+912(SB)/4, $0x3efffffe
-DATA vecConst<>+916(SB)/4, $0x3efffffe
-DATA vecConst<>+920(SB)/4, $0x3efffffe
-DATA vecConst<>+924(SB)/4, $0x3efffffe
-DATA vecConst<>+928(SB)/4, $0x42dc0000
-DATA vecConst<>+932(SB)/4, $0x42dc0000
-DATA vecConst<>+936(SB)/4, $0x42dc0000
-DATA vecConst<>+940(SB)/4, $0x42dc0000
-DATA vecConst<>+944(SB)/4, $0x42dc0000
-DATA vecConst<>+948(SB)/4, $0x42dc0000
-DATA vecConst<>+952(SB)/4, $0x42dc0000
-DATA vecConst<>+956(SB)/4, $0x42dc0000
-DATA vecConst<>+960(SB)/4, $0x42810000
-DATA vecConst<>+964(SB)/4, $0x42810000
-DATA vecConst<>+968(SB)/4, $0x42810000
-DATA vecConst<>+972(SB)/4, $0x42810000
-DATA vecConst<>+976(SB)/4, $0x42810000
-DATA vecConst<>+980(SB)/4, $0x42810000
-DATA vecConst<>+984(SB)/4, $0x42810000
-DATA vecConst<>+988(SB)/4, $0x42810000
-DATA vecConst<>+992(SB)/4, $0x3fd9db23
-DATA vecConst<>+996(SB)/4, $0x3fd9db23
-DATA vecConst<>+1000(SB)/4, $0x3fd9db23
-DATA vecConst<>+1004(SB)/4, $0x3fd9db23
-DATA vecConst<>+1008(SB)/4, $0x3fd9db23
-DATA vecConst<>+1012(SB)/4, $0x3fd9db23
-DATA vecConst<>+1016(SB)/4, $0x3fd9db23
-DATA vecConst<>+1020(SB)/4, $0x3fd9db23
-DATA vecConst<>+1024(SB)/4, $0x41200000
-DATA vecConst<>+1028(SB)/4, $0x41200000
-DATA vecConst<>+1032(SB)/4, $0x41200000
-DATA vecConst<>+1036(SB)/4, $0x41200000
-DATA vecConst<>+1040(SB)/4, $0x41200000
-DATA vecConst<>+1044(SB)/4, $0x41200000
-DATA vecConst<>+1048(SB)/4, $0x41200000
-DATA vecConst<>+1052(SB)/4, $0x41200000
-DATA vecConst<>+1056(SB)/4, $0x40000000
-DATA vecConst<>+1060(SB)/4, $0x40000000
-DATA vecConst<>+1064(SB)/4, $0x40000000
-DATA vecConst<>+1068(SB)/4, $0x40000000
-DATA vecConst<>+1072(SB)/4, $0x40000000
-DATA vecConst<>+1076(SB)/4, $0x40000000
-DATA vecConst<>+1080(SB)/4, $0x40000000
-DATA vecConst<>+1084(SB)/4, $0x40000000
-DATA vecConst<>+1088(SB)/4, $0xc1200000
-DATA vecConst<>+1092(SB)/4, $0xc1200000
-DATA vecConst<>+1096(SB)/4, $0xc1200000
-DATA vecConst<>+1100(SB)/4, $0xc1200000
-DATA vecConst<>+1104(SB)/4, $0xc1200000
-DATA vecConst<>+1108(SB)/4, $0xc1200000
-DATA vecConst<>+1112(SB)/4, $0xc1200000
-DATA vecConst<>+1116(SB)/4, $0xc1200000
-DATA vecConst<>+1120(SB)/4, $0x40c00000
-DATA vecConst<>+1124(SB)/4, $0x40c00000
-DATA vecConst<>+1128(SB)/4, $0x40c00000
-DATA vecConst<>+1132(SB)/4, $0x40c00000
-DATA vecConst<>+1136(SB)/4, $0x40c00000
-DATA vecConst<>+1140(SB)/4, $0x40c00000
-DATA vecConst<>+1144(SB)/4, $0x40c00000
-DATA vecConst<>+1148(SB)/4, $0x40c00000
-DATA vecConst<>+1152(SB)/4, $0x3c23d70a
-DATA vecConst<>+1156(SB)/4, $0x3c23d70a
-DATA vecConst<>+1160(SB)/4, $0x3c23d70a
-DATA vecConst<>+1164(SB)/4, $0x3c23d70a
-DATA vecConst<>+1168(SB)/4, $0x3c23d70a
-DATA vecConst<>+1172(SB)/4, $0x3c23d70a
-DATA vecConst<>+1176(SB)/4, $0x3c23d70a
-DATA vecConst<>+1180(SB)/4, $0x3c23d70a
-DATA vecConst<>+1184(SB)/4, $0x40400000
-DATA vecConst<>+1188(SB)/4, $0x40400000
-DATA vecConst<>+1192(SB)/4, $0x40400000
-DATA vecConst<>+1196(SB)/4, $0x40400000
-DATA vecConst<>+1200(SB)/4, $0x40400000
-DATA vecConst<>+1204(SB)/4, $0x40400000
-DATA vecConst<>+1208(SB)/4, $0x40400000
-DATA vecConst<>+1212(SB)/4, $0x40400000
-DATA vecConst<>+1216(SB)/4, $0xbf800000
-DATA vecConst<>+1220(SB)/4, $0xbf800000
-DATA vecConst<>+1224(SB)/4, $0xbf800000
-DATA vecConst<>+1228(SB)/4, $0xbf800000
-DATA vecConst<>+1232(SB)/4, $0xbf800000
-DATA vecConst<>+1236(SB)/4, $0xbf800000
-DATA vecConst<>+1240(SB)/4, $0xbf800000
-DATA vecConst<>+1244(SB)/4, $0xbf800000
-DATA vecConst<>+1248(SB)/4, $0xc1f00000
-DATA vecConst<>+1252(SB)/4, $0xc1f00000
-DATA vecConst<>+1256(SB)/4, $0xc1f00000
-DATA vecConst<>+1260(SB)/4, $0xc1f00000
-DATA vecConst<>+1264(SB)/4, $0xc1f00000
-DATA vecConst<>+1268(SB)/4, $0xc1f00000
-DATA vecConst<>+1272(SB)/4, $0xc1f00000
-DATA vecConst<>+1276(SB)/4, $0xc1f00000
-DATA vecConst<>+1280(SB)/4, $0x3e78457c
-DATA vecConst<>+1284(SB)/4, $0x3e78457c
-DATA vecConst<>+1288(SB)/4, $0x3e78457c
-DATA vecConst<>+1292(SB)/4, $0x3e78457c
-DATA vecConst<>+1296(SB)/4, $0x3e78457c
-DATA vecConst<>+1300(SB)/4, $0x3e78457c
-DATA vecConst<>+1304(SB)/4, $0x3e78457c
-DATA vecConst<>+1308(SB)/4, $0x3e78457c
-DATA vecConst<>+1312(SB)/4, $0x3e5b95dc
-DATA vecConst<>+1316(SB)/4, $0x3e5b95dc
-DATA vecConst<>+1320(SB)/4, $0x3e5b95dc
-DATA vecConst<>+1324(SB)/4, $0x3e5b95dc
-DATA vecConst<>+1328(SB)/4, $0x3e5b95dc
-DATA vecConst<>+1332(SB)/4, $0x3e5b95dc
-DATA vecConst<>+1336(SB)/4, $0x3e5b95dc
-DATA vecConst<>+1340(SB)/4, $0x3e5b95dc
-DATA vecConst<>+1344(SB)/4, $0x3e928288
-DATA vecConst<>+1348(SB)/4, $0x3e928288
-DATA vecConst<>+1352(SB)/4, $0x3e928288
-DATA vecConst<>+1356(SB)/4, $0x3e928288
-DATA vecConst<>+1360(SB)/4, $0x3e928288
-DATA vecConst<>+1364(SB)/4, $0x3e928288
-DATA vecConst<>+1368(SB)/4, $0x3e928288
-DATA vecConst<>+1372(SB)/4, $0x3e928288
-DATA vecConst<>+1376(SB)/4, $0x3ecccb6c
-DATA vecConst<>+1380(SB)/4, $0x3ecccb6c
-DATA vecConst<>+1384(SB)/4, $0x3ecccb6c
-DATA vecConst<>+1388(SB)/4, $0x3ecccb6c
-DATA vecConst<>+1392(SB)/4, $0x3ecccb6c
-DATA vecConst<>+1396(SB)/4, $0x3ecccb6c
-DATA vecConst<>+1400(SB)/4, $0x3ecccb6c
-DATA vecConst<>+1404(SB)/4, $0x3ecccb6c
-DATA vecConst<>+1408(SB)/4, $0x3f2aaaac
-DATA vecConst<>+1412(SB)/4, $0x3f2aaaac
-DATA vecConst<>+1416(SB)/4, $0x3f2aaaac
-DATA vecConst<>+1420(SB)/4, $0x3f2aaaac
-DATA vecConst<>+1424(SB)/4, $0x3f2aaaac
-DATA vecConst<>+1428(SB)/4, $0x3f2aaaac
-DATA vecConst<>+1432(SB)/4, $0x3f2aaaac
-DATA vecConst<>+1436(SB)/4, $0x3f2aaaac
-DATA vecConst<>+1440(SB)/4, $0xc2dc0000
-DATA vecConst<>+1444(SB)/4, $0xc2dc0000
-DATA vecConst<>+1448(SB)/4, $0xc2dc0000
-DATA vecConst<>+1452(SB)/4, $0xc2dc0000
-DATA vecConst<>+1456(SB)/4, $0xc2dc0000
-DATA vecConst<>+1460(SB)/4, $0xc2dc0000
-DATA vecConst<>+1464(SB)/4, $0xc2dc0000
-DATA vecConst<>+1468(SB)/4, $0xc2dc0000
-DATA vecConst<>+1472(SB)/4, $0x41a00000
-DATA vecConst<>+1476(SB)/4, $0x41a00000
-DATA vecConst<>+1480(SB)/4, $0x41a00000
-DATA vecConst<>+1484(SB)/4, $0x41a00000
-DATA vecConst<>+1488(SB)/4, $0x41a00000
-DATA vecConst<>+1492(SB)/4, $0x41a00000
-DATA vecConst<>+1496(SB)/4, $0x41a00000
-DATA vecConst<>+1500(SB)/4, $0x41a00000
-DATA vecConst<>+1504(SB)/4, $0xff800000
-DATA vecConst<>+1508(SB)/4, $0xff800000
-DATA vecConst<>+1512(SB)/4, $0xff800000
-DATA vecConst<>+1516(SB)/4, $0xff800000
-DATA vecConst<>+1520(SB)/4, $0xff800000
-DATA vecConst<>+1524(SB)/4, $0xff800000
-DATA vecConst<>+1528(SB)/4, $0xff800000
-DATA vecConst<>+1532(SB)/4, $0xff800000
-DATA vecConst<>+1536(SB)/4, $0x3f3504f7
-DATA vecConst<>+1540(SB)/4, $0x3f3504f7
-DATA vecConst<>+1544(SB)/4, $0x3f3504f7
-DATA vecConst<>+1548(SB)/4, $0x3f3504f7
-DATA vecConst<>+1552(SB)/4, $0x3f3504f7
-DATA vecConst<>+1556(SB)/4, $0x3f3504f7
-DATA vecConst<>+1560(SB)/4, $0x3f3504f7
-DATA vecConst<>+1564(SB)/4, $0x3f3504f7
-DATA vecConst<>+1568(SB)/4, $0x3e906ec1
-DATA vecConst<>+1572(SB)/4, $0x3e906ec1
-DATA vecConst<>+1576(SB)/4, $0x3e906ec1
-DATA vecConst<>+1580(SB)/4, $0x3e906ec1
-DATA vecConst<>+1584(SB)/4, $0x3e906ec1
-DATA vecConst<>+1588(SB)/4, $0x3e906ec1
-DATA vecConst<>+1592(SB)/4, $0x3e906ec1
-DATA vecConst<>+1596(SB)/4, $0x3e906ec1
-DATA vecConst<>+1600(SB)/4, $0x40800000
-DATA vecConst<>+1604(SB)/4, $0x40800000
-DATA vecConst<>+1608(SB)/4, $0x40800000
-DATA vecConst<>+1612(SB)/4, $0x40800000
-DATA vecConst<>+1616(SB)/4, $0x40800000
-DATA vecConst<>+1620(SB)/4, $0x40800000
-DATA vecConst<>+1624(SB)/4, $0x40800000
-DATA vecConst<>+1628(SB)/4, $0x40800000
-DATA vecConst<>+1632(SB)/4, $0x3fb504f3
-DATA vecConst<>+1636(SB)/4, $0x3fb504f3
-DATA vecConst<>+1640(SB)/4, $0x3fb504f3
-DATA vecConst<>+1644(SB)/4, $0x3fb504f3
-DATA vecConst<>+1648(SB)/4, $0x3fb504f3
-DATA vecConst<>+1652(SB)/4, $0x3fb504f3
-DATA vecConst<>+1656(SB)/4, $0x3fb504f3
-DATA vecConst<>+1660(SB)/4, $0x3fb504f3
-DATA vecConst<>+1664(SB)/4, $0xb9d4ab13
-DATA vecConst<>+1668(SB)/4, $0xb9d4ab13
-DATA vecConst<>+1672(SB)/4, $0xb9d4ab13
-DATA vecConst<>+1676(SB)/4, $0xb9d4ab13
-DATA vecConst<>+1680(SB)/4, $0xb9d4ab13
-DATA vecConst<>+1684(SB)/4, $0xb9d4ab13
-DATA vecConst<>+1688(SB)/4, $0xb9d4ab13
-DATA vecConst<>+1692(SB)/4, $0xb9d4ab13
-DATA vecConst<>+1696(SB)/4, $0x3ac6e429
-DATA vecConst<>+1700(SB)/4, $0x3ac6e429
-DATA vecConst<>+1704(SB)/4, $0x3ac6e429
-DATA vecConst<>+1708(SB)/4, $0x3ac6e429
-DATA vecConst<>+1712(SB)/4, $0x3ac6e429
-DATA vecConst<>+1716(SB)/4, $0x3ac6e429
-DATA vecConst<>+1720(SB)/4, $0x3ac6e429
-DATA vecConst<>+1724(SB)/4, $0x3ac6e429
-DATA vecConst<>+1728(SB)/4, $0xbb3833e4
-DATA vecConst<>+1732(SB)/4, $0xbb3833e4
-DATA vecConst<>+1736(SB)/4, $0xbb3833e4
-DATA vecConst<>+1740(SB)/4, $0xbb3833e4
-DATA vecConst<>+1744(SB)/4, $0xbb3833e4
-DATA vecConst<>+1748(SB)/4, $0xbb3833e4
-DATA vecConst<>+1752(SB)/4, $0xbb3833e4
-DATA vecConst<>+1756(SB)/4, $0xbb3833e4
-DATA vecConst<>+1760(SB)/4, $0x3bd7c132
-DATA vecConst<>+1764(SB)/4, $0x3bd7c132
-DATA vecConst<>+1768(SB)/4, $0x3bd7c132
-DATA vecConst<>+1772(SB)/4, $0x3bd7c132
-DATA vecConst<>+1776(SB)/4, $0x3bd7c132
-DATA vecConst<>+1780(SB)/4, $0x3bd7c132
-DATA vecConst<>+1784(SB)/4, $0x3bd7c132
-DATA vecConst<>+1788(SB)/4, $0x3bd7c132
-DATA vecConst<>+1792(SB)/4, $0xbce014b0
-DATA vecConst<>+1796(SB)/4, $0xbce014b0
-DATA vecConst<>+1800(SB)/4, $0xbce014b0
-DATA vecConst<>+1804(SB)/4, $0xbce014b0
-DATA vecConst<>+1808(SB)/4, $0xbce014b0
-DATA vecConst<>+1812(SB)/4, $0xbce014b0
-DATA vecConst<>+1816(SB)/4, $0xbce014b0
-DATA vecConst<>+1820(SB)/4, $0xbce014b0
-DATA vecConst<>+1824(SB)/4, $0x3de7436f
-DATA vecConst<>+1828(SB)/4, $0x3de7436f
-DATA vecConst<>+1832(SB)/4, $0x3de7436f
-DATA vecConst<>+1836(SB)/4, $0x3de7436f
-DATA vecConst<>+1840(SB)/4, $0x3de7436f
-DATA vecConst<>+1844(SB)/4, $0x3de7436f
-DATA vecConst<>+1848(SB)/4, $0x3de7436f
-DATA vecConst<>+1852(SB)/4, $0x3de7436f
-DATA vecConst<>+1856(SB)/4, $0xbec0945a
-DATA vecConst<>+1860(SB)/4, $0xbec0945a
-DATA vecConst<>+1864(SB)/4, $0xbec0945a
-DATA vecConst<>+1868(SB)/4, $0xbec0945a
-DATA vecConst<>+1872(SB)/4, $0xbec0945a
-DATA vecConst<>+1876(SB)/4, $0xbec0945a
-DATA vecConst<>+1880(SB)/4, $0xbec0945a
-DATA vecConst<>+1884(SB)/4, $0xbec0945a
-DATA vecConst<>+1888(SB)/4, $0x3f906ebb
-DATA vecConst<>+1892(SB)/4, $0x3f906ebb
-DATA vecConst<>+1896(SB)/4, $0x3f906ebb
-DATA vecConst<>+1900(SB)/4, $0x3f906ebb
-DATA vecConst<>+1904(SB)/4, $0x3f906ebb
-DATA vecConst<>+1908(SB)/4, $0x3f906ebb
-DATA vecConst<>+1912(SB)/4, $0x3f906ebb
-DATA vecConst<>+1916(SB)/4, $0x3f906ebb
-DATA vecConst<>+1920(SB)/4, $0xc2d00000
-DATA vecConst<>+1924(SB)/4, $0xc2d00000
-DATA vecConst<>+1928(SB)/4, $0xc2d00000
-DATA vecConst<>+1932(SB)/4, $0xc2d00000
-DATA vecConst<>+1936(SB)/4, $0xc2d00000
-DATA vecConst<>+1940(SB)/4, $0xc2d00000
-DATA vecConst<>+1944(SB)/4, $0xc2d00000
-DATA vecConst<>+1948(SB)/4, $0xc2d00000
-DATA vecConst<>+1952(SB)/4, $0x42b20000
-DATA vecConst<>+1956(SB)/4, $0x42b20000
-DATA vecConst<>+1960(SB)/4, $0x42b20000
-DATA vecConst<>+1964(SB)/4, $0x42b20000
-DATA vecConst<>+1968(SB)/4, $0x42b20000
-DATA vecConst<>+1972(SB)/4, $0x42b20000
-DATA vecConst<>+1976(SB)/4, $0x42b20000
-DATA vecConst<>+1980(SB)/4, $0x42b20000
-GLOBL vecConst<>(SB), RODATA|NOPTR, $1984
+DATA vecConst<>+64(SB)/4, $0x3f980000
+DATA vecConst<>+68(SB)/4, $0x3f980000
+DATA vecConst<>+72(SB)/4, $0x3f980000
+DATA vecConst<>+76(SB)/4, $0x3f980000
+DATA vecConst<>+80(SB)/4, $0x3f980000
+DATA vecConst<>+84(SB)/4, $0x3f980000
+DATA vecConst<>+88(SB)/4, $0x3f980000
+DATA vecConst<>+92(SB)/4, $0x3f980000
+DATA vecConst<>+96(SB)/4, $0x00180000
+DATA vecConst<>+100(SB)/4, $0x00180000
+DATA vecConst<>+104(SB)/4, $0x00180000
+DATA vecConst<>+108(SB)/4, $0x00180000
+DATA vecConst<>+112(SB)/4, $0x00180000
+DATA vecConst<>+116(SB)/4, $0x00180000
+DATA vecConst<>+120(SB)/4, $0x00180000
+DATA vecConst<>+124(SB)/4, $0x00180000
+DATA vecConst<>+128(SB)/4, $0x4b400000
+DATA vecConst<>+132(SB)/4, $0x4b400000
+DATA vecConst<>+136(SB)/4, $0x4b400000
+DATA vecConst<>+140(SB)/4, $0x4b400000
+DATA vecConst<>+144(SB)/4, $0x4b400000
+DATA vecConst<>+148(SB)/4, $0x4b400000
+DATA vecConst<>+152(SB)/4, $0x4b400000
+DATA vecConst<>+156(SB)/4, $0x4b400000
+DATA vecConst<>+160(SB)/4, $0xbf38aa3b
+DATA vecConst<>+164(SB)/4, $0xbf38aa3b
+DATA vecConst<>+168(SB)/4, $0xbf38aa3b
+DATA vecConst<>+172(SB)/4, $0xbf38aa3b
+DATA vecConst<>+176(SB)/4, $0xbf38aa3b
+DATA vecConst<>+180(SB)/4, $0xbf38aa3b
+DATA vecConst<>+184(SB)/4, $0xbf38aa3b
+DATA vecConst<>+188(SB)/4, $0xbf38aa3b
+DATA vecConst<>+192(SB)/4, $0x3fb18000
+DATA vecConst<>+196(SB)/4, $0x3fb18000
+DATA vecConst<>+200(SB)/4, $0x3fb18000
+DATA vecConst<>+204(SB)/4, $0x3fb18000
+DATA vecConst<>+208(SB)/4, $0x3fb18000
+DATA vecConst<>+212(SB)/4, $0x3fb18000
+DATA vecConst<>+216(SB)/4, $0x3fb18000
+DATA vecConst<>+220(SB)/4, $0x3fb18000
+DATA vecConst<>+224(SB)/4, $0xb9de8083
+DATA vecConst<>+228(SB)/4, $0xb9de8083
+DATA vecConst<>+232(SB)/4, $0xb9de8083
+DATA vecConst<>+236(SB)/4, $0xb9de8083
+DATA vecConst<>+240(SB)/4, $0xb9de8083
+DATA vecConst<>+244(SB)/4, $0xb9de8083
+DATA vecConst<>+248(SB)/4, $0xb9de8083
+DATA vecConst<>+252(SB)/4, $0xb9de8083
+DATA vecConst<>+256(SB)/4, $0x37b52794
+DATA vecConst<>+260(SB)/4, $0x37b52794
+DATA vecConst<>+264(SB)/4, $0x37b52794
+DATA vecConst<>+268(SB)/4, $0x37b52794
+DATA vecConst<>+272(SB)/4, $0x37b52794
+DATA vecConst<>+276(SB)/4, $0x37b52794
+DATA vecConst<>+280(SB)/4, $0x37b52794
+DATA vecConst<>+284(SB)/4, $0x37b52794
+DATA vecConst<>+288(SB)/4, $0xb9891cc0
+DATA vecConst<>+292(SB)/4, $0xb9891cc0
+DATA vecConst<>+296(SB)/4, $0xb9891cc0
+DATA vecConst<>+300(SB)/4, $0xb9891cc0
+DATA vecConst<>+304(SB)/4, $0xb9891cc0
+DATA vecConst<>+308(SB)/4, $0xb9891cc0
+DATA vecConst<>+312(SB)/4, $0xb9891cc0
+DATA vecConst<>+316(SB)/4, $0xb9891cc0
+DATA vecConst<>+320(SB)/4, $0x3b2aac57
+DATA vecConst<>+324(SB)/4, $0x3b2aac57
+DATA vecConst<>+328(SB)/4, $0x3b2aac57
+DATA vecConst<>+332(SB)/4, $0x3b2aac57
+DATA vecConst<>+336(SB)/4, $0x3b2aac57
+DATA vecConst<>+340(SB)/4, $0x3b2aac57
+DATA vecConst<>+344(SB)/4, $0x3b2aac57
+DATA vecConst<>+348(SB)/4, $0x3b2aac57
+DATA vecConst<>+352(SB)/4, $0xbcaaaa49
+DATA vecConst<>+356(SB)/4, $0xbcaaaa49
+DATA vecConst<>+360(SB)/4, $0xbcaaaa49
+DATA vecConst<>+364(SB)/4, $0xbcaaaa49
+DATA vecConst<>+368(SB)/4, $0xbcaaaa49
+DATA vecConst<>+372(SB)/4, $0xbcaaaa49
+DATA vecConst<>+376(SB)/4, $0xbcaaaa49
+DATA vecConst<>+380(SB)/4, $0xbcaaaa49
+DATA vecConst<>+384(SB)/4, $0x3dfffffe
+DATA vecConst<>+388(SB)/4, $0x3dfffffe
+DATA vecConst<>+392(SB)/4, $0x3dfffffe
+DATA vecConst<>+396(SB)/4, $0x3dfffffe
+DATA vecConst<>+400(SB)/4, $0x3dfffffe
+DATA vecConst<>+404(SB)/4, $0x3dfffffe
+DATA vecConst<>+408(SB)/4, $0x3dfffffe
+DATA vecConst<>+412(SB)/4, $0x3dfffffe
+DATA vecConst<>+416(SB)/4, $0xbf000000
+DATA vecConst<>+420(SB)/4, $0xbf000000
+DATA vecConst<>+424(SB)/4, $0xbf000000
+DATA vecConst<>+428(SB)/4, $0xbf000000
+DATA vecConst<>+432(SB)/4, $0xbf000000
+DATA vecConst<>+436(SB)/4, $0xbf000000
+DATA vecConst<>+440(SB)/4, $0xbf000000
+DATA vecConst<>+444(SB)/4, $0xbf000000
+DATA vecConst<>+448(SB)/4, $0x5f800000
+DATA vecConst<>+452(SB)/4, $0x5f800000
+DATA vecConst<>+456(SB)/4, $0x5f800000
+DATA vecConst<>+460(SB)/4, $0x5f800000
+DATA vecConst<>+464(SB)/4, $0x5f800000
+DATA vecConst<>+468(SB)/4, $0x5f800000
+DATA vecConst<>+472(SB)/4, $0x5f800000
+DATA vecConst<>+476(SB)/4, $0x5f800000
+DATA vecConst<>+480(SB)/4, $0x1f800000
+DATA vecConst<>+484(SB)/4, $0x1f800000
+DATA vecConst<>+488(SB)/4, $0x1f800000
+DATA vecConst<>+492(SB)/4, $0x1f800000
+DATA vecConst<>+496(SB)/4, $0x1f800000
+DATA vecConst<>+500(SB)/4, $0x1f800000
+DATA vecConst<>+504(SB)/4, $0x1f800000
+DATA vecConst<>+508(SB)/4, $0x1f800000
+DATA vecConst<>+512(SB)/4, $0x412e6666
+DATA vecConst<>+516(SB)/4, $0x412e6666
+DATA vecConst<>+520(SB)/4, $0x412e6666
+DATA vecConst<>+524(SB)/4, $0x412e6666
+DATA vecConst<>+528(SB)/4, $0x412e6666
+DATA vecConst<>+532(SB)/4, $0x412e6666
+DATA vecConst<>+536(SB)/4, $0x412e6666
+DATA vecConst<>+540(SB)/4, $0x412e6666
+DATA vecConst<>+544(SB)/4, $0x3fcc4200
+DATA vecConst<>+548(SB)/4, $0x3fcc4200
+DATA vecConst<>+552(SB)/4, $0x3fcc4200
+DATA vecConst<>+556(SB)/4, $0x3fcc4200
+DATA vecConst<>+560(SB)/4, $0x3fcc4200
+DATA vecConst<>+564(SB)/4, $0x3fcc4200
+DATA vecConst<>+568(SB)/4, $0x3fcc4200
+DATA vecConst<>+572(SB)/4, $0x3fcc4200
+DATA vecConst<>+576(SB)/4, $0x3d922279
+DATA vecConst<>+580(SB)/4, $0x3d922279
+DATA vecConst<>+584(SB)/4, $0x3d922279
+DATA vecConst<>+588(SB)/4, $0x3d922279
+DATA vecConst<>+592(SB)/4, $0x3d922279
+DATA vecConst<>+596(SB)/4, $0x3d922279
+DATA vecConst<>+600(SB)/4, $0x3d922279
+DATA vecConst<>+604(SB)/4, $0x3d922279
+DATA vecConst<>+608(SB)/4, $0x3124d8b5
+DATA vecConst<>+612(SB)/4, $0x3124d8b5
+DATA vecConst<>+616(SB)/4, $0x3124d8b5
+DATA vecConst<>+620(SB)/4, $0x3124d8b5
+DATA vecConst<>+624(SB)/4, $0x3124d8b5
+DATA vecConst<>+628(SB)/4, $0x3124d8b5
+DATA vecConst<>+632(SB)/4, $0x3124d8b5
+DATA vecConst<>+636(SB)/4, $0x3124d8b5
+DATA vecConst<>+640(SB)/4, $0x36a67a87
+DATA vecConst<>+644(SB)/4, $0x36a67a87
+DATA vecConst<>+648(SB)/4, $0x36a67a87
+DATA vecConst<>+652(SB)/4, $0x36a67a87
+DATA vecConst<>+656(SB)/4, $0x36a67a87
+DATA vecConst<>+660(SB)/4, $0x36a67a87
+DATA vecConst<>+664(SB)/4, $0x36a67a87
+DATA vecConst<>+668(SB)/4, $0x36a67a87
+DATA vecConst<>+672(SB)/4, $0x80000000
+DATA vecConst<>+676(SB)/4, $0x80000000
+DATA vecConst<>+680(SB)/4, $0x80000000
+DATA vecConst<>+684(SB)/4, $0x80000000
+DATA vecConst<>+688(SB)/4, $0x80000000
+DATA vecConst<>+692(SB)/4, $0x80000000
+DATA vecConst<>+696(SB)/4, $0x80000000
+DATA vecConst<>+700(SB)/4, $0x80000000
+DATA vecConst<>+704(SB)/4, $0x3fb8aa3b
+DATA vecConst<>+708(SB)/4, $0x3fb8aa3b
+DATA vecConst<>+712(SB)/4, $0x3fb8aa3b
+DATA vecConst<>+716(SB)/4, $0x3fb8aa3b
+DATA vecConst<>+720(SB)/4, $0x3fb8aa3b
+DATA vecConst<>+724(SB)/4, $0x3fb8aa3b
+DATA vecConst<>+728(SB)/4, $0x3fb8aa3b
+DATA vecConst<>+732(SB)/4, $0x3fb8aa3b
+DATA vecConst<>+736(SB)/4, $0xbf318000
+DATA vecConst<>+740(SB)/4, $0xbf318000
+DATA vecConst<>+744(SB)/4, $0xbf318000
+DATA vecConst<>+748(SB)/4, $0xbf318000
+DATA vecConst<>+752(SB)/4, $0xbf318000
+DATA vecConst<>+756(SB)/4, $0xbf318000
+DATA vecConst<>+760(SB)/4, $0xbf318000
+DATA vecConst<>+764(SB)/4, $0xbf318000
+DATA vecConst<>+768(SB)/4, $0x395e8083
+DATA vecConst<>+772(SB)/4, $0x395e8083
+DATA vecConst<>+776(SB)/4, $0x395e8083
+DATA vecConst<>+780(SB)/4, $0x395e8083
+DATA vecConst<>+784(SB)/4, $0x395e8083
+DATA vecConst<>+788(SB)/4, $0x395e8083
+DATA vecConst<>+792(SB)/4, $0x395e8083
+DATA vecConst<>+796(SB)/4, $0x395e8083
+DATA vecConst<>+800(SB)/4, $0x3ab52794
+DATA vecConst<>+804(SB)/4, $0x3ab52794
+DATA vecConst<>+808(SB)/4, $0x3ab52794
+DATA vecConst<>+812(SB)/4, $0x3ab52794
+DATA vecConst<>+816(SB)/4, $0x3ab52794
+DATA vecConst<>+820(SB)/4, $0x3ab52794
+DATA vecConst<>+824(SB)/4, $0x3ab52794
+DATA vecConst<>+828(SB)/4, $0x3ab52794
+DATA vecConst<>+832(SB)/4, $0x3c091cc0
+DATA vecConst<>+836(SB)/4, $0x3c091cc0
+DATA vecConst<>+840(SB)/4, $0x3c091cc0
+DATA vecConst<>+844(SB)/4, $0x3c091cc0
+DATA vecConst<>+848(SB)/4, $0x3c091cc0
+DATA vecConst<>+852(SB)/4, $0x3c091cc0
+DATA vecConst<>+856(SB)/4, $0x3c091cc0
+DATA vecConst<>+860(SB)/4, $0x3c091cc0
+DATA vecConst<>+864(SB)/4, $0x3d2aac57
+DATA vecConst<>+868(SB)/4, $0x3d2aac57
+DATA vecConst<>+872(SB)/4, $0x3d2aac57
+DATA vecConst<>+876(SB)/4, $0x3d2aac57
+DATA vecConst<>+880(SB)/4, $0x3d2aac57
+DATA vecConst<>+884(SB)/4, $0x3d2aac57
+DATA vecConst<>+888(SB)/4, $0x3d2aac57
+DATA vecConst<>+892(SB)/4, $0x3d2aac57
+DATA vecConst<>+896(SB)/4, $0x3e2aaa49
+DATA vecConst<>+900(SB)/4, $0x3e2aaa49
+DATA vecConst<>+904(SB)/4, $0x3e2aaa49
+DATA vecConst<>+908(SB)/4, $0x3e2aaa49
+DATA vecConst<>+912(SB)/4, $0x3e2aaa49
+DATA vecConst<>+916(SB)/4, $0x3e2aaa49
+DATA vecConst<>+920(SB)/4, $0x3e2aaa49
+DATA vecConst<>+924(SB)/4, $0x3e2aaa49
+DATA vecConst<>+928(SB)/4, $0x3efffffe
+DATA vecConst<>+932(SB)/4, $0x3efffffe
+DATA vecConst<>+936(SB)/4, $0x3efffffe
+DATA vecConst<>+940(SB)/4, $0x3efffffe
+DATA vecConst<>+944(SB)/4, $0x3efffffe
+DATA vecConst<>+948(SB)/4, $0x3efffffe
+DATA vecConst<>+952(SB)/4, $0x3efffffe
+DATA vecConst<>+956(SB)/4, $0x3efffffe
+DATA vecConst<>+960(SB)/4, $0x3f800000
+DATA vecConst<>+964(SB)/4, $0x3f800000
+DATA vecConst<>+968(SB)/4, $0x3f800000
+DATA vecConst<>+972(SB)/4, $0x3f800000
+DATA vecConst<>+976(SB)/4, $0x3f800000
+DATA vecConst<>+980(SB)/4, $0x3f800000
+DATA vecConst<>+984(SB)/4, $0x3f800000
+DATA vecConst<>+988(SB)/4, $0x3f800000
+DATA vecConst<>+992(SB)/4, $0x42dc0000
+DATA vecConst<>+996(SB)/4, $0x42dc0000
+DATA vecConst<>+1000(SB)/4, $0x42dc0000
+DATA vecConst<>+1004(SB)/4, $0x42dc0000
+DATA vecConst<>+1008(SB)/4, $0x42dc0000
+DATA vecConst<>+1012(SB)/4, $0x42dc0000
+DATA vecConst<>+1016(SB)/4, $0x42dc0000
+DATA vecConst<>+1020(SB)/4, $0x42dc0000
+DATA vecConst<>+1024(SB)/4, $0x42810000
+DATA vecConst<>+1028(SB)/4, $0x42810000
+DATA vecConst<>+1032(SB)/4, $0x42810000
+DATA vecConst<>+1036(SB)/4, $0x42810000
+DATA vecConst<>+1040(SB)/4, $0x42810000
+DATA vecConst<>+1044(SB)/4, $0x42810000
+DATA vecConst<>+1048(SB)/4, $0x42810000
+DATA vecConst<>+1052(SB)/4, $0x42810000
+DATA vecConst<>+1056(SB)/4, $0x3fd9db23
+DATA vecConst<>+1060(SB)/4, $0x3fd9db23
+DATA vecConst<>+1064(SB)/4, $0x3fd9db23
+DATA vecConst<>+1068(SB)/4, $0x3fd9db23
+DATA vecConst<>+1072(SB)/4, $0x3fd9db23
+DATA vecConst<>+1076(SB)/4, $0x3fd9db23
+DATA vecConst<>+1080(SB)/4, $0x3fd9db23
+DATA vecConst<>+1084(SB)/4, $0x3fd9db23
+DATA vecConst<>+1088(SB)/4, $0x41200000
+DATA vecConst<>+1092(SB)/4, $0x41200000
+DATA vecConst<>+1096(SB)/4, $0x41200000
+DATA vecConst<>+1100(SB)/4, $0x41200000
+DATA vecConst<>+1104(SB)/4, $0x41200000
+DATA vecConst<>+1108(SB)/4, $0x41200000
+DATA vecConst<>+1112(SB)/4, $0x41200000
+DATA vecConst<>+1116(SB)/4, $0x41200000
+DATA vecConst<>+1120(SB)/4, $0x40000000
+DATA vecConst<>+1124(SB)/4, $0x40000000
+DATA vecConst<>+1128(SB)/4, $0x40000000
+DATA vecConst<>+1132(SB)/4, $0x40000000
+DATA vecConst<>+1136(SB)/4, $0x40000000
+DATA vecConst<>+1140(SB)/4, $0x40000000
+DATA vecConst<>+1144(SB)/4, $0x40000000
+DATA vecConst<>+1148(SB)/4, $0x40000000
+DATA vecConst<>+1152(SB)/4, $0xc1200000
+DATA vecConst<>+1156(SB)/4, $0xc1200000
+DATA vecConst<>+1160(SB)/4, $0xc1200000
+DATA vecConst<>+1164(SB)/4, $0xc1200000
+DATA vecConst<>+1168(SB)/4, $0xc1200000
+DATA vecConst<>+1172(SB)/4, $0xc1200000
+DATA vecConst<>+1176(SB)/4, $0xc1200000
+DATA vecConst<>+1180(SB)/4, $0xc1200000
+DATA vecConst<>+1184(SB)/4, $0x40c00000
+DATA vecConst<>+1188(SB)/4, $0x40c00000
+DATA vecConst<>+1192(SB)/4, $0x40c00000
+DATA vecConst<>+1196(SB)/4, $0x40c00000
+DATA vecConst<>+1200(SB)/4, $0x40c00000
+DATA vecConst<>+1204(SB)/4, $0x40c00000
+DATA vecConst<>+1208(SB)/4, $0x40c00000
+DATA vecConst<>+1212(SB)/4, $0x40c00000
+DATA vecConst<>+1216(SB)/4, $0x3c23d70a
+DATA vecConst<>+1220(SB)/4, $0x3c23d70a
+DATA vecConst<>+1224(SB)/4, $0x3c23d70a
+DATA vecConst<>+1228(SB)/4, $0x3c23d70a
+DATA vecConst<>+1232(SB)/4, $0x3c23d70a
+DATA vecConst<>+1236(SB)/4, $0x3c23d70a
+DATA vecConst<>+1240(SB)/4, $0x3c23d70a
+DATA vecConst<>+1244(SB)/4, $0x3c23d70a
+DATA vecConst<>+1248(SB)/4, $0x40400000
+DATA vecConst<>+1252(SB)/4, $0x40400000
+DATA vecConst<>+1256(SB)/4, $0x40400000
+DATA vecConst<>+1260(SB)/4, $0x40400000
+DATA vecConst<>+1264(SB)/4, $0x40400000
+DATA vecConst<>+1268(SB)/4, $0x40400000
+DATA vecConst<>+1272(SB)/4, $0x40400000
+DATA vecConst<>+1276(SB)/4, $0x40400000
+DATA vecConst<>+1280(SB)/4, $0xbf800000
+DATA vecConst<>+1284(SB)/4, $0xbf800000
+DATA vecConst<>+1288(SB)/4, $0xbf800000
+DATA vecConst<>+1292(SB)/4, $0xbf800000
+DATA vecConst<>+1296(SB)/4, $0xbf800000
+DATA vecConst<>+1300(SB)/4, $0xbf800000
+DATA vecConst<>+1304(SB)/4, $0xbf800000
+DATA vecConst<>+1308(SB)/4, $0xbf800000
+DATA vecConst<>+1312(SB)/4, $0xc1f00000
+DATA vecConst<>+1316(SB)/4, $0xc1f00000
+DATA vecConst<>+1320(SB)/4, $0xc1f00000
+DATA vecConst<>+1324(SB)/4, $0xc1f00000
+DATA vecConst<>+1328(SB)/4, $0xc1f00000
+DATA vecConst<>+1332(SB)/4, $0xc1f00000
+DATA vecConst<>+1336(SB)/4, $0xc1f00000
+DATA vecConst<>+1340(SB)/4, $0xc1f00000
+DATA vecConst<>+1344(SB)/4, $0x3e78457c
+DATA vecConst<>+1348(SB)/4, $0x3e78457c
+DATA vecConst<>+1352(SB)/4, $0x3e78457c
+DATA vecConst<>+1356(SB)/4, $0x3e78457c
+DATA vecConst<>+1360(SB)/4, $0x3e78457c
+DATA vecConst<>+1364(SB)/4, $0x3e78457c
+DATA vecConst<>+1368(SB)/4, $0x3e78457c
+DATA vecConst<>+1372(SB)/4, $0x3e78457c
+DATA vecConst<>+1376(SB)/4, $0x3e5b95dc
+DATA vecConst<>+1380(SB)/4, $0x3e5b95dc
+DATA vecConst<>+1384(SB)/4, $0x3e5b95dc
+DATA vecConst<>+1388(SB)/4, $0x3e5b95dc
+DATA vecConst<>+1392(SB)/4, $0x3e5b95dc
+DATA vecConst<>+1396(SB)/4, $0x3e5b95dc
+DATA vecConst<>+1400(SB)/4, $0x3e5b95dc
+DATA vecConst<>+1404(SB)/4, $0x3e5b95dc
+DATA vecConst<>+1408(SB)/4, $0x3e928288
+DATA vecConst<>+1412(SB)/4, $0x3e928288
+DATA vecConst<>+1416(SB)/4, $0x3e928288
+DATA vecConst<>+1420(SB)/4, $0x3e928288
+DATA vecConst<>+1424(SB)/4, $0x3e928288
+DATA vecConst<>+1428(SB)/4, $0x3e928288
+DATA vecConst<>+1432(SB)/4, $0x3e928288
+DATA vecConst<>+1436(SB)/4, $0x3e928288
+DATA vecConst<>+1440(SB)/4, $0x3ecccb6c
+DATA vecConst<>+1444(SB)/4, $0x3ecccb6c
+DATA vecConst<>+1448(SB)/4, $0x3ecccb6c
+DATA vecConst<>+1452(SB)/4, $0x3ecccb6c
+DATA vecConst<>+1456(SB)/4, $0x3ecccb6c
+DATA vecConst<>+1460(SB)/4, $0x3ecccb6c
+DATA vecConst<>+1464(SB)/4, $0x3ecccb6c
+DATA vecConst<>+1468(SB)/4, $0x3ecccb6c
+DATA vecConst<>+1472(SB)/4, $0x3f2aaaac
+DATA vecConst<>+1476(SB)/4, $0x3f2aaaac
+DATA vecConst<>+1480(SB)/4, $0x3f2aaaac
+DATA vecConst<>+1484(SB)/4, $0x3f2aaaac
+DATA vecConst<>+1488(SB)/4, $0x3f2aaaac
+DATA vecConst<>+1492(SB)/4, $0x3f2aaaac
+DATA vecConst<>+1496(SB)/4, $0x3f2aaaac
+DATA vecConst<>+1500(SB)/4, $0x3f2aaaac
+DATA vecConst<>+1504(SB)/4, $0xc2dc0000
+DATA vecConst<>+1508(SB)/4, $0xc2dc0000
+DATA vecConst<>+1512(SB)/4, $0xc2dc0000
+DATA vecConst<>+1516(SB)/4, $0xc2dc0000
+DATA vecConst<>+1520(SB)/4, $0xc2dc0000
+DATA vecConst<>+1524(SB)/4, $0xc2dc0000
+DATA vecConst<>+1528(SB)/4, $0xc2dc0000
+DATA vecConst<>+1532(SB)/4, $0xc2dc0000
+DATA vecConst<>+1536(SB)/4, $0x41a00000
+DATA vecConst<>+1540(SB)/4, $0x41a00000
+DATA vecConst<>+1544(SB)/4, $0x41a00000
+DATA vecConst<>+1548(SB)/4, $0x41a00000
+DATA vecConst<>+1552(SB)/4, $0x41a00000
+DATA vecConst<>+1556(SB)/4, $0x41a00000
+DATA vecConst<>+1560(SB)/4, $0x41a00000
+DATA vecConst<>+1564(SB)/4, $0x41a00000
+DATA vecConst<>+1568(SB)/4, $0xff800000
+DATA vecConst<>+1572(SB)/4, $0xff800000
+DATA vecConst<>+1576(SB)/4, $0xff800000
+DATA vecConst<>+1580(SB)/4, $0xff800000
+DATA vecConst<>+1584(SB)/4, $0xff800000
+DATA vecConst<>+1588(SB)/4, $0xff800000
+DATA vecConst<>+1592(SB)/4, $0xff800000
+DATA vecConst<>+1596(SB)/4, $0xff800000
+DATA vecConst<>+1600(SB)/4, $0x3f3504f7
+DATA vecConst<>+1604(SB)/4, $0x3f3504f7
+DATA vecConst<>+1608(SB)/4, $0x3f3504f7
+DATA vecConst<>+1612(SB)/4, $0x3f3504f7
+DATA vecConst<>+1616(SB)/4, $0x3f3504f7
+DATA vecConst<>+1620(SB)/4, $0x3f3504f7
+DATA vecConst<>+1624(SB)/4, $0x3f3504f7
+DATA vecConst<>+1628(SB)/4, $0x3f3504f7
+DATA vecConst<>+1632(SB)/4, $0x3e906ec1
+DATA vecConst<>+1636(SB)/4, $0x3e906ec1
+DATA vecConst<>+1640(SB)/4, $0x3e906ec1
+DATA vecConst<>+1644(SB)/4, $0x3e906ec1
+DATA vecConst<>+1648(SB)/4, $0x3e906ec1
+DATA vecConst<>+1652(SB)/4, $0x3e906ec1
+DATA vecConst<>+1656(SB)/4, $0x3e906ec1
+DATA vecConst<>+1660(SB)/4, $0x3e906ec1
+DATA vecConst<>+1664(SB)/4, $0x40800000
+DATA vecConst<>+1668(SB)/4, $0x40800000
+DATA vecConst<>+1672(SB)/4, $0x40800000
+DATA vecConst<>+1676(SB)/4, $0x40800000
+DATA vecConst<>+1680(SB)/4, $0x40800000
+DATA vecConst<>+1684(SB)/4, $0x40800000
+DATA vecConst<>+1688(SB)/4, $0x40800000
+DATA vecConst<>+1692(SB)/4, $0x40800000
+DATA vecConst<>+1696(SB)/4, $0x3fb504f3
+DATA vecConst<>+1700(SB)/4, $0x3fb504f3
+DATA vecConst<>+1704(SB)/4, $0x3fb504f3
+DATA vecConst<>+1708(SB)/4, $0x3fb504f3
+DATA vecConst<>+1712(SB)/4, $0x3fb504f3
+DATA vecConst<>+1716(SB)/4, $0x3fb504f3
+DATA vecConst<>+1720(SB)/4, $0x3fb504f3
+DATA vecConst<>+1724(SB)/4, $0x3fb504f3
+DATA vecConst<>+1728(SB)/4, $0xb611c66d
+DATA vecConst<>+1732(SB)/4, $0xb611c66d
+DATA vecConst<>+1736(SB)/4, $0xb611c66d
+DATA vecConst<>+1740(SB)/4, $0xb611c66d
+DATA vecConst<>+1744(SB)/4, $0xb611c66d
+DATA vecConst<>+1748(SB)/4, $0xb611c66d
+DATA vecConst<>+1752(SB)/4, $0xb611c66d
+DATA vecConst<>+1756(SB)/4, $0xb611c66d
+DATA vecConst<>+1760(SB)/4, $0x38b4d8d9
+DATA vecConst<>+1764(SB)/4, $0x38b4d8d9
+DATA vecConst<>+1768(SB)/4, $0x38b4d8d9
+DATA vecConst<>+1772(SB)/4, $0x38b4d8d9
+DATA vecConst<>+1776(SB)/4, $0x38b4d8d9
+DATA vecConst<>+1780(SB)/4, $0x38b4d8d9
+DATA vecConst<>+1784(SB)/4, $0x38b4d8d9
+DATA vecConst<>+1788(SB)/4, $0x38b4d8d9
+DATA vecConst<>+1792(SB)/4, $0xba54cc77
+DATA vecConst<>+1796(SB)/4, $0xba54cc77
+DATA vecConst<>+1800(SB)/4, $0xba54cc77
+DATA vecConst<>+1804(SB)/4, $0xba54cc77
+DATA vecConst<>+1808(SB)/4, $0xba54cc77
+DATA vecConst<>+1812(SB)/4, $0xba54cc77
+DATA vecConst<>+1816(SB)/4, $0xba54cc77
+DATA vecConst<>+1820(SB)/4, $0xba54cc77
+DATA vecConst<>+1824(SB)/4, $0x3baa417f
+DATA vecConst<>+1828(SB)/4, $0x3baa417f
+DATA vecConst<>+1832(SB)/4, $0x3baa417f
+DATA vecConst<>+1836(SB)/4, $0x3baa417f
+DATA vecConst<>+1840(SB)/4, $0x3baa417f
+DATA vecConst<>+1844(SB)/4, $0x3baa417f
+DATA vecConst<>+1848(SB)/4, $0x3baa417f
+DATA vecConst<>+1852(SB)/4, $0x3baa417f
+DATA vecConst<>+1856(SB)/4, $0xbcdc0227
+DATA vecConst<>+1860(SB)/4, $0xbcdc0227
+DATA vecConst<>+1864(SB)/4, $0xbcdc0227
+DATA vecConst<>+1868(SB)/4, $0xbcdc0227
+DATA vecConst<>+1872(SB)/4, $0xbcdc0227
+DATA vecConst<>+1876(SB)/4, $0xbcdc0227
+DATA vecConst<>+1880(SB)/4, $0xbcdc0227
+DATA vecConst<>+1884(SB)/4, $0xbcdc0227
+DATA vecConst<>+1888(SB)/4, $0x3de716ba
+DATA vecConst<>+1892(SB)/4, $0x3de716ba
+DATA vecConst<>+1896(SB)/4, $0x3de716ba
+DATA vecConst<>+1900(SB)/4, $0x3de716ba
+DATA vecConst<>+1904(SB)/4, $0x3de716ba
+DATA vecConst<>+1908(SB)/4, $0x3de716ba
+DATA vecConst<>+1912(SB)/4, $0x3de716ba
+DATA vecConst<>+1916(SB)/4, $0x3de716ba
+DATA vecConst<>+1920(SB)/4, $0xbec093a0
+DATA vecConst<>+1924(SB)/4, $0xbec093a0
+DATA vecConst<>+1928(SB)/4, $0xbec093a0
+DATA vecConst<>+1932(SB)/4, $0xbec093a0
+DATA vecConst<>+1936(SB)/4, $0xbec093a0
+DATA vecConst<>+1940(SB)/4, $0xbec093a0
+DATA vecConst<>+1944(SB)/4, $0xbec093a0
+DATA vecConst<>+1948(SB)/4, $0xbec093a0
+DATA vecConst<>+1952(SB)/4, $0x3e0375d4
+DATA vecConst<>+1956(SB)/4, $0x3e0375d4
+DATA vecConst<>+1960(SB)/4, $0x3e0375d4
+DATA vecConst<>+1964(SB)/4, $0x3e0375d4
+DATA vecConst<>+1968(SB)/4, $0x3e0375d4
+DATA vecConst<>+1972(SB)/4, $0x3e0375d4
+DATA vecConst<>+1976(SB)/4, $0x3e0375d4
+DATA vecConst<>+1980(SB)/4, $0x3e0375d4
+DATA vecConst<>+1984(SB)/4, $0xc2d00000
+DATA vecConst<>+1988(SB)/4, $0xc2d00000
+DATA vecConst<>+1992(SB)/4, $0xc2d00000
+DATA vecConst<>+1996(SB)/4, $0xc2d00000
+DATA vecConst<>+2000(SB)/4, $0xc2d00000
+DATA vecConst<>+2004(SB)/4, $0xc2d00000
+DATA vecConst<>+2008(SB)/4, $0xc2d00000
+DATA vecConst<>+2012(SB)/4, $0xc2d00000
+DATA vecConst<>+2016(SB)/4, $0x42b20000
+DATA vecConst<>+2020(SB)/4, $0x42b20000
+DATA vecConst<>+2024(SB)/4, $0x42b20000
+DATA vecConst<>+2028(SB)/4, $0x42b20000
+DATA vecConst<>+2032(SB)/4, $0x42b20000
+DATA vecConst<>+2036(SB)/4, $0x42b20000
+DATA vecConst<>+2040(SB)/4, $0x42b20000
+DATA vecConst<>+2044(SB)/4, $0x42b20000
+GLOBL vecConst<>(SB), RODATA|NOPTR, $2048
 
-DATA vecTable<>+0(SB)/4, $0x3fbacc00
-DATA vecTable<>+4(SB)/4, $0x401d8a00
-DATA vecTable<>+8(SB)/4, $0x407a8c00
-DATA vecTable<>+12(SB)/4, $0x40bef600
-DATA vecTable<>+16(SB)/4, $0x4111d800
-DATA vecTable<>+20(SB)/4, $0x414f4a00
+DATA vecTable<>+0(SB)/4, $0x3fdc4c00
+DATA vecTable<>+4(SB)/4, $0x4035c6c0
+DATA vecTable<>+8(SB)/4, $0x408f0200
+DATA vecTable<>+12(SB)/4, $0x40da2a40
+DATA vecTable<>+16(SB)/4, $0x41269000
+DATA vecTable<>+20(SB)/4, $0x4158005f
 DATA vecTable<>+24(SB)/4, $0x3e81e800
-DATA vecTable<>+28(SB)/4, $0x3f43d000
-DATA vecTable<>+32(SB)/4, $0xba024e63
-DATA vecTable<>+36(SB)/4, $0xb8dd3d24
-DATA vecTable<>+40(SB)/4, $0xb77111ff
-DATA vecTable<>+44(SB)/4, $0xb5de0055
-DATA vecTable<>+48(SB)/4, $0xb4263013
-DATA vecTable<>+52(SB)/4, $0xb2808afc
+DATA vecTable<>+28(SB)/4, $0x3f5d9b80
+DATA vecTable<>+32(SB)/4, $0xb9c611bc
+DATA vecTable<>+36(SB)/4, $0xb880e1a8
+DATA vecTable<>+40(SB)/4, $0xb6f85de6
+DATA vecTable<>+44(SB)/4, $0xb5424f88
+DATA vecTable<>+48(SB)/4, $0xb3894a69
+DATA vecTable<>+52(SB)/4, $0x30fd4769
 DATA vecTable<>+56(SB)/4, $0xbba45521
-DATA vecTable<>+60(SB)/4, $0xbb317cec
-DATA vecTable<>+64(SB)/4, $0x3b00a15a
-DATA vecTable<>+68(SB)/4, $0x39f8553a
-DATA vecTable<>+72(SB)/4, $0x38b6e1a4
-DATA vecTable<>+76(SB)/4, $0x374e41d2
-DATA vecTable<>+80(SB)/4, $0x35bbf26f
-DATA vecTable<>+84(SB)/4, $0x3448a7a7
+DATA vecTable<>+60(SB)/4, $0xbad874e6
+DATA vecTable<>+64(SB)/4, $0x3aaeb2b0
+DATA vecTable<>+68(SB)/4, $0x399bf5ea
+DATA vecTable<>+72(SB)/4, $0x384c21fe
+DATA vecTable<>+76(SB)/4, $0x36d60735
+DATA vecTable<>+80(SB)/4, $0x3531e9b0
+DATA vecTable<>+84(SB)/4, $0x341c6f78
 DATA vecTable<>+88(SB)/4, $0x3c5db745
-DATA vecTable<>+92(SB)/4, $0x3bbb3a61
-DATA vecTable<>+96(SB)/4, $0xbbd52eef
-DATA vecTable<>+100(SB)/4, $0xbaf97dd8
-DATA vecTable<>+104(SB)/4, $0xb9e2786f
-DATA vecTable<>+108(SB)/4, $0xb8ad45ee
-DATA vecTable<>+112(SB)/4, $0xb753feac
-DATA vecTable<>+116(SB)/4, $0xb623b5f9
+DATA vecTable<>+92(SB)/4, $0x3ba04a69
+DATA vecTable<>+96(SB)/4, $0xbb97629b
+DATA vecTable<>+100(SB)/4, $0xbaa454a0
+DATA vecTable<>+104(SB)/4, $0xb98a9022
+DATA vecTable<>+108(SB)/4, $0xb844ceba
+DATA vecTable<>+112(SB)/4, $0xb6e5ca62
+DATA vecTable<>+116(SB)/4, $0xb608ab76
 DATA vecTable<>+120(SB)/4, $0xbd136115
-DATA vecTable<>+124(SB)/4, $0xbc899523
-DATA vecTable<>+128(SB)/4, $0x3cab1672
-DATA vecTable<>+132(SB)/4, $0x3bf4a09c
-DATA vecTable<>+136(SB)/4, $0x3b0e8050
-DATA vecTable<>+140(SB)/4, $0x3a13b3b4
-DATA vecTable<>+144(SB)/4, $0x3901a5df
-DATA vecTable<>+148(SB)/4, $0x38095c5d
+DATA vecTable<>+124(SB)/4, $0xbc6f3bef
+DATA vecTable<>+128(SB)/4, $0x3c80bc69
+DATA vecTable<>+132(SB)/4, $0x3bac946a
+DATA vecTable<>+136(SB)/4, $0x3abe7893
+DATA vecTable<>+140(SB)/4, $0x39b9e5a6
+DATA vecTable<>+144(SB)/4, $0x389de2fe
+DATA vecTable<>+148(SB)/4, $0x37ea7c8c
 DATA vecTable<>+152(SB)/4, $0x3db76037
-DATA vecTable<>+156(SB)/4, $0x3d405dba
-DATA vecTable<>+160(SB)/4, $0xbd80e66e
-DATA vecTable<>+164(SB)/4, $0xbce47e20
-DATA vecTable<>+168(SB)/4, $0xbc2ed384
-DATA vecTable<>+172(SB)/4, $0xbb777bc9
-DATA vecTable<>+176(SB)/4, $0xba9c6001
-DATA vecTable<>+180(SB)/4, $0xb9e4eb29
+DATA vecTable<>+156(SB)/4, $0x3d2a2ef6
+DATA vecTable<>+160(SB)/4, $0xbd4da49e
+DATA vecTable<>+164(SB)/4, $0xbcade24f
+DATA vecTable<>+168(SB)/4, $0xbc0009ab
+DATA vecTable<>+172(SB)/4, $0xbb2ddd21
+DATA vecTable<>+176(SB)/4, $0xba56bc53
+DATA vecTable<>+180(SB)/4, $0xb9cb1d5d
 DATA vecTable<>+184(SB)/4, $0xbe4fb07b
-DATA vecTable<>+188(SB)/4, $0xbdf698d5
-DATA vecTable<>+192(SB)/4, $0x3e33a1d9
-DATA vecTable<>+196(SB)/4, $0x3dc9c6fa
-DATA vecTable<>+200(SB)/4, $0x3d4ec8f2
-DATA vecTable<>+204(SB)/4, $0x3ccb14d8
-DATA vecTable<>+208(SB)/4, $0x3c3a46aa
-DATA vecTable<>+212(SB)/4, $0x3bbda72e
+DATA vecTable<>+188(SB)/4, $0xbddf75f0
+DATA vecTable<>+192(SB)/4, $0x3e18df24
+DATA vecTable<>+196(SB)/4, $0x3da6a449
+DATA vecTable<>+200(SB)/4, $0x3d26e33c
+DATA vecTable<>+204(SB)/4, $0x3c9fce89
+DATA vecTable<>+208(SB)/4, $0x3c10a5e0
+DATA vecTable<>+212(SB)/4, $0x3baf0d6c
 DATA vecTable<>+216(SB)/4, $0x3ed1ba58
-DATA vecTable<>+220(SB)/4, $0x3e8f56a7
-DATA vecTable<>+224(SB)/4, $0xbee3c02c
-DATA vecTable<>+228(SB)/4, $0xbea7036c
-DATA vecTable<>+232(SB)/4, $0xbe6b2951
-DATA vecTable<>+236(SB)/4, $0xbe23166a
-DATA vecTable<>+240(SB)/4, $0xbddb91e4
-DATA vecTable<>+244(SB)/4, $0xbd9c3fba
+DATA vecTable<>+220(SB)/4, $0x3e85751e
+DATA vecTable<>+224(SB)/4, $0xbed0aa7c
+DATA vecTable<>+228(SB)/4, $0xbe96ee0b
+DATA vecTable<>+232(SB)/4, $0xbe527676
+DATA vecTable<>+236(SB)/4, $0xbe105697
+DATA vecTable<>+240(SB)/4, $0xbdc141da
+DATA vecTable<>+244(SB)/4, $0xbd9614f4
 DATA vecTable<>+248(SB)/4, $0xbf365f52
-DATA vecTable<>+252(SB)/4, $0xbf134a67
-DATA vecTable<>+256(SB)/4, $0x3e568990
-DATA vecTable<>+260(SB)/4, $0x3e128a4c
-DATA vecTable<>+264(SB)/4, $0x3dc523b7
-DATA vecTable<>+268(SB)/4, $0x3d855aad
-DATA vecTable<>+272(SB)/4, $0x3d312f0a
-DATA vecTable<>+276(SB)/4, $0x3cfac7c9
+DATA vecTable<>+252(SB)/4, $0xbf0d8f84
+DATA vecTable<>+256(SB)/4, $0x3e3fea93
+DATA vecTable<>+260(SB)/4, $0x3e024e86
+DATA vecTable<>+264(SB)/4, $0x3daec8cd
+DATA vecTable<>+268(SB)/4, $0x3d6ad39e
+DATA vecTable<>+272(SB)/4, $0x3d1b8efb
+DATA vecTable<>+276(SB)/4, $0x3cf0c685
 DATA vecTable<>+280(SB)/4, $0x3ed36c27
-DATA vecTable<>+284(SB)/4, $0x3e986754
+DATA vecTable<>+284(SB)/4, $0x3e8ffbbf
 GLOBL vecTable<>(SB), RODATA|NOPTR, $288
 
 DATA vecTail<>+0(SB)/4, $0xffffffff

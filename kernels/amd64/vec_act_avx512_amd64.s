@@ -141,7 +141,9 @@ biasLoop:
 	VMINPS.BCST      vecConst<>+4(SB), Z3, Z3
 	VADDPS.BCST      vecConst<>+8(SB), Z2, Z8
 	VADDPS.BCST      vecConst<>+8(SB), Z3, Z9
+	VPSUBD.BCST      vecConst<>+12(SB), Z8, Z8
 	VPSRLD           $0x16, Z8, Z8
+	VPSUBD.BCST      vecConst<>+12(SB), Z9, Z9
 	VPSRLD           $0x16, Z9, Z9
 	VPERMPS          vecTable<>+0(SB), Z8, Z10
 	VPERMPS          vecTable<>+0(SB), Z9, Z11
@@ -179,52 +181,48 @@ biasLoop:
 	VPERMPS          vecTable<>+512(SB), Z9, Z9
 	VMULPS           Z8, Z2, Z8
 	VMULPS           Z9, Z3, Z9
-	VMULPS           Z2, Z2, Z10
-	VMULPS           Z3, Z3, Z11
-	VMOVAPS          Z10, Z14
-	VMOVAPS          Z11, Z15
-	VFMSUB231PS      Z2, Z2, Z14
-	VFMSUB231PS      Z3, Z3, Z15
-	VBROADCASTSS     vecConst<>+12(SB), Z2
-	VBROADCASTSS     vecConst<>+12(SB), Z3
-	VFMADD231PS.BCST vecConst<>+16(SB), Z10, Z2
-	VFMADD231PS.BCST vecConst<>+16(SB), Z11, Z3
-	VSUBPS.BCST      vecConst<>+12(SB), Z2, Z2
-	VSUBPS.BCST      vecConst<>+12(SB), Z3, Z3
-	VFMADD231PS.BCST vecConst<>+20(SB), Z2, Z10
-	VFMADD231PS.BCST vecConst<>+20(SB), Z3, Z11
-	VFMADD231PS.BCST vecConst<>+24(SB), Z2, Z14
-	VFMADD231PS.BCST vecConst<>+24(SB), Z3, Z15
-	VADDPS           Z14, Z10, Z10
-	VADDPS           Z15, Z11, Z11
-	VBROADCASTSS     vecConst<>+28(SB), Z14
-	VBROADCASTSS     vecConst<>+28(SB), Z15
-	VFMADD213PS.BCST vecConst<>+32(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+32(SB), Z11, Z15
-	VFMADD213PS.BCST vecConst<>+36(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+36(SB), Z11, Z15
-	VFMADD213PS.BCST vecConst<>+40(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+40(SB), Z11, Z15
-	VFMADD213PS.BCST vecConst<>+44(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+44(SB), Z11, Z15
-	VFMADD213PS.BCST vecConst<>+48(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+48(SB), Z11, Z15
-	VMULPS           Z14, Z10, Z14
-	VMULPS           Z15, Z11, Z15
-	VADDPS           Z12, Z14, Z10
-	VADDPS           Z13, Z15, Z11
-	VFMADD231PS      Z12, Z14, Z10
-	VFMADD231PS      Z13, Z15, Z11
-	VFMADD213PS      Z8, Z8, Z10
-	VFMADD213PS      Z9, Z9, Z11
-	VSCALEFPS        Z2, Z10, Z10
-	VSCALEFPS        Z3, Z11, Z11
+	VBROADCASTSS     vecConst<>+16(SB), Z10
+	VBROADCASTSS     vecConst<>+16(SB), Z11
+	VMULPS           Z2, Z2, Z14
+	VMULPS           Z3, Z3, Z15
+	VFMADD231PS.BCST vecConst<>+20(SB), Z14, Z10
+	VFMADD231PS.BCST vecConst<>+20(SB), Z15, Z11
+	VSUBPS.BCST      vecConst<>+16(SB), Z10, Z10
+	VSUBPS.BCST      vecConst<>+16(SB), Z11, Z11
+	VMULPS.BCST      vecConst<>+24(SB), Z10, Z14
+	VMULPS.BCST      vecConst<>+24(SB), Z11, Z15
+	VFMADD231PS      Z2, Z2, Z14
+	VFMADD231PS      Z3, Z3, Z15
+	VFMADD231PS.BCST vecConst<>+28(SB), Z10, Z14
+	VFMADD231PS.BCST vecConst<>+28(SB), Z11, Z15
+	VBROADCASTSS     vecConst<>+32(SB), Z2
+	VBROADCASTSS     vecConst<>+32(SB), Z3
+	VFMADD213PS.BCST vecConst<>+36(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+36(SB), Z15, Z3
+	VFMADD213PS.BCST vecConst<>+40(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+40(SB), Z15, Z3
+	VFMADD213PS.BCST vecConst<>+44(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+44(SB), Z15, Z3
+	VFMADD213PS.BCST vecConst<>+48(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+48(SB), Z15, Z3
+	VFMADD213PS.BCST vecConst<>+52(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+52(SB), Z15, Z3
+	VMULPS           Z2, Z14, Z2
+	VMULPS           Z3, Z15, Z3
+	VADDPS           Z12, Z2, Z14
+	VADDPS           Z13, Z3, Z15
+	VFMADD231PS      Z12, Z2, Z14
+	VFMADD231PS      Z13, Z3, Z15
+	VFMADD213PS      Z8, Z8, Z14
+	VFMADD213PS      Z9, Z9, Z15
+	VSCALEFPS        Z10, Z14, Z14
+	VSCALEFPS        Z11, Z15, Z15
 	VPXORD           Z4, Z4, Z4
 	VPXORD           Z5, Z5, Z5
 	VMAXPS           Z0, Z4, Z0
 	VMAXPS           Z1, Z5, Z1
-	VSUBPS           Z10, Z0, Z0
-	VSUBPS           Z11, Z1, Z1
+	VSUBPS           Z14, Z0, Z0
+	VSUBPS           Z15, Z1, Z1
 	TESTQ            DX, DX
 	JZ               withLoop
 	VMOVUPS          (DX)(R9*1), Z2
@@ -270,7 +268,9 @@ biasTail:
 	VMINPS.BCST      vecConst<>+4(SB), Z3, Z3
 	VADDPS.BCST      vecConst<>+8(SB), Z2, Z8
 	VADDPS.BCST      vecConst<>+8(SB), Z3, Z9
+	VPSUBD.BCST      vecConst<>+12(SB), Z8, Z8
 	VPSRLD           $0x16, Z8, Z8
+	VPSUBD.BCST      vecConst<>+12(SB), Z9, Z9
 	VPSRLD           $0x16, Z9, Z9
 	VPERMPS          vecTable<>+0(SB), Z8, Z10
 	VPERMPS          vecTable<>+0(SB), Z9, Z11
@@ -308,52 +308,48 @@ biasTail:
 	VPERMPS          vecTable<>+512(SB), Z9, Z9
 	VMULPS           Z8, Z2, Z8
 	VMULPS           Z9, Z3, Z9
-	VMULPS           Z2, Z2, Z10
-	VMULPS           Z3, Z3, Z11
-	VMOVAPS          Z10, Z14
-	VMOVAPS          Z11, Z15
-	VFMSUB231PS      Z2, Z2, Z14
-	VFMSUB231PS      Z3, Z3, Z15
-	VBROADCASTSS     vecConst<>+12(SB), Z2
-	VBROADCASTSS     vecConst<>+12(SB), Z3
-	VFMADD231PS.BCST vecConst<>+16(SB), Z10, Z2
-	VFMADD231PS.BCST vecConst<>+16(SB), Z11, Z3
-	VSUBPS.BCST      vecConst<>+12(SB), Z2, Z2
-	VSUBPS.BCST      vecConst<>+12(SB), Z3, Z3
-	VFMADD231PS.BCST vecConst<>+20(SB), Z2, Z10
-	VFMADD231PS.BCST vecConst<>+20(SB), Z3, Z11
-	VFMADD231PS.BCST vecConst<>+24(SB), Z2, Z14
-	VFMADD231PS.BCST vecConst<>+24(SB), Z3, Z15
-	VADDPS           Z14, Z10, Z10
-	VADDPS           Z15, Z11, Z11
-	VBROADCASTSS     vecConst<>+28(SB), Z14
-	VBROADCASTSS     vecConst<>+28(SB), Z15
-	VFMADD213PS.BCST vecConst<>+32(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+32(SB), Z11, Z15
-	VFMADD213PS.BCST vecConst<>+36(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+36(SB), Z11, Z15
-	VFMADD213PS.BCST vecConst<>+40(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+40(SB), Z11, Z15
-	VFMADD213PS.BCST vecConst<>+44(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+44(SB), Z11, Z15
-	VFMADD213PS.BCST vecConst<>+48(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+48(SB), Z11, Z15
-	VMULPS           Z14, Z10, Z14
-	VMULPS           Z15, Z11, Z15
-	VADDPS           Z12, Z14, Z10
-	VADDPS           Z13, Z15, Z11
-	VFMADD231PS      Z12, Z14, Z10
-	VFMADD231PS      Z13, Z15, Z11
-	VFMADD213PS      Z8, Z8, Z10
-	VFMADD213PS      Z9, Z9, Z11
-	VSCALEFPS        Z2, Z10, Z10
-	VSCALEFPS        Z3, Z11, Z11
+	VBROADCASTSS     vecConst<>+16(SB), Z10
+	VBROADCASTSS     vecConst<>+16(SB), Z11
+	VMULPS           Z2, Z2, Z14
+	VMULPS           Z3, Z3, Z15
+	VFMADD231PS.BCST vecConst<>+20(SB), Z14, Z10
+	VFMADD231PS.BCST vecConst<>+20(SB), Z15, Z11
+	VSUBPS.BCST      vecConst<>+16(SB), Z10, Z10
+	VSUBPS.BCST      vecConst<>+16(SB), Z11, Z11
+	VMULPS.BCST      vecConst<>+24(SB), Z10, Z14
+	VMULPS.BCST      vecConst<>+24(SB), Z11, Z15
+	VFMADD231PS      Z2, Z2, Z14
+	VFMADD231PS      Z3, Z3, Z15
+	VFMADD231PS.BCST vecConst<>+28(SB), Z10, Z14
+	VFMADD231PS.BCST vecConst<>+28(SB), Z11, Z15
+	VBROADCASTSS     vecConst<>+32(SB), Z2
+	VBROADCASTSS     vecConst<>+32(SB), Z3
+	VFMADD213PS.BCST vecConst<>+36(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+36(SB), Z15, Z3
+	VFMADD213PS.BCST vecConst<>+40(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+40(SB), Z15, Z3
+	VFMADD213PS.BCST vecConst<>+44(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+44(SB), Z15, Z3
+	VFMADD213PS.BCST vecConst<>+48(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+48(SB), Z15, Z3
+	VFMADD213PS.BCST vecConst<>+52(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+52(SB), Z15, Z3
+	VMULPS           Z2, Z14, Z2
+	VMULPS           Z3, Z15, Z3
+	VADDPS           Z12, Z2, Z14
+	VADDPS           Z13, Z3, Z15
+	VFMADD231PS      Z12, Z2, Z14
+	VFMADD231PS      Z13, Z3, Z15
+	VFMADD213PS      Z8, Z8, Z14
+	VFMADD213PS      Z9, Z9, Z15
+	VSCALEFPS        Z10, Z14, Z14
+	VSCALEFPS        Z11, Z15, Z15
 	VPXORD           Z6, Z6, Z6
 	VPXORD           Z7, Z7, Z7
 	VMAXPS           Z0, Z6, Z0
 	VMAXPS           Z1, Z7, Z1
-	VSUBPS           Z10, Z0, Z0
-	VSUBPS           Z11, Z1, Z1
+	VSUBPS           Z14, Z0, Z0
+	VSUBPS           Z15, Z1, Z1
 	TESTQ            DX, DX
 	JZ               withTail
 	VMOVUPS.Z        (DX)(R9*1), K1, Z2
@@ -418,30 +414,30 @@ colsLoop:
 biasLoop:
 	VANDPS.BCST      vecConst<>+0(SB), Z0, Z2
 	VANDPS.BCST      vecConst<>+0(SB), Z1, Z3
-	VMINPS.BCST      vecConst<>+52(SB), Z2, Z2
-	VMINPS.BCST      vecConst<>+52(SB), Z3, Z3
+	VMINPS.BCST      vecConst<>+56(SB), Z2, Z2
+	VMINPS.BCST      vecConst<>+56(SB), Z3, Z3
 	VMULPS           Z2, Z2, Z8
 	VMULPS           Z3, Z3, Z9
 	VMOVAPS          Z8, Z10
 	VMOVAPS          Z9, Z11
 	VFMSUB231PS      Z2, Z2, Z10
 	VFMSUB231PS      Z3, Z3, Z11
-	VBROADCASTSS     vecConst<>+56(SB), Z12
-	VBROADCASTSS     vecConst<>+56(SB), Z13
-	VFMADD231PS.BCST vecConst<>+60(SB), Z8, Z12
-	VFMADD231PS.BCST vecConst<>+60(SB), Z9, Z13
-	VBROADCASTSS     vecConst<>+56(SB), Z14
-	VBROADCASTSS     vecConst<>+56(SB), Z15
+	VBROADCASTSS     vecConst<>+60(SB), Z12
+	VBROADCASTSS     vecConst<>+60(SB), Z13
+	VFMADD231PS.BCST vecConst<>+64(SB), Z8, Z12
+	VFMADD231PS.BCST vecConst<>+64(SB), Z9, Z13
+	VBROADCASTSS     vecConst<>+60(SB), Z14
+	VBROADCASTSS     vecConst<>+60(SB), Z15
 	VSUBPS           Z12, Z14, Z14
 	VSUBPS           Z13, Z15, Z15
-	VFMADD231PS.BCST vecConst<>+60(SB), Z8, Z14
-	VFMADD231PS.BCST vecConst<>+60(SB), Z9, Z15
 	VFMADD231PS.BCST vecConst<>+64(SB), Z8, Z14
 	VFMADD231PS.BCST vecConst<>+64(SB), Z9, Z15
-	VFMADD231PS.BCST vecConst<>+60(SB), Z10, Z14
-	VFMADD231PS.BCST vecConst<>+60(SB), Z11, Z15
-	VADDPS.BCST      vecConst<>+68(SB), Z14, Z8
-	VADDPS.BCST      vecConst<>+68(SB), Z15, Z9
+	VFMADD231PS.BCST vecConst<>+68(SB), Z8, Z14
+	VFMADD231PS.BCST vecConst<>+68(SB), Z9, Z15
+	VFMADD231PS.BCST vecConst<>+64(SB), Z10, Z14
+	VFMADD231PS.BCST vecConst<>+64(SB), Z11, Z15
+	VADDPS.BCST      vecConst<>+72(SB), Z14, Z8
+	VADDPS.BCST      vecConst<>+72(SB), Z15, Z9
 	VMULPS           Z12, Z2, Z10
 	VMULPS           Z13, Z3, Z11
 	VMOVAPS          Z10, Z14
@@ -454,58 +450,60 @@ biasLoop:
 	VPXORD           Z5, Z5, Z5
 	VMAXPS           Z0, Z4, Z0
 	VMAXPS           Z1, Z5, Z1
-	VXORPS.BCST      vecConst<>+72(SB), Z10, Z8
-	VXORPS.BCST      vecConst<>+72(SB), Z11, Z9
-	VBROADCASTSS     vecConst<>+12(SB), Z10
-	VBROADCASTSS     vecConst<>+12(SB), Z11
-	VFMADD231PS.BCST vecConst<>+76(SB), Z8, Z10
-	VFMADD231PS.BCST vecConst<>+76(SB), Z9, Z11
-	VSUBPS.BCST      vecConst<>+12(SB), Z10, Z10
-	VSUBPS.BCST      vecConst<>+12(SB), Z11, Z11
-	VFMADD231PS.BCST vecConst<>+80(SB), Z10, Z8
-	VFMADD231PS.BCST vecConst<>+80(SB), Z11, Z9
+	VXORPS.BCST      vecConst<>+76(SB), Z10, Z8
+	VXORPS.BCST      vecConst<>+76(SB), Z11, Z9
+	VBROADCASTSS     vecConst<>+16(SB), Z10
+	VBROADCASTSS     vecConst<>+16(SB), Z11
+	VFMADD231PS.BCST vecConst<>+80(SB), Z8, Z10
+	VFMADD231PS.BCST vecConst<>+80(SB), Z9, Z11
+	VSUBPS.BCST      vecConst<>+16(SB), Z10, Z10
+	VSUBPS.BCST      vecConst<>+16(SB), Z11, Z11
 	VFMADD231PS.BCST vecConst<>+84(SB), Z10, Z8
 	VFMADD231PS.BCST vecConst<>+84(SB), Z11, Z9
+	VFMADD231PS.BCST vecConst<>+88(SB), Z10, Z8
+	VFMADD231PS.BCST vecConst<>+88(SB), Z11, Z9
 	VSUBPS           Z14, Z8, Z8
 	VSUBPS           Z15, Z9, Z9
-	VBROADCASTSS     vecConst<>+88(SB), Z12
-	VBROADCASTSS     vecConst<>+88(SB), Z13
-	VFMADD213PS.BCST vecConst<>+92(SB), Z8, Z12
-	VFMADD213PS.BCST vecConst<>+92(SB), Z9, Z13
+	VBROADCASTSS     vecConst<>+92(SB), Z12
+	VBROADCASTSS     vecConst<>+92(SB), Z13
 	VFMADD213PS.BCST vecConst<>+96(SB), Z8, Z12
 	VFMADD213PS.BCST vecConst<>+96(SB), Z9, Z13
 	VFMADD213PS.BCST vecConst<>+100(SB), Z8, Z12
 	VFMADD213PS.BCST vecConst<>+100(SB), Z9, Z13
 	VFMADD213PS.BCST vecConst<>+104(SB), Z8, Z12
 	VFMADD213PS.BCST vecConst<>+104(SB), Z9, Z13
-	VFMADD213PS.BCST vecConst<>+8(SB), Z8, Z12
-	VFMADD213PS.BCST vecConst<>+8(SB), Z9, Z13
-	VFMADD213PS.BCST vecConst<>+8(SB), Z8, Z12
-	VFMADD213PS.BCST vecConst<>+8(SB), Z9, Z13
-	VMOVAPS          Z12, Z8
-	VMOVAPS          Z13, Z9
-	VSCALEFPS        Z10, Z8, Z8
-	VSCALEFPS        Z11, Z9, Z9
-	VADDPS.BCST      vecConst<>+8(SB), Z8, Z14
-	VADDPS.BCST      vecConst<>+8(SB), Z9, Z15
-	VSUBPS.BCST      vecConst<>+8(SB), Z14, Z16
-	VSUBPS.BCST      vecConst<>+8(SB), Z15, Z17
-	VSUBPS           Z16, Z8, Z8
-	VSUBPS           Z17, Z9, Z9
-	VMULPS           Z12, Z2, Z12
-	VMULPS           Z13, Z3, Z13
-	VBROADCASTSS     vecConst<>+8(SB), Z2
-	VBROADCASTSS     vecConst<>+8(SB), Z3
-	VDIVPS           Z14, Z2, Z2
-	VDIVPS           Z15, Z3, Z3
-	VMULPS           Z2, Z12, Z16
-	VMULPS           Z3, Z13, Z17
+	VFMADD213PS.BCST vecConst<>+108(SB), Z8, Z12
+	VFMADD213PS.BCST vecConst<>+108(SB), Z9, Z13
+	VFMADD213PS.BCST vecConst<>+112(SB), Z8, Z12
+	VFMADD213PS.BCST vecConst<>+112(SB), Z9, Z13
+	VMOVAPS          Z12, Z14
+	VMOVAPS          Z13, Z15
+	VFMADD213PS.BCST vecConst<>+112(SB), Z8, Z14
+	VFMADD213PS.BCST vecConst<>+112(SB), Z9, Z15
+	VMULPS           Z2, Z8, Z8
+	VMULPS           Z3, Z9, Z9
+	VFMADD213PS      Z2, Z8, Z12
+	VFMADD213PS      Z3, Z9, Z13
+	VSCALEFPS        Z10, Z14, Z14
+	VSCALEFPS        Z11, Z15, Z15
+	VADDPS.BCST      vecConst<>+112(SB), Z14, Z2
+	VADDPS.BCST      vecConst<>+112(SB), Z15, Z3
+	VSUBPS.BCST      vecConst<>+112(SB), Z2, Z8
+	VSUBPS.BCST      vecConst<>+112(SB), Z3, Z9
+	VSUBPS           Z8, Z14, Z14
+	VSUBPS           Z9, Z15, Z15
+	VBROADCASTSS     vecConst<>+112(SB), Z8
+	VBROADCASTSS     vecConst<>+112(SB), Z9
+	VDIVPS           Z2, Z8, Z8
+	VDIVPS           Z3, Z9, Z9
+	VMULPS           Z8, Z12, Z16
+	VMULPS           Z9, Z13, Z17
+	VFNMADD231PS     Z2, Z16, Z12
+	VFNMADD231PS     Z3, Z17, Z13
 	VFNMADD231PS     Z14, Z16, Z12
 	VFNMADD231PS     Z15, Z17, Z13
-	VFNMADD231PS     Z8, Z16, Z12
-	VFNMADD231PS     Z9, Z17, Z13
-	VFMADD231PS      Z2, Z12, Z16
-	VFMADD231PS      Z3, Z13, Z17
+	VFMADD231PS      Z8, Z12, Z16
+	VFMADD231PS      Z9, Z13, Z17
 	VSCALEFPS        Z10, Z16, Z16
 	VSCALEFPS        Z11, Z17, Z17
 	VSUBPS           Z16, Z0, Z0
@@ -551,30 +549,30 @@ colsTail:
 biasTail:
 	VANDPS.BCST      vecConst<>+0(SB), Z0, Z2
 	VANDPS.BCST      vecConst<>+0(SB), Z1, Z3
-	VMINPS.BCST      vecConst<>+52(SB), Z2, Z2
-	VMINPS.BCST      vecConst<>+52(SB), Z3, Z3
+	VMINPS.BCST      vecConst<>+56(SB), Z2, Z2
+	VMINPS.BCST      vecConst<>+56(SB), Z3, Z3
 	VMULPS           Z2, Z2, Z8
 	VMULPS           Z3, Z3, Z9
 	VMOVAPS          Z8, Z10
 	VMOVAPS          Z9, Z11
 	VFMSUB231PS      Z2, Z2, Z10
 	VFMSUB231PS      Z3, Z3, Z11
-	VBROADCASTSS     vecConst<>+56(SB), Z12
-	VBROADCASTSS     vecConst<>+56(SB), Z13
-	VFMADD231PS.BCST vecConst<>+60(SB), Z8, Z12
-	VFMADD231PS.BCST vecConst<>+60(SB), Z9, Z13
-	VBROADCASTSS     vecConst<>+56(SB), Z14
-	VBROADCASTSS     vecConst<>+56(SB), Z15
+	VBROADCASTSS     vecConst<>+60(SB), Z12
+	VBROADCASTSS     vecConst<>+60(SB), Z13
+	VFMADD231PS.BCST vecConst<>+64(SB), Z8, Z12
+	VFMADD231PS.BCST vecConst<>+64(SB), Z9, Z13
+	VBROADCASTSS     vecConst<>+60(SB), Z14
+	VBROADCASTSS     vecConst<>+60(SB), Z15
 	VSUBPS           Z12, Z14, Z14
 	VSUBPS           Z13, Z15, Z15
-	VFMADD231PS.BCST vecConst<>+60(SB), Z8, Z14
-	VFMADD231PS.BCST vecConst<>+60(SB), Z9, Z15
 	VFMADD231PS.BCST vecConst<>+64(SB), Z8, Z14
 	VFMADD231PS.BCST vecConst<>+64(SB), Z9, Z15
-	VFMADD231PS.BCST vecConst<>+60(SB), Z10, Z14
-	VFMADD231PS.BCST vecConst<>+60(SB), Z11, Z15
-	VADDPS.BCST      vecConst<>+68(SB), Z14, Z8
-	VADDPS.BCST      vecConst<>+68(SB), Z15, Z9
+	VFMADD231PS.BCST vecConst<>+68(SB), Z8, Z14
+	VFMADD231PS.BCST vecConst<>+68(SB), Z9, Z15
+	VFMADD231PS.BCST vecConst<>+64(SB), Z10, Z14
+	VFMADD231PS.BCST vecConst<>+64(SB), Z11, Z15
+	VADDPS.BCST      vecConst<>+72(SB), Z14, Z8
+	VADDPS.BCST      vecConst<>+72(SB), Z15, Z9
 	VMULPS           Z12, Z2, Z10
 	VMULPS           Z13, Z3, Z11
 	VMOVAPS          Z10, Z14
@@ -587,58 +585,60 @@ biasTail:
 	VPXORD           Z7, Z7, Z7
 	VMAXPS           Z0, Z6, Z0
 	VMAXPS           Z1, Z7, Z1
-	VXORPS.BCST      vecConst<>+72(SB), Z10, Z8
-	VXORPS.BCST      vecConst<>+72(SB), Z11, Z9
-	VBROADCASTSS     vecConst<>+12(SB), Z10
-	VBROADCASTSS     vecConst<>+12(SB), Z11
-	VFMADD231PS.BCST vecConst<>+76(SB), Z8, Z10
-	VFMADD231PS.BCST vecConst<>+76(SB), Z9, Z11
-	VSUBPS.BCST      vecConst<>+12(SB), Z10, Z10
-	VSUBPS.BCST      vecConst<>+12(SB), Z11, Z11
-	VFMADD231PS.BCST vecConst<>+80(SB), Z10, Z8
-	VFMADD231PS.BCST vecConst<>+80(SB), Z11, Z9
+	VXORPS.BCST      vecConst<>+76(SB), Z10, Z8
+	VXORPS.BCST      vecConst<>+76(SB), Z11, Z9
+	VBROADCASTSS     vecConst<>+16(SB), Z10
+	VBROADCASTSS     vecConst<>+16(SB), Z11
+	VFMADD231PS.BCST vecConst<>+80(SB), Z8, Z10
+	VFMADD231PS.BCST vecConst<>+80(SB), Z9, Z11
+	VSUBPS.BCST      vecConst<>+16(SB), Z10, Z10
+	VSUBPS.BCST      vecConst<>+16(SB), Z11, Z11
 	VFMADD231PS.BCST vecConst<>+84(SB), Z10, Z8
 	VFMADD231PS.BCST vecConst<>+84(SB), Z11, Z9
+	VFMADD231PS.BCST vecConst<>+88(SB), Z10, Z8
+	VFMADD231PS.BCST vecConst<>+88(SB), Z11, Z9
 	VSUBPS           Z14, Z8, Z8
 	VSUBPS           Z15, Z9, Z9
-	VBROADCASTSS     vecConst<>+88(SB), Z12
-	VBROADCASTSS     vecConst<>+88(SB), Z13
-	VFMADD213PS.BCST vecConst<>+92(SB), Z8, Z12
-	VFMADD213PS.BCST vecConst<>+92(SB), Z9, Z13
+	VBROADCASTSS     vecConst<>+92(SB), Z12
+	VBROADCASTSS     vecConst<>+92(SB), Z13
 	VFMADD213PS.BCST vecConst<>+96(SB), Z8, Z12
 	VFMADD213PS.BCST vecConst<>+96(SB), Z9, Z13
 	VFMADD213PS.BCST vecConst<>+100(SB), Z8, Z12
 	VFMADD213PS.BCST vecConst<>+100(SB), Z9, Z13
 	VFMADD213PS.BCST vecConst<>+104(SB), Z8, Z12
 	VFMADD213PS.BCST vecConst<>+104(SB), Z9, Z13
-	VFMADD213PS.BCST vecConst<>+8(SB), Z8, Z12
-	VFMADD213PS.BCST vecConst<>+8(SB), Z9, Z13
-	VFMADD213PS.BCST vecConst<>+8(SB), Z8, Z12
-	VFMADD213PS.BCST vecConst<>+8(SB), Z9, Z13
-	VMOVAPS          Z12, Z8
-	VMOVAPS          Z13, Z9
-	VSCALEFPS        Z10, Z8, Z8
-	VSCALEFPS        Z11, Z9, Z9
-	VADDPS.BCST      vecConst<>+8(SB), Z8, Z14
-	VADDPS.BCST      vecConst<>+8(SB), Z9, Z15
-	VSUBPS.BCST      vecConst<>+8(SB), Z14, Z16
-	VSUBPS.BCST      vecConst<>+8(SB), Z15, Z17
-	VSUBPS           Z16, Z8, Z8
-	VSUBPS           Z17, Z9, Z9
-	VMULPS           Z12, Z2, Z12
-	VMULPS           Z13, Z3, Z13
-	VBROADCASTSS     vecConst<>+8(SB), Z2
-	VBROADCASTSS     vecConst<>+8(SB), Z3
-	VDIVPS           Z14, Z2, Z2
-	VDIVPS           Z15, Z3, Z3
-	VMULPS           Z2, Z12, Z16
-	VMULPS           Z3, Z13, Z17
+	VFMADD213PS.BCST vecConst<>+108(SB), Z8, Z12
+	VFMADD213PS.BCST vecConst<>+108(SB), Z9, Z13
+	VFMADD213PS.BCST vecConst<>+112(SB), Z8, Z12
+	VFMADD213PS.BCST vecConst<>+112(SB), Z9, Z13
+	VMOVAPS          Z12, Z14
+	VMOVAPS          Z13, Z15
+	VFMADD213PS.BCST vecConst<>+112(SB), Z8, Z14
+	VFMADD213PS.BCST vecConst<>+112(SB), Z9, Z15
+	VMULPS           Z2, Z8, Z8
+	VMULPS           Z3, Z9, Z9
+	VFMADD213PS      Z2, Z8, Z12
+	VFMADD213PS      Z3, Z9, Z13
+	VSCALEFPS        Z10, Z14, Z14
+	VSCALEFPS        Z11, Z15, Z15
+	VADDPS.BCST      vecConst<>+112(SB), Z14, Z2
+	VADDPS.BCST      vecConst<>+112(SB), Z15, Z3
+	VSUBPS.BCST      vecConst<>+112(SB), Z2, Z8
+	VSUBPS.BCST      vecConst<>+112(SB), Z3, Z9
+	VSUBPS           Z8, Z14, Z14
+	VSUBPS           Z9, Z15, Z15
+	VBROADCASTSS     vecConst<>+112(SB), Z8
+	VBROADCASTSS     vecConst<>+112(SB), Z9
+	VDIVPS           Z2, Z8, Z8
+	VDIVPS           Z3, Z9, Z9
+	VMULPS           Z8, Z12, Z16
+	VMULPS           Z9, Z13, Z17
+	VFNMADD231PS     Z2, Z16, Z12
+	VFNMADD231PS     Z3, Z17, Z13
 	VFNMADD231PS     Z14, Z16, Z12
 	VFNMADD231PS     Z15, Z17, Z13
-	VFNMADD231PS     Z8, Z16, Z12
-	VFNMADD231PS     Z9, Z17, Z13
-	VFMADD231PS      Z2, Z12, Z16
-	VFMADD231PS      Z3, Z13, Z17
+	VFMADD231PS      Z8, Z12, Z16
+	VFMADD231PS      Z9, Z13, Z17
 	VSCALEFPS        Z10, Z16, Z16
 	VSCALEFPS        Z11, Z17, Z17
 	VSUBPS           Z16, Z0, Z0
@@ -816,58 +816,60 @@ colsLoop:
 biasLoop:
 	VANDPS.BCST      vecConst<>+0(SB), Z0, Z2
 	VANDPS.BCST      vecConst<>+0(SB), Z1, Z3
-	VMINPS.BCST      vecConst<>+108(SB), Z2, Z2
-	VMINPS.BCST      vecConst<>+108(SB), Z3, Z3
-	VXORPS.BCST      vecConst<>+72(SB), Z2, Z8
-	VXORPS.BCST      vecConst<>+72(SB), Z3, Z9
-	VBROADCASTSS     vecConst<>+12(SB), Z10
-	VBROADCASTSS     vecConst<>+12(SB), Z11
-	VFMADD231PS.BCST vecConst<>+76(SB), Z8, Z10
-	VFMADD231PS.BCST vecConst<>+76(SB), Z9, Z11
-	VSUBPS.BCST      vecConst<>+12(SB), Z10, Z10
-	VSUBPS.BCST      vecConst<>+12(SB), Z11, Z11
-	VFMADD231PS.BCST vecConst<>+80(SB), Z10, Z8
-	VFMADD231PS.BCST vecConst<>+80(SB), Z11, Z9
+	VMINPS.BCST      vecConst<>+116(SB), Z2, Z2
+	VMINPS.BCST      vecConst<>+116(SB), Z3, Z3
+	VXORPS.BCST      vecConst<>+76(SB), Z2, Z8
+	VXORPS.BCST      vecConst<>+76(SB), Z3, Z9
+	VBROADCASTSS     vecConst<>+16(SB), Z10
+	VBROADCASTSS     vecConst<>+16(SB), Z11
+	VFMADD231PS.BCST vecConst<>+80(SB), Z8, Z10
+	VFMADD231PS.BCST vecConst<>+80(SB), Z9, Z11
+	VSUBPS.BCST      vecConst<>+16(SB), Z10, Z10
+	VSUBPS.BCST      vecConst<>+16(SB), Z11, Z11
 	VFMADD231PS.BCST vecConst<>+84(SB), Z10, Z8
 	VFMADD231PS.BCST vecConst<>+84(SB), Z11, Z9
-	VBROADCASTSS     vecConst<>+88(SB), Z12
-	VBROADCASTSS     vecConst<>+88(SB), Z13
-	VFMADD213PS.BCST vecConst<>+92(SB), Z8, Z12
-	VFMADD213PS.BCST vecConst<>+92(SB), Z9, Z13
+	VFMADD231PS.BCST vecConst<>+88(SB), Z10, Z8
+	VFMADD231PS.BCST vecConst<>+88(SB), Z11, Z9
+	VBROADCASTSS     vecConst<>+92(SB), Z12
+	VBROADCASTSS     vecConst<>+92(SB), Z13
 	VFMADD213PS.BCST vecConst<>+96(SB), Z8, Z12
 	VFMADD213PS.BCST vecConst<>+96(SB), Z9, Z13
 	VFMADD213PS.BCST vecConst<>+100(SB), Z8, Z12
 	VFMADD213PS.BCST vecConst<>+100(SB), Z9, Z13
 	VFMADD213PS.BCST vecConst<>+104(SB), Z8, Z12
 	VFMADD213PS.BCST vecConst<>+104(SB), Z9, Z13
-	VFMADD213PS.BCST vecConst<>+8(SB), Z8, Z12
-	VFMADD213PS.BCST vecConst<>+8(SB), Z9, Z13
-	VFMADD213PS.BCST vecConst<>+8(SB), Z8, Z12
-	VFMADD213PS.BCST vecConst<>+8(SB), Z9, Z13
-	VMOVAPS          Z12, Z8
-	VMOVAPS          Z13, Z9
-	VSCALEFPS        Z10, Z8, Z8
-	VSCALEFPS        Z11, Z9, Z9
-	VADDPS.BCST      vecConst<>+8(SB), Z8, Z14
-	VADDPS.BCST      vecConst<>+8(SB), Z9, Z15
-	VSUBPS.BCST      vecConst<>+8(SB), Z14, Z16
-	VSUBPS.BCST      vecConst<>+8(SB), Z15, Z17
-	VSUBPS           Z16, Z8, Z8
-	VSUBPS           Z17, Z9, Z9
-	VMULPS           Z12, Z2, Z12
-	VMULPS           Z13, Z3, Z13
-	VBROADCASTSS     vecConst<>+8(SB), Z2
-	VBROADCASTSS     vecConst<>+8(SB), Z3
-	VDIVPS           Z14, Z2, Z2
-	VDIVPS           Z15, Z3, Z3
-	VMULPS           Z2, Z12, Z16
-	VMULPS           Z3, Z13, Z17
+	VFMADD213PS.BCST vecConst<>+108(SB), Z8, Z12
+	VFMADD213PS.BCST vecConst<>+108(SB), Z9, Z13
+	VFMADD213PS.BCST vecConst<>+112(SB), Z8, Z12
+	VFMADD213PS.BCST vecConst<>+112(SB), Z9, Z13
+	VMOVAPS          Z12, Z14
+	VMOVAPS          Z13, Z15
+	VFMADD213PS.BCST vecConst<>+112(SB), Z8, Z14
+	VFMADD213PS.BCST vecConst<>+112(SB), Z9, Z15
+	VMULPS           Z2, Z8, Z8
+	VMULPS           Z3, Z9, Z9
+	VFMADD213PS      Z2, Z8, Z12
+	VFMADD213PS      Z3, Z9, Z13
+	VSCALEFPS        Z10, Z14, Z14
+	VSCALEFPS        Z11, Z15, Z15
+	VADDPS.BCST      vecConst<>+112(SB), Z14, Z2
+	VADDPS.BCST      vecConst<>+112(SB), Z15, Z3
+	VSUBPS.BCST      vecConst<>+112(SB), Z2, Z8
+	VSUBPS.BCST      vecConst<>+112(SB), Z3, Z9
+	VSUBPS           Z8, Z14, Z14
+	VSUBPS           Z9, Z15, Z15
+	VBROADCASTSS     vecConst<>+112(SB), Z8
+	VBROADCASTSS     vecConst<>+112(SB), Z9
+	VDIVPS           Z2, Z8, Z8
+	VDIVPS           Z3, Z9, Z9
+	VMULPS           Z8, Z12, Z16
+	VMULPS           Z9, Z13, Z17
+	VFNMADD231PS     Z2, Z16, Z12
+	VFNMADD231PS     Z3, Z17, Z13
 	VFNMADD231PS     Z14, Z16, Z12
 	VFNMADD231PS     Z15, Z17, Z13
-	VFNMADD231PS     Z8, Z16, Z12
-	VFNMADD231PS     Z9, Z17, Z13
-	VFMADD231PS      Z2, Z12, Z16
-	VFMADD231PS      Z3, Z13, Z17
+	VFMADD231PS      Z8, Z12, Z16
+	VFMADD231PS      Z9, Z13, Z17
 	VSCALEFPS        Z10, Z16, Z16
 	VSCALEFPS        Z11, Z17, Z17
 	VPXORD           Z4, Z4, Z4
@@ -917,58 +919,60 @@ colsTail:
 biasTail:
 	VANDPS.BCST      vecConst<>+0(SB), Z0, Z2
 	VANDPS.BCST      vecConst<>+0(SB), Z1, Z3
-	VMINPS.BCST      vecConst<>+108(SB), Z2, Z2
-	VMINPS.BCST      vecConst<>+108(SB), Z3, Z3
-	VXORPS.BCST      vecConst<>+72(SB), Z2, Z8
-	VXORPS.BCST      vecConst<>+72(SB), Z3, Z9
-	VBROADCASTSS     vecConst<>+12(SB), Z10
-	VBROADCASTSS     vecConst<>+12(SB), Z11
-	VFMADD231PS.BCST vecConst<>+76(SB), Z8, Z10
-	VFMADD231PS.BCST vecConst<>+76(SB), Z9, Z11
-	VSUBPS.BCST      vecConst<>+12(SB), Z10, Z10
-	VSUBPS.BCST      vecConst<>+12(SB), Z11, Z11
-	VFMADD231PS.BCST vecConst<>+80(SB), Z10, Z8
-	VFMADD231PS.BCST vecConst<>+80(SB), Z11, Z9
+	VMINPS.BCST      vecConst<>+116(SB), Z2, Z2
+	VMINPS.BCST      vecConst<>+116(SB), Z3, Z3
+	VXORPS.BCST      vecConst<>+76(SB), Z2, Z8
+	VXORPS.BCST      vecConst<>+76(SB), Z3, Z9
+	VBROADCASTSS     vecConst<>+16(SB), Z10
+	VBROADCASTSS     vecConst<>+16(SB), Z11
+	VFMADD231PS.BCST vecConst<>+80(SB), Z8, Z10
+	VFMADD231PS.BCST vecConst<>+80(SB), Z9, Z11
+	VSUBPS.BCST      vecConst<>+16(SB), Z10, Z10
+	VSUBPS.BCST      vecConst<>+16(SB), Z11, Z11
 	VFMADD231PS.BCST vecConst<>+84(SB), Z10, Z8
 	VFMADD231PS.BCST vecConst<>+84(SB), Z11, Z9
-	VBROADCASTSS     vecConst<>+88(SB), Z12
-	VBROADCASTSS     vecConst<>+88(SB), Z13
-	VFMADD213PS.BCST vecConst<>+92(SB), Z8, Z12
-	VFMADD213PS.BCST vecConst<>+92(SB), Z9, Z13
+	VFMADD231PS.BCST vecConst<>+88(SB), Z10, Z8
+	VFMADD231PS.BCST vecConst<>+88(SB), Z11, Z9
+	VBROADCASTSS     vecConst<>+92(SB), Z12
+	VBROADCASTSS     vecConst<>+92(SB), Z13
 	VFMADD213PS.BCST vecConst<>+96(SB), Z8, Z12
 	VFMADD213PS.BCST vecConst<>+96(SB), Z9, Z13
 	VFMADD213PS.BCST vecConst<>+100(SB), Z8, Z12
 	VFMADD213PS.BCST vecConst<>+100(SB), Z9, Z13
 	VFMADD213PS.BCST vecConst<>+104(SB), Z8, Z12
 	VFMADD213PS.BCST vecConst<>+104(SB), Z9, Z13
-	VFMADD213PS.BCST vecConst<>+8(SB), Z8, Z12
-	VFMADD213PS.BCST vecConst<>+8(SB), Z9, Z13
-	VFMADD213PS.BCST vecConst<>+8(SB), Z8, Z12
-	VFMADD213PS.BCST vecConst<>+8(SB), Z9, Z13
-	VMOVAPS          Z12, Z8
-	VMOVAPS          Z13, Z9
-	VSCALEFPS        Z10, Z8, Z8
-	VSCALEFPS        Z11, Z9, Z9
-	VADDPS.BCST      vecConst<>+8(SB), Z8, Z14
-	VADDPS.BCST      vecConst<>+8(SB), Z9, Z15
-	VSUBPS.BCST      vecConst<>+8(SB), Z14, Z16
-	VSUBPS.BCST      vecConst<>+8(SB), Z15, Z17
-	VSUBPS           Z16, Z8, Z8
-	VSUBPS           Z17, Z9, Z9
-	VMULPS           Z12, Z2, Z12
-	VMULPS           Z13, Z3, Z13
-	VBROADCASTSS     vecConst<>+8(SB), Z2
-	VBROADCASTSS     vecConst<>+8(SB), Z3
-	VDIVPS           Z14, Z2, Z2
-	VDIVPS           Z15, Z3, Z3
-	VMULPS           Z2, Z12, Z16
-	VMULPS           Z3, Z13, Z17
+	VFMADD213PS.BCST vecConst<>+108(SB), Z8, Z12
+	VFMADD213PS.BCST vecConst<>+108(SB), Z9, Z13
+	VFMADD213PS.BCST vecConst<>+112(SB), Z8, Z12
+	VFMADD213PS.BCST vecConst<>+112(SB), Z9, Z13
+	VMOVAPS          Z12, Z14
+	VMOVAPS          Z13, Z15
+	VFMADD213PS.BCST vecConst<>+112(SB), Z8, Z14
+	VFMADD213PS.BCST vecConst<>+112(SB), Z9, Z15
+	VMULPS           Z2, Z8, Z8
+	VMULPS           Z3, Z9, Z9
+	VFMADD213PS      Z2, Z8, Z12
+	VFMADD213PS      Z3, Z9, Z13
+	VSCALEFPS        Z10, Z14, Z14
+	VSCALEFPS        Z11, Z15, Z15
+	VADDPS.BCST      vecConst<>+112(SB), Z14, Z2
+	VADDPS.BCST      vecConst<>+112(SB), Z15, Z3
+	VSUBPS.BCST      vecConst<>+112(SB), Z2, Z8
+	VSUBPS.BCST      vecConst<>+112(SB), Z3, Z9
+	VSUBPS           Z8, Z14, Z14
+	VSUBPS           Z9, Z15, Z15
+	VBROADCASTSS     vecConst<>+112(SB), Z8
+	VBROADCASTSS     vecConst<>+112(SB), Z9
+	VDIVPS           Z2, Z8, Z8
+	VDIVPS           Z3, Z9, Z9
+	VMULPS           Z8, Z12, Z16
+	VMULPS           Z9, Z13, Z17
+	VFNMADD231PS     Z2, Z16, Z12
+	VFNMADD231PS     Z3, Z17, Z13
 	VFNMADD231PS     Z14, Z16, Z12
 	VFNMADD231PS     Z15, Z17, Z13
-	VFNMADD231PS     Z8, Z16, Z12
-	VFNMADD231PS     Z9, Z17, Z13
-	VFMADD231PS      Z2, Z12, Z16
-	VFMADD231PS      Z3, Z13, Z17
+	VFMADD231PS      Z8, Z12, Z16
+	VFMADD231PS      Z9, Z13, Z17
 	VSCALEFPS        Z10, Z16, Z16
 	VSCALEFPS        Z11, Z17, Z17
 	VPXORD           Z6, Z6, Z6
@@ -1041,70 +1045,72 @@ colsLoop:
 biasLoop:
 	VANDPS.BCST      vecConst<>+0(SB), Z0, Z2
 	VANDPS.BCST      vecConst<>+0(SB), Z1, Z3
-	VMINPS.BCST      vecConst<>+112(SB), Z2, Z2
-	VMINPS.BCST      vecConst<>+112(SB), Z3, Z3
-	VMULPS.BCST      vecConst<>+116(SB), Z2, Z8
-	VMULPS.BCST      vecConst<>+116(SB), Z3, Z9
+	VMINPS.BCST      vecConst<>+120(SB), Z2, Z2
+	VMINPS.BCST      vecConst<>+120(SB), Z3, Z3
+	VMULPS.BCST      vecConst<>+124(SB), Z2, Z8
+	VMULPS.BCST      vecConst<>+124(SB), Z3, Z9
 	VMOVAPS          Z8, Z10
 	VMOVAPS          Z9, Z11
-	VFMSUB231PS.BCST vecConst<>+116(SB), Z2, Z10
-	VFMSUB231PS.BCST vecConst<>+116(SB), Z3, Z11
+	VFMSUB231PS.BCST vecConst<>+124(SB), Z2, Z10
+	VFMSUB231PS.BCST vecConst<>+124(SB), Z3, Z11
 	VPXORD           Z4, Z4, Z4
 	VPXORD           Z5, Z5, Z5
 	VMAXPS           Z0, Z4, Z0
 	VMAXPS           Z1, Z5, Z1
-	VXORPS.BCST      vecConst<>+72(SB), Z8, Z8
-	VXORPS.BCST      vecConst<>+72(SB), Z9, Z9
-	VBROADCASTSS     vecConst<>+12(SB), Z12
-	VBROADCASTSS     vecConst<>+12(SB), Z13
-	VFMADD231PS.BCST vecConst<>+76(SB), Z8, Z12
-	VFMADD231PS.BCST vecConst<>+76(SB), Z9, Z13
-	VSUBPS.BCST      vecConst<>+12(SB), Z12, Z12
-	VSUBPS.BCST      vecConst<>+12(SB), Z13, Z13
-	VFMADD231PS.BCST vecConst<>+80(SB), Z12, Z8
-	VFMADD231PS.BCST vecConst<>+80(SB), Z13, Z9
+	VXORPS.BCST      vecConst<>+76(SB), Z8, Z8
+	VXORPS.BCST      vecConst<>+76(SB), Z9, Z9
+	VBROADCASTSS     vecConst<>+16(SB), Z12
+	VBROADCASTSS     vecConst<>+16(SB), Z13
+	VFMADD231PS.BCST vecConst<>+80(SB), Z8, Z12
+	VFMADD231PS.BCST vecConst<>+80(SB), Z9, Z13
+	VSUBPS.BCST      vecConst<>+16(SB), Z12, Z12
+	VSUBPS.BCST      vecConst<>+16(SB), Z13, Z13
 	VFMADD231PS.BCST vecConst<>+84(SB), Z12, Z8
 	VFMADD231PS.BCST vecConst<>+84(SB), Z13, Z9
+	VFMADD231PS.BCST vecConst<>+88(SB), Z12, Z8
+	VFMADD231PS.BCST vecConst<>+88(SB), Z13, Z9
 	VSUBPS           Z10, Z8, Z8
 	VSUBPS           Z11, Z9, Z9
-	VBROADCASTSS     vecConst<>+88(SB), Z10
-	VBROADCASTSS     vecConst<>+88(SB), Z11
-	VFMADD213PS.BCST vecConst<>+92(SB), Z8, Z10
-	VFMADD213PS.BCST vecConst<>+92(SB), Z9, Z11
+	VBROADCASTSS     vecConst<>+92(SB), Z10
+	VBROADCASTSS     vecConst<>+92(SB), Z11
 	VFMADD213PS.BCST vecConst<>+96(SB), Z8, Z10
 	VFMADD213PS.BCST vecConst<>+96(SB), Z9, Z11
 	VFMADD213PS.BCST vecConst<>+100(SB), Z8, Z10
 	VFMADD213PS.BCST vecConst<>+100(SB), Z9, Z11
 	VFMADD213PS.BCST vecConst<>+104(SB), Z8, Z10
 	VFMADD213PS.BCST vecConst<>+104(SB), Z9, Z11
-	VFMADD213PS.BCST vecConst<>+8(SB), Z8, Z10
-	VFMADD213PS.BCST vecConst<>+8(SB), Z9, Z11
-	VFMADD213PS.BCST vecConst<>+8(SB), Z8, Z10
-	VFMADD213PS.BCST vecConst<>+8(SB), Z9, Z11
-	VMOVAPS          Z10, Z8
-	VMOVAPS          Z11, Z9
-	VSCALEFPS        Z12, Z8, Z8
-	VSCALEFPS        Z13, Z9, Z9
-	VADDPS.BCST      vecConst<>+8(SB), Z8, Z14
-	VADDPS.BCST      vecConst<>+8(SB), Z9, Z15
-	VSUBPS.BCST      vecConst<>+8(SB), Z14, Z16
-	VSUBPS.BCST      vecConst<>+8(SB), Z15, Z17
-	VSUBPS           Z16, Z8, Z8
-	VSUBPS           Z17, Z9, Z9
-	VMULPS           Z10, Z2, Z10
-	VMULPS           Z11, Z3, Z11
-	VBROADCASTSS     vecConst<>+8(SB), Z2
-	VBROADCASTSS     vecConst<>+8(SB), Z3
-	VDIVPS           Z14, Z2, Z2
-	VDIVPS           Z15, Z3, Z3
-	VMULPS           Z2, Z10, Z16
-	VMULPS           Z3, Z11, Z17
+	VFMADD213PS.BCST vecConst<>+108(SB), Z8, Z10
+	VFMADD213PS.BCST vecConst<>+108(SB), Z9, Z11
+	VFMADD213PS.BCST vecConst<>+112(SB), Z8, Z10
+	VFMADD213PS.BCST vecConst<>+112(SB), Z9, Z11
+	VMOVAPS          Z10, Z14
+	VMOVAPS          Z11, Z15
+	VFMADD213PS.BCST vecConst<>+112(SB), Z8, Z14
+	VFMADD213PS.BCST vecConst<>+112(SB), Z9, Z15
+	VMULPS           Z2, Z8, Z8
+	VMULPS           Z3, Z9, Z9
+	VFMADD213PS      Z2, Z8, Z10
+	VFMADD213PS      Z3, Z9, Z11
+	VSCALEFPS        Z12, Z14, Z14
+	VSCALEFPS        Z13, Z15, Z15
+	VADDPS.BCST      vecConst<>+112(SB), Z14, Z2
+	VADDPS.BCST      vecConst<>+112(SB), Z15, Z3
+	VSUBPS.BCST      vecConst<>+112(SB), Z2, Z8
+	VSUBPS.BCST      vecConst<>+112(SB), Z3, Z9
+	VSUBPS           Z8, Z14, Z14
+	VSUBPS           Z9, Z15, Z15
+	VBROADCASTSS     vecConst<>+112(SB), Z8
+	VBROADCASTSS     vecConst<>+112(SB), Z9
+	VDIVPS           Z2, Z8, Z8
+	VDIVPS           Z3, Z9, Z9
+	VMULPS           Z8, Z10, Z16
+	VMULPS           Z9, Z11, Z17
+	VFNMADD231PS     Z2, Z16, Z10
+	VFNMADD231PS     Z3, Z17, Z11
 	VFNMADD231PS     Z14, Z16, Z10
 	VFNMADD231PS     Z15, Z17, Z11
-	VFNMADD231PS     Z8, Z16, Z10
-	VFNMADD231PS     Z9, Z17, Z11
-	VFMADD231PS      Z2, Z10, Z16
-	VFMADD231PS      Z3, Z11, Z17
+	VFMADD231PS      Z8, Z10, Z16
+	VFMADD231PS      Z9, Z11, Z17
 	VSCALEFPS        Z12, Z16, Z16
 	VSCALEFPS        Z13, Z17, Z17
 	VSUBPS           Z16, Z0, Z0
@@ -1150,70 +1156,72 @@ colsTail:
 biasTail:
 	VANDPS.BCST      vecConst<>+0(SB), Z0, Z2
 	VANDPS.BCST      vecConst<>+0(SB), Z1, Z3
-	VMINPS.BCST      vecConst<>+112(SB), Z2, Z2
-	VMINPS.BCST      vecConst<>+112(SB), Z3, Z3
-	VMULPS.BCST      vecConst<>+116(SB), Z2, Z8
-	VMULPS.BCST      vecConst<>+116(SB), Z3, Z9
+	VMINPS.BCST      vecConst<>+120(SB), Z2, Z2
+	VMINPS.BCST      vecConst<>+120(SB), Z3, Z3
+	VMULPS.BCST      vecConst<>+124(SB), Z2, Z8
+	VMULPS.BCST      vecConst<>+124(SB), Z3, Z9
 	VMOVAPS          Z8, Z10
 	VMOVAPS          Z9, Z11
-	VFMSUB231PS.BCST vecConst<>+116(SB), Z2, Z10
-	VFMSUB231PS.BCST vecConst<>+116(SB), Z3, Z11
+	VFMSUB231PS.BCST vecConst<>+124(SB), Z2, Z10
+	VFMSUB231PS.BCST vecConst<>+124(SB), Z3, Z11
 	VPXORD           Z6, Z6, Z6
 	VPXORD           Z7, Z7, Z7
 	VMAXPS           Z0, Z6, Z0
 	VMAXPS           Z1, Z7, Z1
-	VXORPS.BCST      vecConst<>+72(SB), Z8, Z8
-	VXORPS.BCST      vecConst<>+72(SB), Z9, Z9
-	VBROADCASTSS     vecConst<>+12(SB), Z12
-	VBROADCASTSS     vecConst<>+12(SB), Z13
-	VFMADD231PS.BCST vecConst<>+76(SB), Z8, Z12
-	VFMADD231PS.BCST vecConst<>+76(SB), Z9, Z13
-	VSUBPS.BCST      vecConst<>+12(SB), Z12, Z12
-	VSUBPS.BCST      vecConst<>+12(SB), Z13, Z13
-	VFMADD231PS.BCST vecConst<>+80(SB), Z12, Z8
-	VFMADD231PS.BCST vecConst<>+80(SB), Z13, Z9
+	VXORPS.BCST      vecConst<>+76(SB), Z8, Z8
+	VXORPS.BCST      vecConst<>+76(SB), Z9, Z9
+	VBROADCASTSS     vecConst<>+16(SB), Z12
+	VBROADCASTSS     vecConst<>+16(SB), Z13
+	VFMADD231PS.BCST vecConst<>+80(SB), Z8, Z12
+	VFMADD231PS.BCST vecConst<>+80(SB), Z9, Z13
+	VSUBPS.BCST      vecConst<>+16(SB), Z12, Z12
+	VSUBPS.BCST      vecConst<>+16(SB), Z13, Z13
 	VFMADD231PS.BCST vecConst<>+84(SB), Z12, Z8
 	VFMADD231PS.BCST vecConst<>+84(SB), Z13, Z9
+	VFMADD231PS.BCST vecConst<>+88(SB), Z12, Z8
+	VFMADD231PS.BCST vecConst<>+88(SB), Z13, Z9
 	VSUBPS           Z10, Z8, Z8
 	VSUBPS           Z11, Z9, Z9
-	VBROADCASTSS     vecConst<>+88(SB), Z10
-	VBROADCASTSS     vecConst<>+88(SB), Z11
-	VFMADD213PS.BCST vecConst<>+92(SB), Z8, Z10
-	VFMADD213PS.BCST vecConst<>+92(SB), Z9, Z11
+	VBROADCASTSS     vecConst<>+92(SB), Z10
+	VBROADCASTSS     vecConst<>+92(SB), Z11
 	VFMADD213PS.BCST vecConst<>+96(SB), Z8, Z10
 	VFMADD213PS.BCST vecConst<>+96(SB), Z9, Z11
 	VFMADD213PS.BCST vecConst<>+100(SB), Z8, Z10
 	VFMADD213PS.BCST vecConst<>+100(SB), Z9, Z11
 	VFMADD213PS.BCST vecConst<>+104(SB), Z8, Z10
 	VFMADD213PS.BCST vecConst<>+104(SB), Z9, Z11
-	VFMADD213PS.BCST vecConst<>+8(SB), Z8, Z10
-	VFMADD213PS.BCST vecConst<>+8(SB), Z9, Z11
-	VFMADD213PS.BCST vecConst<>+8(SB), Z8, Z10
-	VFMADD213PS.BCST vecConst<>+8(SB), Z9, Z11
-	VMOVAPS          Z10, Z8
-	VMOVAPS          Z11, Z9
-	VSCALEFPS        Z12, Z8, Z8
-	VSCALEFPS        Z13, Z9, Z9
-	VADDPS.BCST      vecConst<>+8(SB), Z8, Z14
-	VADDPS.BCST      vecConst<>+8(SB), Z9, Z15
-	VSUBPS.BCST      vecConst<>+8(SB), Z14, Z16
-	VSUBPS.BCST      vecConst<>+8(SB), Z15, Z17
-	VSUBPS           Z16, Z8, Z8
-	VSUBPS           Z17, Z9, Z9
-	VMULPS           Z10, Z2, Z10
-	VMULPS           Z11, Z3, Z11
-	VBROADCASTSS     vecConst<>+8(SB), Z2
-	VBROADCASTSS     vecConst<>+8(SB), Z3
-	VDIVPS           Z14, Z2, Z2
-	VDIVPS           Z15, Z3, Z3
-	VMULPS           Z2, Z10, Z16
-	VMULPS           Z3, Z11, Z17
+	VFMADD213PS.BCST vecConst<>+108(SB), Z8, Z10
+	VFMADD213PS.BCST vecConst<>+108(SB), Z9, Z11
+	VFMADD213PS.BCST vecConst<>+112(SB), Z8, Z10
+	VFMADD213PS.BCST vecConst<>+112(SB), Z9, Z11
+	VMOVAPS          Z10, Z14
+	VMOVAPS          Z11, Z15
+	VFMADD213PS.BCST vecConst<>+112(SB), Z8, Z14
+	VFMADD213PS.BCST vecConst<>+112(SB), Z9, Z15
+	VMULPS           Z2, Z8, Z8
+	VMULPS           Z3, Z9, Z9
+	VFMADD213PS      Z2, Z8, Z10
+	VFMADD213PS      Z3, Z9, Z11
+	VSCALEFPS        Z12, Z14, Z14
+	VSCALEFPS        Z13, Z15, Z15
+	VADDPS.BCST      vecConst<>+112(SB), Z14, Z2
+	VADDPS.BCST      vecConst<>+112(SB), Z15, Z3
+	VSUBPS.BCST      vecConst<>+112(SB), Z2, Z8
+	VSUBPS.BCST      vecConst<>+112(SB), Z3, Z9
+	VSUBPS           Z8, Z14, Z14
+	VSUBPS           Z9, Z15, Z15
+	VBROADCASTSS     vecConst<>+112(SB), Z8
+	VBROADCASTSS     vecConst<>+112(SB), Z9
+	VDIVPS           Z2, Z8, Z8
+	VDIVPS           Z3, Z9, Z9
+	VMULPS           Z8, Z10, Z16
+	VMULPS           Z9, Z11, Z17
+	VFNMADD231PS     Z2, Z16, Z10
+	VFNMADD231PS     Z3, Z17, Z11
 	VFNMADD231PS     Z14, Z16, Z10
 	VFNMADD231PS     Z15, Z17, Z11
-	VFNMADD231PS     Z8, Z16, Z10
-	VFNMADD231PS     Z9, Z17, Z11
-	VFMADD231PS      Z2, Z10, Z16
-	VFMADD231PS      Z3, Z11, Z17
+	VFMADD231PS      Z8, Z10, Z16
+	VFMADD231PS      Z9, Z11, Z17
 	VSCALEFPS        Z12, Z16, Z16
 	VSCALEFPS        Z13, Z17, Z17
 	VSUBPS           Z16, Z0, Z0
@@ -1282,50 +1290,50 @@ colsLoop:
 biasLoop:
 	VANDPS.BCST      vecConst<>+0(SB), Z0, Z2
 	VANDPS.BCST      vecConst<>+0(SB), Z1, Z3
-	VMINPS.BCST      vecConst<>+120(SB), Z2, Z2
-	VMINPS.BCST      vecConst<>+120(SB), Z3, Z3
+	VMINPS.BCST      vecConst<>+128(SB), Z2, Z2
+	VMINPS.BCST      vecConst<>+128(SB), Z3, Z3
 	VADDPS           Z2, Z2, Z2
 	VADDPS           Z3, Z3, Z3
-	VBROADCASTSS     vecConst<>+12(SB), Z4
-	VBROADCASTSS     vecConst<>+12(SB), Z5
-	VFMADD231PS.BCST vecConst<>+76(SB), Z2, Z4
-	VFMADD231PS.BCST vecConst<>+76(SB), Z3, Z5
-	VSUBPS.BCST      vecConst<>+12(SB), Z4, Z6
-	VSUBPS.BCST      vecConst<>+12(SB), Z5, Z7
-	VFMADD231PS.BCST vecConst<>+80(SB), Z6, Z2
-	VFMADD231PS.BCST vecConst<>+80(SB), Z7, Z3
+	VBROADCASTSS     vecConst<>+16(SB), Z4
+	VBROADCASTSS     vecConst<>+16(SB), Z5
+	VFMADD231PS.BCST vecConst<>+80(SB), Z2, Z4
+	VFMADD231PS.BCST vecConst<>+80(SB), Z3, Z5
+	VSUBPS.BCST      vecConst<>+16(SB), Z4, Z6
+	VSUBPS.BCST      vecConst<>+16(SB), Z5, Z7
 	VFMADD231PS.BCST vecConst<>+84(SB), Z6, Z2
 	VFMADD231PS.BCST vecConst<>+84(SB), Z7, Z3
-	VBROADCASTSS     vecConst<>+88(SB), Z6
-	VBROADCASTSS     vecConst<>+88(SB), Z7
-	VFMADD213PS.BCST vecConst<>+92(SB), Z2, Z6
-	VFMADD213PS.BCST vecConst<>+92(SB), Z3, Z7
+	VFMADD231PS.BCST vecConst<>+88(SB), Z6, Z2
+	VFMADD231PS.BCST vecConst<>+88(SB), Z7, Z3
+	VBROADCASTSS     vecConst<>+92(SB), Z6
+	VBROADCASTSS     vecConst<>+92(SB), Z7
 	VFMADD213PS.BCST vecConst<>+96(SB), Z2, Z6
 	VFMADD213PS.BCST vecConst<>+96(SB), Z3, Z7
 	VFMADD213PS.BCST vecConst<>+100(SB), Z2, Z6
 	VFMADD213PS.BCST vecConst<>+100(SB), Z3, Z7
 	VFMADD213PS.BCST vecConst<>+104(SB), Z2, Z6
 	VFMADD213PS.BCST vecConst<>+104(SB), Z3, Z7
+	VFMADD213PS.BCST vecConst<>+108(SB), Z2, Z6
+	VFMADD213PS.BCST vecConst<>+108(SB), Z3, Z7
 	VMULPS           Z2, Z2, Z8
 	VMULPS           Z3, Z3, Z9
 	VFMADD213PS      Z2, Z8, Z6
 	VFMADD213PS      Z3, Z9, Z7
 	VPSLLD           $0x17, Z4, Z2
-	VPADDD.BCST      vecConst<>+8(SB), Z2, Z2
+	VPADDD.BCST      vecConst<>+112(SB), Z2, Z2
 	VPSLLD           $0x17, Z5, Z3
-	VPADDD.BCST      vecConst<>+8(SB), Z3, Z3
-	VSUBPS.BCST      vecConst<>+8(SB), Z2, Z4
-	VSUBPS.BCST      vecConst<>+8(SB), Z3, Z5
+	VPADDD.BCST      vecConst<>+112(SB), Z3, Z3
+	VSUBPS.BCST      vecConst<>+112(SB), Z2, Z4
+	VSUBPS.BCST      vecConst<>+112(SB), Z3, Z5
 	VFMADD213PS      Z4, Z2, Z6
 	VFMADD213PS      Z5, Z3, Z7
-	VADDPS.BCST      vecConst<>+124(SB), Z6, Z2
-	VADDPS.BCST      vecConst<>+124(SB), Z7, Z3
-	VSUBPS.BCST      vecConst<>+124(SB), Z2, Z4
-	VSUBPS.BCST      vecConst<>+124(SB), Z3, Z5
+	VADDPS.BCST      vecConst<>+132(SB), Z6, Z2
+	VADDPS.BCST      vecConst<>+132(SB), Z7, Z3
+	VSUBPS.BCST      vecConst<>+132(SB), Z2, Z4
+	VSUBPS.BCST      vecConst<>+132(SB), Z3, Z5
 	VSUBPS           Z4, Z6, Z4
 	VSUBPS           Z5, Z7, Z5
-	VBROADCASTSS     vecConst<>+8(SB), Z8
-	VBROADCASTSS     vecConst<>+8(SB), Z9
+	VBROADCASTSS     vecConst<>+112(SB), Z8
+	VBROADCASTSS     vecConst<>+112(SB), Z9
 	VDIVPS           Z2, Z8, Z8
 	VDIVPS           Z3, Z9, Z9
 	VMULPS           Z8, Z6, Z10
@@ -1336,8 +1344,8 @@ biasLoop:
 	VFNMADD231PS     Z5, Z11, Z7
 	VFMADD231PS      Z8, Z6, Z10
 	VFMADD231PS      Z9, Z7, Z11
-	VANDPS.BCST      vecConst<>+72(SB), Z0, Z2
-	VANDPS.BCST      vecConst<>+72(SB), Z1, Z3
+	VANDPS.BCST      vecConst<>+76(SB), Z0, Z2
+	VANDPS.BCST      vecConst<>+76(SB), Z1, Z3
 	VORPS            Z2, Z10, Z10
 	VORPS            Z3, Z11, Z11
 	VCMPPS           $0x03, Z0, Z0, K1
@@ -1385,50 +1393,50 @@ colsTail:
 biasTail:
 	VANDPS.BCST      vecConst<>+0(SB), Z0, Z2
 	VANDPS.BCST      vecConst<>+0(SB), Z1, Z3
-	VMINPS.BCST      vecConst<>+120(SB), Z2, Z2
-	VMINPS.BCST      vecConst<>+120(SB), Z3, Z3
+	VMINPS.BCST      vecConst<>+128(SB), Z2, Z2
+	VMINPS.BCST      vecConst<>+128(SB), Z3, Z3
 	VADDPS           Z2, Z2, Z2
 	VADDPS           Z3, Z3, Z3
-	VBROADCASTSS     vecConst<>+12(SB), Z4
-	VBROADCASTSS     vecConst<>+12(SB), Z5
-	VFMADD231PS.BCST vecConst<>+76(SB), Z2, Z4
-	VFMADD231PS.BCST vecConst<>+76(SB), Z3, Z5
-	VSUBPS.BCST      vecConst<>+12(SB), Z4, Z6
-	VSUBPS.BCST      vecConst<>+12(SB), Z5, Z7
-	VFMADD231PS.BCST vecConst<>+80(SB), Z6, Z2
-	VFMADD231PS.BCST vecConst<>+80(SB), Z7, Z3
+	VBROADCASTSS     vecConst<>+16(SB), Z4
+	VBROADCASTSS     vecConst<>+16(SB), Z5
+	VFMADD231PS.BCST vecConst<>+80(SB), Z2, Z4
+	VFMADD231PS.BCST vecConst<>+80(SB), Z3, Z5
+	VSUBPS.BCST      vecConst<>+16(SB), Z4, Z6
+	VSUBPS.BCST      vecConst<>+16(SB), Z5, Z7
 	VFMADD231PS.BCST vecConst<>+84(SB), Z6, Z2
 	VFMADD231PS.BCST vecConst<>+84(SB), Z7, Z3
-	VBROADCASTSS     vecConst<>+88(SB), Z6
-	VBROADCASTSS     vecConst<>+88(SB), Z7
-	VFMADD213PS.BCST vecConst<>+92(SB), Z2, Z6
-	VFMADD213PS.BCST vecConst<>+92(SB), Z3, Z7
+	VFMADD231PS.BCST vecConst<>+88(SB), Z6, Z2
+	VFMADD231PS.BCST vecConst<>+88(SB), Z7, Z3
+	VBROADCASTSS     vecConst<>+92(SB), Z6
+	VBROADCASTSS     vecConst<>+92(SB), Z7
 	VFMADD213PS.BCST vecConst<>+96(SB), Z2, Z6
 	VFMADD213PS.BCST vecConst<>+96(SB), Z3, Z7
 	VFMADD213PS.BCST vecConst<>+100(SB), Z2, Z6
 	VFMADD213PS.BCST vecConst<>+100(SB), Z3, Z7
 	VFMADD213PS.BCST vecConst<>+104(SB), Z2, Z6
 	VFMADD213PS.BCST vecConst<>+104(SB), Z3, Z7
+	VFMADD213PS.BCST vecConst<>+108(SB), Z2, Z6
+	VFMADD213PS.BCST vecConst<>+108(SB), Z3, Z7
 	VMULPS           Z2, Z2, Z8
 	VMULPS           Z3, Z3, Z9
 	VFMADD213PS      Z2, Z8, Z6
 	VFMADD213PS      Z3, Z9, Z7
 	VPSLLD           $0x17, Z4, Z2
-	VPADDD.BCST      vecConst<>+8(SB), Z2, Z2
+	VPADDD.BCST      vecConst<>+112(SB), Z2, Z2
 	VPSLLD           $0x17, Z5, Z3
-	VPADDD.BCST      vecConst<>+8(SB), Z3, Z3
-	VSUBPS.BCST      vecConst<>+8(SB), Z2, Z4
-	VSUBPS.BCST      vecConst<>+8(SB), Z3, Z5
+	VPADDD.BCST      vecConst<>+112(SB), Z3, Z3
+	VSUBPS.BCST      vecConst<>+112(SB), Z2, Z4
+	VSUBPS.BCST      vecConst<>+112(SB), Z3, Z5
 	VFMADD213PS      Z4, Z2, Z6
 	VFMADD213PS      Z5, Z3, Z7
-	VADDPS.BCST      vecConst<>+124(SB), Z6, Z2
-	VADDPS.BCST      vecConst<>+124(SB), Z7, Z3
-	VSUBPS.BCST      vecConst<>+124(SB), Z2, Z4
-	VSUBPS.BCST      vecConst<>+124(SB), Z3, Z5
+	VADDPS.BCST      vecConst<>+132(SB), Z6, Z2
+	VADDPS.BCST      vecConst<>+132(SB), Z7, Z3
+	VSUBPS.BCST      vecConst<>+132(SB), Z2, Z4
+	VSUBPS.BCST      vecConst<>+132(SB), Z3, Z5
 	VSUBPS           Z4, Z6, Z4
 	VSUBPS           Z5, Z7, Z5
-	VBROADCASTSS     vecConst<>+8(SB), Z8
-	VBROADCASTSS     vecConst<>+8(SB), Z9
+	VBROADCASTSS     vecConst<>+112(SB), Z8
+	VBROADCASTSS     vecConst<>+112(SB), Z9
 	VDIVPS           Z2, Z8, Z8
 	VDIVPS           Z3, Z9, Z9
 	VMULPS           Z8, Z6, Z10
@@ -1439,8 +1447,8 @@ biasTail:
 	VFNMADD231PS     Z5, Z11, Z7
 	VFMADD231PS      Z8, Z6, Z10
 	VFMADD231PS      Z9, Z7, Z11
-	VANDPS.BCST      vecConst<>+72(SB), Z0, Z2
-	VANDPS.BCST      vecConst<>+72(SB), Z1, Z3
+	VANDPS.BCST      vecConst<>+76(SB), Z0, Z2
+	VANDPS.BCST      vecConst<>+76(SB), Z1, Z3
 	VORPS            Z2, Z10, Z10
 	VORPS            Z3, Z11, Z11
 	VCMPPS           $0x03, Z0, Z0, K3
@@ -1511,64 +1519,66 @@ colsLoop:
 biasLoop:
 	VANDPS.BCST      vecConst<>+0(SB), Z0, Z2
 	VANDPS.BCST      vecConst<>+0(SB), Z1, Z3
-	VBROADCASTSS     vecConst<>+108(SB), Z8
-	VBROADCASTSS     vecConst<>+108(SB), Z9
+	VBROADCASTSS     vecConst<>+116(SB), Z8
+	VBROADCASTSS     vecConst<>+116(SB), Z9
 	VMINPS           Z2, Z8, Z2
 	VMINPS           Z3, Z9, Z3
-	VXORPS.BCST      vecConst<>+72(SB), Z2, Z2
-	VXORPS.BCST      vecConst<>+72(SB), Z3, Z3
-	VBROADCASTSS     vecConst<>+12(SB), Z8
-	VBROADCASTSS     vecConst<>+12(SB), Z9
-	VFMADD231PS.BCST vecConst<>+76(SB), Z2, Z8
-	VFMADD231PS.BCST vecConst<>+76(SB), Z3, Z9
-	VSUBPS.BCST      vecConst<>+12(SB), Z8, Z8
-	VSUBPS.BCST      vecConst<>+12(SB), Z9, Z9
-	VFMADD231PS.BCST vecConst<>+80(SB), Z8, Z2
-	VFMADD231PS.BCST vecConst<>+80(SB), Z9, Z3
+	VXORPS.BCST      vecConst<>+76(SB), Z2, Z2
+	VXORPS.BCST      vecConst<>+76(SB), Z3, Z3
+	VBROADCASTSS     vecConst<>+16(SB), Z8
+	VBROADCASTSS     vecConst<>+16(SB), Z9
+	VFMADD231PS.BCST vecConst<>+80(SB), Z2, Z8
+	VFMADD231PS.BCST vecConst<>+80(SB), Z3, Z9
+	VSUBPS.BCST      vecConst<>+16(SB), Z8, Z8
+	VSUBPS.BCST      vecConst<>+16(SB), Z9, Z9
 	VFMADD231PS.BCST vecConst<>+84(SB), Z8, Z2
 	VFMADD231PS.BCST vecConst<>+84(SB), Z9, Z3
-	VBROADCASTSS     vecConst<>+88(SB), Z10
-	VBROADCASTSS     vecConst<>+88(SB), Z11
-	VFMADD213PS.BCST vecConst<>+92(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+92(SB), Z3, Z11
+	VFMADD231PS.BCST vecConst<>+88(SB), Z8, Z2
+	VFMADD231PS.BCST vecConst<>+88(SB), Z9, Z3
+	VBROADCASTSS     vecConst<>+92(SB), Z10
+	VBROADCASTSS     vecConst<>+92(SB), Z11
 	VFMADD213PS.BCST vecConst<>+96(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+96(SB), Z3, Z11
 	VFMADD213PS.BCST vecConst<>+100(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+100(SB), Z3, Z11
 	VFMADD213PS.BCST vecConst<>+104(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+104(SB), Z3, Z11
-	VFMADD213PS.BCST vecConst<>+8(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+8(SB), Z3, Z11
-	VFMADD213PS.BCST vecConst<>+8(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+8(SB), Z3, Z11
+	VFMADD213PS.BCST vecConst<>+108(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+108(SB), Z3, Z11
+	VFMADD213PS.BCST vecConst<>+112(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+112(SB), Z3, Z11
+	VMOVAPS          Z10, Z10
+	VMOVAPS          Z11, Z11
+	VFMADD213PS.BCST vecConst<>+112(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+112(SB), Z3, Z11
 	VMOVAPS          Z10, Z2
 	VMOVAPS          Z11, Z3
-	VSCALEFPS        Z8, Z2, Z2
-	VSCALEFPS        Z9, Z3, Z3
-	VADDPS.BCST      vecConst<>+8(SB), Z2, Z12
-	VADDPS.BCST      vecConst<>+8(SB), Z3, Z13
-	VSUBPS.BCST      vecConst<>+8(SB), Z12, Z14
-	VSUBPS.BCST      vecConst<>+8(SB), Z13, Z15
-	VSUBPS           Z14, Z2, Z2
-	VSUBPS           Z15, Z3, Z3
-	VBROADCASTSS     vecConst<>+8(SB), Z14
-	VBROADCASTSS     vecConst<>+8(SB), Z15
+	VSCALEFPS        Z8, Z10, Z10
+	VSCALEFPS        Z9, Z11, Z11
+	VADDPS.BCST      vecConst<>+112(SB), Z10, Z12
+	VADDPS.BCST      vecConst<>+112(SB), Z11, Z13
+	VSUBPS.BCST      vecConst<>+112(SB), Z12, Z14
+	VSUBPS.BCST      vecConst<>+112(SB), Z13, Z15
+	VSUBPS           Z14, Z10, Z10
+	VSUBPS           Z15, Z11, Z11
+	VBROADCASTSS     vecConst<>+112(SB), Z14
+	VBROADCASTSS     vecConst<>+112(SB), Z15
 	VDIVPS           Z12, Z14, Z14
 	VDIVPS           Z13, Z15, Z15
-	VMULPS           Z14, Z10, Z16
-	VMULPS           Z15, Z11, Z17
-	VFNMADD231PS     Z12, Z16, Z10
-	VFNMADD231PS     Z13, Z17, Z11
-	VFNMADD231PS     Z2, Z16, Z10
-	VFNMADD231PS     Z3, Z17, Z11
-	VFMADD231PS      Z14, Z10, Z16
-	VFMADD231PS      Z15, Z11, Z17
+	VMULPS           Z14, Z2, Z16
+	VMULPS           Z15, Z3, Z17
+	VFNMADD231PS     Z12, Z16, Z2
+	VFNMADD231PS     Z13, Z17, Z3
+	VFNMADD231PS     Z10, Z16, Z2
+	VFNMADD231PS     Z11, Z17, Z3
+	VFMADD231PS      Z14, Z2, Z16
+	VFMADD231PS      Z15, Z3, Z17
 	VSCALEFPS        Z8, Z16, Z16
 	VSCALEFPS        Z9, Z17, Z17
 	VPMOVD2M         Z0, K1
 	VPMOVD2M         Z1, K2
-	VBROADCASTSS     vecConst<>+8(SB), Z0
-	VBROADCASTSS     vecConst<>+8(SB), Z1
+	VBROADCASTSS     vecConst<>+112(SB), Z0
+	VBROADCASTSS     vecConst<>+112(SB), Z1
 	VSUBPS           Z16, Z0, Z0
 	VSUBPS           Z17, Z1, Z1
 	VBLENDMPS        Z16, Z0, K1, Z4
@@ -1614,64 +1624,66 @@ colsTail:
 biasTail:
 	VANDPS.BCST      vecConst<>+0(SB), Z0, Z2
 	VANDPS.BCST      vecConst<>+0(SB), Z1, Z3
-	VBROADCASTSS     vecConst<>+108(SB), Z8
-	VBROADCASTSS     vecConst<>+108(SB), Z9
+	VBROADCASTSS     vecConst<>+116(SB), Z8
+	VBROADCASTSS     vecConst<>+116(SB), Z9
 	VMINPS           Z2, Z8, Z2
 	VMINPS           Z3, Z9, Z3
-	VXORPS.BCST      vecConst<>+72(SB), Z2, Z2
-	VXORPS.BCST      vecConst<>+72(SB), Z3, Z3
-	VBROADCASTSS     vecConst<>+12(SB), Z8
-	VBROADCASTSS     vecConst<>+12(SB), Z9
-	VFMADD231PS.BCST vecConst<>+76(SB), Z2, Z8
-	VFMADD231PS.BCST vecConst<>+76(SB), Z3, Z9
-	VSUBPS.BCST      vecConst<>+12(SB), Z8, Z8
-	VSUBPS.BCST      vecConst<>+12(SB), Z9, Z9
-	VFMADD231PS.BCST vecConst<>+80(SB), Z8, Z2
-	VFMADD231PS.BCST vecConst<>+80(SB), Z9, Z3
+	VXORPS.BCST      vecConst<>+76(SB), Z2, Z2
+	VXORPS.BCST      vecConst<>+76(SB), Z3, Z3
+	VBROADCASTSS     vecConst<>+16(SB), Z8
+	VBROADCASTSS     vecConst<>+16(SB), Z9
+	VFMADD231PS.BCST vecConst<>+80(SB), Z2, Z8
+	VFMADD231PS.BCST vecConst<>+80(SB), Z3, Z9
+	VSUBPS.BCST      vecConst<>+16(SB), Z8, Z8
+	VSUBPS.BCST      vecConst<>+16(SB), Z9, Z9
 	VFMADD231PS.BCST vecConst<>+84(SB), Z8, Z2
 	VFMADD231PS.BCST vecConst<>+84(SB), Z9, Z3
-	VBROADCASTSS     vecConst<>+88(SB), Z10
-	VBROADCASTSS     vecConst<>+88(SB), Z11
-	VFMADD213PS.BCST vecConst<>+92(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+92(SB), Z3, Z11
+	VFMADD231PS.BCST vecConst<>+88(SB), Z8, Z2
+	VFMADD231PS.BCST vecConst<>+88(SB), Z9, Z3
+	VBROADCASTSS     vecConst<>+92(SB), Z10
+	VBROADCASTSS     vecConst<>+92(SB), Z11
 	VFMADD213PS.BCST vecConst<>+96(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+96(SB), Z3, Z11
 	VFMADD213PS.BCST vecConst<>+100(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+100(SB), Z3, Z11
 	VFMADD213PS.BCST vecConst<>+104(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+104(SB), Z3, Z11
-	VFMADD213PS.BCST vecConst<>+8(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+8(SB), Z3, Z11
-	VFMADD213PS.BCST vecConst<>+8(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+8(SB), Z3, Z11
+	VFMADD213PS.BCST vecConst<>+108(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+108(SB), Z3, Z11
+	VFMADD213PS.BCST vecConst<>+112(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+112(SB), Z3, Z11
+	VMOVAPS          Z10, Z10
+	VMOVAPS          Z11, Z11
+	VFMADD213PS.BCST vecConst<>+112(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+112(SB), Z3, Z11
 	VMOVAPS          Z10, Z2
 	VMOVAPS          Z11, Z3
-	VSCALEFPS        Z8, Z2, Z2
-	VSCALEFPS        Z9, Z3, Z3
-	VADDPS.BCST      vecConst<>+8(SB), Z2, Z12
-	VADDPS.BCST      vecConst<>+8(SB), Z3, Z13
-	VSUBPS.BCST      vecConst<>+8(SB), Z12, Z14
-	VSUBPS.BCST      vecConst<>+8(SB), Z13, Z15
-	VSUBPS           Z14, Z2, Z2
-	VSUBPS           Z15, Z3, Z3
-	VBROADCASTSS     vecConst<>+8(SB), Z14
-	VBROADCASTSS     vecConst<>+8(SB), Z15
+	VSCALEFPS        Z8, Z10, Z10
+	VSCALEFPS        Z9, Z11, Z11
+	VADDPS.BCST      vecConst<>+112(SB), Z10, Z12
+	VADDPS.BCST      vecConst<>+112(SB), Z11, Z13
+	VSUBPS.BCST      vecConst<>+112(SB), Z12, Z14
+	VSUBPS.BCST      vecConst<>+112(SB), Z13, Z15
+	VSUBPS           Z14, Z10, Z10
+	VSUBPS           Z15, Z11, Z11
+	VBROADCASTSS     vecConst<>+112(SB), Z14
+	VBROADCASTSS     vecConst<>+112(SB), Z15
 	VDIVPS           Z12, Z14, Z14
 	VDIVPS           Z13, Z15, Z15
-	VMULPS           Z14, Z10, Z16
-	VMULPS           Z15, Z11, Z17
-	VFNMADD231PS     Z12, Z16, Z10
-	VFNMADD231PS     Z13, Z17, Z11
-	VFNMADD231PS     Z2, Z16, Z10
-	VFNMADD231PS     Z3, Z17, Z11
-	VFMADD231PS      Z14, Z10, Z16
-	VFMADD231PS      Z15, Z11, Z17
+	VMULPS           Z14, Z2, Z16
+	VMULPS           Z15, Z3, Z17
+	VFNMADD231PS     Z12, Z16, Z2
+	VFNMADD231PS     Z13, Z17, Z3
+	VFNMADD231PS     Z10, Z16, Z2
+	VFNMADD231PS     Z11, Z17, Z3
+	VFMADD231PS      Z14, Z2, Z16
+	VFMADD231PS      Z15, Z3, Z17
 	VSCALEFPS        Z8, Z16, Z16
 	VSCALEFPS        Z9, Z17, Z17
 	VPMOVD2M         Z0, K3
 	VPMOVD2M         Z1, K4
-	VBROADCASTSS     vecConst<>+8(SB), Z0
-	VBROADCASTSS     vecConst<>+8(SB), Z1
+	VBROADCASTSS     vecConst<>+112(SB), Z0
+	VBROADCASTSS     vecConst<>+112(SB), Z1
 	VSUBPS           Z16, Z0, Z0
 	VSUBPS           Z17, Z1, Z1
 	VBLENDMPS        Z16, Z0, K3, Z6
@@ -1744,7 +1756,9 @@ biasLoop:
 	VMINPS.BCST      vecConst<>+4(SB), Z3, Z3
 	VADDPS.BCST      vecConst<>+8(SB), Z2, Z8
 	VADDPS.BCST      vecConst<>+8(SB), Z3, Z9
+	VPSUBD.BCST      vecConst<>+12(SB), Z8, Z8
 	VPSRLD           $0x16, Z8, Z8
+	VPSUBD.BCST      vecConst<>+12(SB), Z9, Z9
 	VPSRLD           $0x16, Z9, Z9
 	VPERMPS          vecTable<>+0(SB), Z8, Z10
 	VPERMPS          vecTable<>+0(SB), Z9, Z11
@@ -1782,58 +1796,54 @@ biasLoop:
 	VPERMPS          vecTable<>+512(SB), Z9, Z9
 	VMULPS           Z8, Z2, Z8
 	VMULPS           Z9, Z3, Z9
-	VMULPS           Z2, Z2, Z10
-	VMULPS           Z3, Z3, Z11
-	VMOVAPS          Z10, Z14
-	VMOVAPS          Z11, Z15
-	VFMSUB231PS      Z2, Z2, Z14
-	VFMSUB231PS      Z3, Z3, Z15
-	VBROADCASTSS     vecConst<>+12(SB), Z2
-	VBROADCASTSS     vecConst<>+12(SB), Z3
-	VFMADD231PS.BCST vecConst<>+16(SB), Z10, Z2
-	VFMADD231PS.BCST vecConst<>+16(SB), Z11, Z3
-	VSUBPS.BCST      vecConst<>+12(SB), Z2, Z2
-	VSUBPS.BCST      vecConst<>+12(SB), Z3, Z3
-	VFMADD231PS.BCST vecConst<>+20(SB), Z2, Z10
-	VFMADD231PS.BCST vecConst<>+20(SB), Z3, Z11
-	VFMADD231PS.BCST vecConst<>+24(SB), Z2, Z14
-	VFMADD231PS.BCST vecConst<>+24(SB), Z3, Z15
-	VADDPS           Z14, Z10, Z10
-	VADDPS           Z15, Z11, Z11
-	VBROADCASTSS     vecConst<>+28(SB), Z14
-	VBROADCASTSS     vecConst<>+28(SB), Z15
-	VFMADD213PS.BCST vecConst<>+32(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+32(SB), Z11, Z15
-	VFMADD213PS.BCST vecConst<>+36(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+36(SB), Z11, Z15
-	VFMADD213PS.BCST vecConst<>+40(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+40(SB), Z11, Z15
-	VFMADD213PS.BCST vecConst<>+44(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+44(SB), Z11, Z15
-	VFMADD213PS.BCST vecConst<>+48(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+48(SB), Z11, Z15
-	VMULPS           Z14, Z10, Z14
-	VMULPS           Z15, Z11, Z15
-	VADDPS           Z12, Z14, Z10
-	VADDPS           Z13, Z15, Z11
-	VFMADD231PS      Z12, Z14, Z10
-	VFMADD231PS      Z13, Z15, Z11
-	VFMADD213PS      Z8, Z8, Z10
-	VFMADD213PS      Z9, Z9, Z11
-	VSCALEFPS        Z2, Z10, Z10
-	VSCALEFPS        Z3, Z11, Z11
+	VBROADCASTSS     vecConst<>+16(SB), Z10
+	VBROADCASTSS     vecConst<>+16(SB), Z11
+	VMULPS           Z2, Z2, Z14
+	VMULPS           Z3, Z3, Z15
+	VFMADD231PS.BCST vecConst<>+20(SB), Z14, Z10
+	VFMADD231PS.BCST vecConst<>+20(SB), Z15, Z11
+	VSUBPS.BCST      vecConst<>+16(SB), Z10, Z10
+	VSUBPS.BCST      vecConst<>+16(SB), Z11, Z11
+	VMULPS.BCST      vecConst<>+24(SB), Z10, Z14
+	VMULPS.BCST      vecConst<>+24(SB), Z11, Z15
+	VFMADD231PS      Z2, Z2, Z14
+	VFMADD231PS      Z3, Z3, Z15
+	VFMADD231PS.BCST vecConst<>+28(SB), Z10, Z14
+	VFMADD231PS.BCST vecConst<>+28(SB), Z11, Z15
+	VBROADCASTSS     vecConst<>+32(SB), Z2
+	VBROADCASTSS     vecConst<>+32(SB), Z3
+	VFMADD213PS.BCST vecConst<>+36(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+36(SB), Z15, Z3
+	VFMADD213PS.BCST vecConst<>+40(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+40(SB), Z15, Z3
+	VFMADD213PS.BCST vecConst<>+44(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+44(SB), Z15, Z3
+	VFMADD213PS.BCST vecConst<>+48(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+48(SB), Z15, Z3
+	VFMADD213PS.BCST vecConst<>+52(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+52(SB), Z15, Z3
+	VMULPS           Z2, Z14, Z2
+	VMULPS           Z3, Z15, Z3
+	VADDPS           Z12, Z2, Z14
+	VADDPS           Z13, Z3, Z15
+	VFMADD231PS      Z12, Z2, Z14
+	VFMADD231PS      Z13, Z3, Z15
+	VFMADD213PS      Z8, Z8, Z14
+	VFMADD213PS      Z9, Z9, Z15
+	VSCALEFPS        Z10, Z14, Z14
+	VSCALEFPS        Z11, Z15, Z15
 	VPXORD           Z4, Z4, Z4
 	VPXORD           Z5, Z5, Z5
 	VMAXPS           Z0, Z4, Z0
 	VMAXPS           Z1, Z5, Z1
-	VSUBPS           Z10, Z0, Z0
-	VSUBPS           Z11, Z1, Z1
-	VBROADCASTSS     vecConst<>+128(SB), Z2
-	VBROADCASTSS     vecConst<>+128(SB), Z3
+	VSUBPS           Z14, Z0, Z0
+	VSUBPS           Z15, Z1, Z1
+	VBROADCASTSS     vecConst<>+136(SB), Z2
+	VBROADCASTSS     vecConst<>+136(SB), Z3
 	VMAXPS           Z0, Z2, Z0
 	VMAXPS           Z1, Z3, Z1
-	VBROADCASTSS     vecConst<>+120(SB), Z2
-	VBROADCASTSS     vecConst<>+120(SB), Z3
+	VBROADCASTSS     vecConst<>+128(SB), Z2
+	VBROADCASTSS     vecConst<>+128(SB), Z3
 	VMINPS           Z0, Z2, Z0
 	VMINPS           Z1, Z3, Z1
 	TESTQ            DX, DX
@@ -1881,7 +1891,9 @@ biasTail:
 	VMINPS.BCST      vecConst<>+4(SB), Z3, Z3
 	VADDPS.BCST      vecConst<>+8(SB), Z2, Z8
 	VADDPS.BCST      vecConst<>+8(SB), Z3, Z9
+	VPSUBD.BCST      vecConst<>+12(SB), Z8, Z8
 	VPSRLD           $0x16, Z8, Z8
+	VPSUBD.BCST      vecConst<>+12(SB), Z9, Z9
 	VPSRLD           $0x16, Z9, Z9
 	VPERMPS          vecTable<>+0(SB), Z8, Z10
 	VPERMPS          vecTable<>+0(SB), Z9, Z11
@@ -1919,58 +1931,54 @@ biasTail:
 	VPERMPS          vecTable<>+512(SB), Z9, Z9
 	VMULPS           Z8, Z2, Z8
 	VMULPS           Z9, Z3, Z9
-	VMULPS           Z2, Z2, Z10
-	VMULPS           Z3, Z3, Z11
-	VMOVAPS          Z10, Z14
-	VMOVAPS          Z11, Z15
-	VFMSUB231PS      Z2, Z2, Z14
-	VFMSUB231PS      Z3, Z3, Z15
-	VBROADCASTSS     vecConst<>+12(SB), Z2
-	VBROADCASTSS     vecConst<>+12(SB), Z3
-	VFMADD231PS.BCST vecConst<>+16(SB), Z10, Z2
-	VFMADD231PS.BCST vecConst<>+16(SB), Z11, Z3
-	VSUBPS.BCST      vecConst<>+12(SB), Z2, Z2
-	VSUBPS.BCST      vecConst<>+12(SB), Z3, Z3
-	VFMADD231PS.BCST vecConst<>+20(SB), Z2, Z10
-	VFMADD231PS.BCST vecConst<>+20(SB), Z3, Z11
-	VFMADD231PS.BCST vecConst<>+24(SB), Z2, Z14
-	VFMADD231PS.BCST vecConst<>+24(SB), Z3, Z15
-	VADDPS           Z14, Z10, Z10
-	VADDPS           Z15, Z11, Z11
-	VBROADCASTSS     vecConst<>+28(SB), Z14
-	VBROADCASTSS     vecConst<>+28(SB), Z15
-	VFMADD213PS.BCST vecConst<>+32(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+32(SB), Z11, Z15
-	VFMADD213PS.BCST vecConst<>+36(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+36(SB), Z11, Z15
-	VFMADD213PS.BCST vecConst<>+40(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+40(SB), Z11, Z15
-	VFMADD213PS.BCST vecConst<>+44(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+44(SB), Z11, Z15
-	VFMADD213PS.BCST vecConst<>+48(SB), Z10, Z14
-	VFMADD213PS.BCST vecConst<>+48(SB), Z11, Z15
-	VMULPS           Z14, Z10, Z14
-	VMULPS           Z15, Z11, Z15
-	VADDPS           Z12, Z14, Z10
-	VADDPS           Z13, Z15, Z11
-	VFMADD231PS      Z12, Z14, Z10
-	VFMADD231PS      Z13, Z15, Z11
-	VFMADD213PS      Z8, Z8, Z10
-	VFMADD213PS      Z9, Z9, Z11
-	VSCALEFPS        Z2, Z10, Z10
-	VSCALEFPS        Z3, Z11, Z11
+	VBROADCASTSS     vecConst<>+16(SB), Z10
+	VBROADCASTSS     vecConst<>+16(SB), Z11
+	VMULPS           Z2, Z2, Z14
+	VMULPS           Z3, Z3, Z15
+	VFMADD231PS.BCST vecConst<>+20(SB), Z14, Z10
+	VFMADD231PS.BCST vecConst<>+20(SB), Z15, Z11
+	VSUBPS.BCST      vecConst<>+16(SB), Z10, Z10
+	VSUBPS.BCST      vecConst<>+16(SB), Z11, Z11
+	VMULPS.BCST      vecConst<>+24(SB), Z10, Z14
+	VMULPS.BCST      vecConst<>+24(SB), Z11, Z15
+	VFMADD231PS      Z2, Z2, Z14
+	VFMADD231PS      Z3, Z3, Z15
+	VFMADD231PS.BCST vecConst<>+28(SB), Z10, Z14
+	VFMADD231PS.BCST vecConst<>+28(SB), Z11, Z15
+	VBROADCASTSS     vecConst<>+32(SB), Z2
+	VBROADCASTSS     vecConst<>+32(SB), Z3
+	VFMADD213PS.BCST vecConst<>+36(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+36(SB), Z15, Z3
+	VFMADD213PS.BCST vecConst<>+40(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+40(SB), Z15, Z3
+	VFMADD213PS.BCST vecConst<>+44(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+44(SB), Z15, Z3
+	VFMADD213PS.BCST vecConst<>+48(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+48(SB), Z15, Z3
+	VFMADD213PS.BCST vecConst<>+52(SB), Z14, Z2
+	VFMADD213PS.BCST vecConst<>+52(SB), Z15, Z3
+	VMULPS           Z2, Z14, Z2
+	VMULPS           Z3, Z15, Z3
+	VADDPS           Z12, Z2, Z14
+	VADDPS           Z13, Z3, Z15
+	VFMADD231PS      Z12, Z2, Z14
+	VFMADD231PS      Z13, Z3, Z15
+	VFMADD213PS      Z8, Z8, Z14
+	VFMADD213PS      Z9, Z9, Z15
+	VSCALEFPS        Z10, Z14, Z14
+	VSCALEFPS        Z11, Z15, Z15
 	VPXORD           Z6, Z6, Z6
 	VPXORD           Z7, Z7, Z7
 	VMAXPS           Z0, Z6, Z0
 	VMAXPS           Z1, Z7, Z1
-	VSUBPS           Z10, Z0, Z0
-	VSUBPS           Z11, Z1, Z1
-	VBROADCASTSS     vecConst<>+128(SB), Z2
-	VBROADCASTSS     vecConst<>+128(SB), Z3
+	VSUBPS           Z14, Z0, Z0
+	VSUBPS           Z15, Z1, Z1
+	VBROADCASTSS     vecConst<>+136(SB), Z2
+	VBROADCASTSS     vecConst<>+136(SB), Z3
 	VMAXPS           Z0, Z2, Z0
 	VMAXPS           Z1, Z3, Z1
-	VBROADCASTSS     vecConst<>+120(SB), Z2
-	VBROADCASTSS     vecConst<>+120(SB), Z3
+	VBROADCASTSS     vecConst<>+128(SB), Z2
+	VBROADCASTSS     vecConst<>+128(SB), Z3
 	VMINPS           Z0, Z2, Z0
 	VMINPS           Z1, Z3, Z1
 	TESTQ            DX, DX
@@ -2152,8 +2160,8 @@ biasLoop:
 	VPXORD       Z5, Z5, Z5
 	VMAXPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z5, Z1
-	VBROADCASTSS vecConst<>+132(SB), Z2
-	VBROADCASTSS vecConst<>+132(SB), Z3
+	VBROADCASTSS vecConst<>+140(SB), Z2
+	VBROADCASTSS vecConst<>+140(SB), Z3
 	VMINPS       Z0, Z2, Z0
 	VMINPS       Z1, Z3, Z1
 	TESTQ        DX, DX
@@ -2199,8 +2207,8 @@ biasTail:
 	VPXORD       Z7, Z7, Z7
 	VMAXPS       Z0, Z6, Z0
 	VMAXPS       Z1, Z7, Z1
-	VBROADCASTSS vecConst<>+132(SB), Z2
-	VBROADCASTSS vecConst<>+132(SB), Z3
+	VBROADCASTSS vecConst<>+140(SB), Z2
+	VBROADCASTSS vecConst<>+140(SB), Z3
 	VMINPS       Z0, Z2, Z0
 	VMINPS       Z1, Z3, Z1
 	TESTQ        DX, DX
@@ -2265,8 +2273,8 @@ colsLoop:
 	VADDPS  Z3, Z1, Z1
 
 biasLoop:
-	VMULPS.BCST vecConst<>+136(SB), Z0, Z2
-	VMULPS.BCST vecConst<>+136(SB), Z1, Z3
+	VMULPS.BCST vecConst<>+144(SB), Z0, Z2
+	VMULPS.BCST vecConst<>+144(SB), Z1, Z3
 	VMAXPS      Z0, Z2, Z0
 	VMAXPS      Z1, Z3, Z1
 	TESTQ       DX, DX
@@ -2308,8 +2316,8 @@ colsTail:
 	VADDPS    Z3, Z1, Z1
 
 biasTail:
-	VMULPS.BCST vecConst<>+136(SB), Z0, Z2
-	VMULPS.BCST vecConst<>+136(SB), Z1, Z3
+	VMULPS.BCST vecConst<>+144(SB), Z0, Z2
+	VMULPS.BCST vecConst<>+144(SB), Z1, Z3
 	VMAXPS      Z0, Z2, Z0
 	VMAXPS      Z1, Z3, Z1
 	TESTQ       DX, DX
@@ -2374,18 +2382,18 @@ colsLoop:
 	VADDPS  Z3, Z1, Z1
 
 biasLoop:
-	VADDPS.BCST  vecConst<>+140(SB), Z0, Z0
-	VADDPS.BCST  vecConst<>+140(SB), Z1, Z1
+	VADDPS.BCST  vecConst<>+148(SB), Z0, Z0
+	VADDPS.BCST  vecConst<>+148(SB), Z1, Z1
 	VPXORD       Z4, Z4, Z4
 	VPXORD       Z5, Z5, Z5
 	VMAXPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z5, Z1
-	VBROADCASTSS vecConst<>+132(SB), Z2
-	VBROADCASTSS vecConst<>+132(SB), Z3
+	VBROADCASTSS vecConst<>+140(SB), Z2
+	VBROADCASTSS vecConst<>+140(SB), Z3
 	VMINPS       Z0, Z2, Z0
 	VMINPS       Z1, Z3, Z1
-	VDIVPS.BCST  vecConst<>+132(SB), Z0, Z0
-	VDIVPS.BCST  vecConst<>+132(SB), Z1, Z1
+	VDIVPS.BCST  vecConst<>+140(SB), Z0, Z0
+	VDIVPS.BCST  vecConst<>+140(SB), Z1, Z1
 	TESTQ        DX, DX
 	JZ           withLoop
 	VMOVUPS      (DX)(R9*1), Z2
@@ -2425,18 +2433,18 @@ colsTail:
 	VADDPS    Z3, Z1, Z1
 
 biasTail:
-	VADDPS.BCST  vecConst<>+140(SB), Z0, Z0
-	VADDPS.BCST  vecConst<>+140(SB), Z1, Z1
+	VADDPS.BCST  vecConst<>+148(SB), Z0, Z0
+	VADDPS.BCST  vecConst<>+148(SB), Z1, Z1
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
 	VMAXPS       Z0, Z6, Z0
 	VMAXPS       Z1, Z7, Z1
-	VBROADCASTSS vecConst<>+132(SB), Z2
-	VBROADCASTSS vecConst<>+132(SB), Z3
+	VBROADCASTSS vecConst<>+140(SB), Z2
+	VBROADCASTSS vecConst<>+140(SB), Z3
 	VMINPS       Z0, Z2, Z0
 	VMINPS       Z1, Z3, Z1
-	VDIVPS.BCST  vecConst<>+132(SB), Z0, Z0
-	VDIVPS.BCST  vecConst<>+132(SB), Z1, Z1
+	VDIVPS.BCST  vecConst<>+140(SB), Z0, Z0
+	VDIVPS.BCST  vecConst<>+140(SB), Z1, Z1
 	TESTQ        DX, DX
 	JZ           withTail
 	VMOVUPS.Z    (DX)(R9*1), K1, Z2
@@ -2499,18 +2507,18 @@ colsLoop:
 	VADDPS  Z3, Z1, Z1
 
 biasLoop:
-	VADDPS.BCST  vecConst<>+140(SB), Z0, Z2
-	VADDPS.BCST  vecConst<>+140(SB), Z1, Z3
+	VADDPS.BCST  vecConst<>+148(SB), Z0, Z2
+	VADDPS.BCST  vecConst<>+148(SB), Z1, Z3
 	VPXORD       Z4, Z4, Z4
 	VPXORD       Z5, Z5, Z5
 	VMAXPS       Z2, Z4, Z2
 	VMAXPS       Z3, Z5, Z3
-	VBROADCASTSS vecConst<>+132(SB), Z8
-	VBROADCASTSS vecConst<>+132(SB), Z9
+	VBROADCASTSS vecConst<>+140(SB), Z8
+	VBROADCASTSS vecConst<>+140(SB), Z9
 	VMINPS       Z2, Z8, Z2
 	VMINPS       Z3, Z9, Z3
-	VDIVPS.BCST  vecConst<>+132(SB), Z2, Z2
-	VDIVPS.BCST  vecConst<>+132(SB), Z3, Z3
+	VDIVPS.BCST  vecConst<>+140(SB), Z2, Z2
+	VDIVPS.BCST  vecConst<>+140(SB), Z3, Z3
 	VMULPS       Z2, Z0, Z0
 	VMULPS       Z3, Z1, Z1
 	TESTQ        DX, DX
@@ -2552,18 +2560,18 @@ colsTail:
 	VADDPS    Z3, Z1, Z1
 
 biasTail:
-	VADDPS.BCST  vecConst<>+140(SB), Z0, Z2
-	VADDPS.BCST  vecConst<>+140(SB), Z1, Z3
+	VADDPS.BCST  vecConst<>+148(SB), Z0, Z2
+	VADDPS.BCST  vecConst<>+148(SB), Z1, Z3
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
 	VMAXPS       Z2, Z6, Z2
 	VMAXPS       Z3, Z7, Z3
-	VBROADCASTSS vecConst<>+132(SB), Z8
-	VBROADCASTSS vecConst<>+132(SB), Z9
+	VBROADCASTSS vecConst<>+140(SB), Z8
+	VBROADCASTSS vecConst<>+140(SB), Z9
 	VMINPS       Z2, Z8, Z2
 	VMINPS       Z3, Z9, Z3
-	VDIVPS.BCST  vecConst<>+132(SB), Z2, Z2
-	VDIVPS.BCST  vecConst<>+132(SB), Z3, Z3
+	VDIVPS.BCST  vecConst<>+140(SB), Z2, Z2
+	VDIVPS.BCST  vecConst<>+140(SB), Z3, Z3
 	VMULPS       Z2, Z0, Z0
 	VMULPS       Z3, Z1, Z1
 	TESTQ        DX, DX
@@ -2628,12 +2636,12 @@ colsLoop:
 	VADDPS  Z3, Z1, Z1
 
 biasLoop:
-	VBROADCASTSS vecConst<>+144(SB), Z2
-	VBROADCASTSS vecConst<>+144(SB), Z3
+	VBROADCASTSS vecConst<>+152(SB), Z2
+	VBROADCASTSS vecConst<>+152(SB), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMAXPS       Z1, Z3, Z1
-	VBROADCASTSS vecConst<>+8(SB), Z2
-	VBROADCASTSS vecConst<>+8(SB), Z3
+	VBROADCASTSS vecConst<>+112(SB), Z2
+	VBROADCASTSS vecConst<>+112(SB), Z3
 	VMINPS       Z0, Z2, Z0
 	VMINPS       Z1, Z3, Z1
 	TESTQ        DX, DX
@@ -2675,12 +2683,12 @@ colsTail:
 	VADDPS    Z3, Z1, Z1
 
 biasTail:
-	VBROADCASTSS vecConst<>+144(SB), Z2
-	VBROADCASTSS vecConst<>+144(SB), Z3
+	VBROADCASTSS vecConst<>+152(SB), Z2
+	VBROADCASTSS vecConst<>+152(SB), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMAXPS       Z1, Z3, Z1
-	VBROADCASTSS vecConst<>+8(SB), Z2
-	VBROADCASTSS vecConst<>+8(SB), Z3
+	VBROADCASTSS vecConst<>+112(SB), Z2
+	VBROADCASTSS vecConst<>+112(SB), Z3
 	VMINPS       Z0, Z2, Z0
 	VMINPS       Z1, Z3, Z1
 	TESTQ        DX, DX
@@ -2745,40 +2753,40 @@ colsLoop:
 	VADDPS  Z3, Z1, Z1
 
 biasLoop:
-	VBROADCASTSS     vecConst<>+148(SB), Z2
-	VBROADCASTSS     vecConst<>+148(SB), Z3
+	VBROADCASTSS     vecConst<>+156(SB), Z2
+	VBROADCASTSS     vecConst<>+156(SB), Z3
 	VMAXPS           Z0, Z2, Z2
 	VMAXPS           Z1, Z3, Z3
-	VBROADCASTSS     vecConst<>+12(SB), Z8
-	VBROADCASTSS     vecConst<>+12(SB), Z9
-	VFMADD231PS.BCST vecConst<>+76(SB), Z2, Z8
-	VFMADD231PS.BCST vecConst<>+76(SB), Z3, Z9
-	VSUBPS.BCST      vecConst<>+12(SB), Z8, Z10
-	VSUBPS.BCST      vecConst<>+12(SB), Z9, Z11
-	VFMADD231PS.BCST vecConst<>+80(SB), Z10, Z2
-	VFMADD231PS.BCST vecConst<>+80(SB), Z11, Z3
+	VBROADCASTSS     vecConst<>+16(SB), Z8
+	VBROADCASTSS     vecConst<>+16(SB), Z9
+	VFMADD231PS.BCST vecConst<>+80(SB), Z2, Z8
+	VFMADD231PS.BCST vecConst<>+80(SB), Z3, Z9
+	VSUBPS.BCST      vecConst<>+16(SB), Z8, Z10
+	VSUBPS.BCST      vecConst<>+16(SB), Z9, Z11
 	VFMADD231PS.BCST vecConst<>+84(SB), Z10, Z2
 	VFMADD231PS.BCST vecConst<>+84(SB), Z11, Z3
-	VBROADCASTSS     vecConst<>+88(SB), Z10
-	VBROADCASTSS     vecConst<>+88(SB), Z11
-	VFMADD213PS.BCST vecConst<>+92(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+92(SB), Z3, Z11
+	VFMADD231PS.BCST vecConst<>+88(SB), Z10, Z2
+	VFMADD231PS.BCST vecConst<>+88(SB), Z11, Z3
+	VBROADCASTSS     vecConst<>+92(SB), Z10
+	VBROADCASTSS     vecConst<>+92(SB), Z11
 	VFMADD213PS.BCST vecConst<>+96(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+96(SB), Z3, Z11
 	VFMADD213PS.BCST vecConst<>+100(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+100(SB), Z3, Z11
 	VFMADD213PS.BCST vecConst<>+104(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+104(SB), Z3, Z11
+	VFMADD213PS.BCST vecConst<>+108(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+108(SB), Z3, Z11
 	VMULPS           Z2, Z2, Z12
 	VMULPS           Z3, Z3, Z13
 	VFMADD213PS      Z2, Z12, Z10
 	VFMADD213PS      Z3, Z13, Z11
 	VPSLLD           $0x17, Z8, Z2
-	VPADDD.BCST      vecConst<>+8(SB), Z2, Z2
+	VPADDD.BCST      vecConst<>+112(SB), Z2, Z2
 	VPSLLD           $0x17, Z9, Z3
-	VPADDD.BCST      vecConst<>+8(SB), Z3, Z3
-	VSUBPS.BCST      vecConst<>+8(SB), Z2, Z8
-	VSUBPS.BCST      vecConst<>+8(SB), Z3, Z9
+	VPADDD.BCST      vecConst<>+112(SB), Z3, Z3
+	VSUBPS.BCST      vecConst<>+112(SB), Z2, Z8
+	VSUBPS.BCST      vecConst<>+112(SB), Z3, Z9
 	VFMADD213PS      Z8, Z2, Z10
 	VFMADD213PS      Z9, Z3, Z11
 	VPMOVD2M         Z0, K1
@@ -2824,40 +2832,40 @@ colsTail:
 	VADDPS    Z3, Z1, Z1
 
 biasTail:
-	VBROADCASTSS     vecConst<>+148(SB), Z2
-	VBROADCASTSS     vecConst<>+148(SB), Z3
+	VBROADCASTSS     vecConst<>+156(SB), Z2
+	VBROADCASTSS     vecConst<>+156(SB), Z3
 	VMAXPS           Z0, Z2, Z2
 	VMAXPS           Z1, Z3, Z3
-	VBROADCASTSS     vecConst<>+12(SB), Z8
-	VBROADCASTSS     vecConst<>+12(SB), Z9
-	VFMADD231PS.BCST vecConst<>+76(SB), Z2, Z8
-	VFMADD231PS.BCST vecConst<>+76(SB), Z3, Z9
-	VSUBPS.BCST      vecConst<>+12(SB), Z8, Z10
-	VSUBPS.BCST      vecConst<>+12(SB), Z9, Z11
-	VFMADD231PS.BCST vecConst<>+80(SB), Z10, Z2
-	VFMADD231PS.BCST vecConst<>+80(SB), Z11, Z3
+	VBROADCASTSS     vecConst<>+16(SB), Z8
+	VBROADCASTSS     vecConst<>+16(SB), Z9
+	VFMADD231PS.BCST vecConst<>+80(SB), Z2, Z8
+	VFMADD231PS.BCST vecConst<>+80(SB), Z3, Z9
+	VSUBPS.BCST      vecConst<>+16(SB), Z8, Z10
+	VSUBPS.BCST      vecConst<>+16(SB), Z9, Z11
 	VFMADD231PS.BCST vecConst<>+84(SB), Z10, Z2
 	VFMADD231PS.BCST vecConst<>+84(SB), Z11, Z3
-	VBROADCASTSS     vecConst<>+88(SB), Z10
-	VBROADCASTSS     vecConst<>+88(SB), Z11
-	VFMADD213PS.BCST vecConst<>+92(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+92(SB), Z3, Z11
+	VFMADD231PS.BCST vecConst<>+88(SB), Z10, Z2
+	VFMADD231PS.BCST vecConst<>+88(SB), Z11, Z3
+	VBROADCASTSS     vecConst<>+92(SB), Z10
+	VBROADCASTSS     vecConst<>+92(SB), Z11
 	VFMADD213PS.BCST vecConst<>+96(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+96(SB), Z3, Z11
 	VFMADD213PS.BCST vecConst<>+100(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+100(SB), Z3, Z11
 	VFMADD213PS.BCST vecConst<>+104(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+104(SB), Z3, Z11
+	VFMADD213PS.BCST vecConst<>+108(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+108(SB), Z3, Z11
 	VMULPS           Z2, Z2, Z12
 	VMULPS           Z3, Z3, Z13
 	VFMADD213PS      Z2, Z12, Z10
 	VFMADD213PS      Z3, Z13, Z11
 	VPSLLD           $0x17, Z8, Z2
-	VPADDD.BCST      vecConst<>+8(SB), Z2, Z2
+	VPADDD.BCST      vecConst<>+112(SB), Z2, Z2
 	VPSLLD           $0x17, Z9, Z3
-	VPADDD.BCST      vecConst<>+8(SB), Z3, Z3
-	VSUBPS.BCST      vecConst<>+8(SB), Z2, Z8
-	VSUBPS.BCST      vecConst<>+8(SB), Z3, Z9
+	VPADDD.BCST      vecConst<>+112(SB), Z3, Z3
+	VSUBPS.BCST      vecConst<>+112(SB), Z2, Z8
+	VSUBPS.BCST      vecConst<>+112(SB), Z3, Z9
 	VFMADD213PS      Z8, Z2, Z10
 	VFMADD213PS      Z9, Z3, Z11
 	VPMOVD2M         Z0, K3
@@ -2928,42 +2936,42 @@ colsLoop:
 biasLoop:
 	VANDPS.BCST      vecConst<>+0(SB), Z0, Z2
 	VANDPS.BCST      vecConst<>+0(SB), Z1, Z3
-	VBROADCASTSS     vecConst<>+108(SB), Z8
-	VBROADCASTSS     vecConst<>+108(SB), Z9
+	VBROADCASTSS     vecConst<>+116(SB), Z8
+	VBROADCASTSS     vecConst<>+116(SB), Z9
 	VMINPS           Z2, Z8, Z2
 	VMINPS           Z3, Z9, Z3
-	VXORPS.BCST      vecConst<>+72(SB), Z2, Z2
-	VXORPS.BCST      vecConst<>+72(SB), Z3, Z3
-	VBROADCASTSS     vecConst<>+12(SB), Z8
-	VBROADCASTSS     vecConst<>+12(SB), Z9
-	VFMADD231PS.BCST vecConst<>+76(SB), Z2, Z8
-	VFMADD231PS.BCST vecConst<>+76(SB), Z3, Z9
-	VSUBPS.BCST      vecConst<>+12(SB), Z8, Z8
-	VSUBPS.BCST      vecConst<>+12(SB), Z9, Z9
-	VFMADD231PS.BCST vecConst<>+80(SB), Z8, Z2
-	VFMADD231PS.BCST vecConst<>+80(SB), Z9, Z3
+	VXORPS.BCST      vecConst<>+76(SB), Z2, Z2
+	VXORPS.BCST      vecConst<>+76(SB), Z3, Z3
+	VBROADCASTSS     vecConst<>+16(SB), Z8
+	VBROADCASTSS     vecConst<>+16(SB), Z9
+	VFMADD231PS.BCST vecConst<>+80(SB), Z2, Z8
+	VFMADD231PS.BCST vecConst<>+80(SB), Z3, Z9
+	VSUBPS.BCST      vecConst<>+16(SB), Z8, Z8
+	VSUBPS.BCST      vecConst<>+16(SB), Z9, Z9
 	VFMADD231PS.BCST vecConst<>+84(SB), Z8, Z2
 	VFMADD231PS.BCST vecConst<>+84(SB), Z9, Z3
-	VBROADCASTSS     vecConst<>+88(SB), Z10
-	VBROADCASTSS     vecConst<>+88(SB), Z11
-	VFMADD213PS.BCST vecConst<>+92(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+92(SB), Z3, Z11
+	VFMADD231PS.BCST vecConst<>+88(SB), Z8, Z2
+	VFMADD231PS.BCST vecConst<>+88(SB), Z9, Z3
+	VBROADCASTSS     vecConst<>+92(SB), Z10
+	VBROADCASTSS     vecConst<>+92(SB), Z11
 	VFMADD213PS.BCST vecConst<>+96(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+96(SB), Z3, Z11
 	VFMADD213PS.BCST vecConst<>+100(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+100(SB), Z3, Z11
 	VFMADD213PS.BCST vecConst<>+104(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+104(SB), Z3, Z11
-	VFMADD213PS.BCST vecConst<>+8(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+8(SB), Z3, Z11
-	VFMADD213PS.BCST vecConst<>+8(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+8(SB), Z3, Z11
+	VFMADD213PS.BCST vecConst<>+108(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+108(SB), Z3, Z11
+	VFMADD213PS.BCST vecConst<>+112(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+112(SB), Z3, Z11
+	VFMADD213PS.BCST vecConst<>+112(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+112(SB), Z3, Z11
 	VMOVAPS          Z10, Z2
 	VMOVAPS          Z11, Z3
 	VSCALEFPS        Z8, Z2, Z2
 	VSCALEFPS        Z9, Z3, Z3
-	VADDPS.BCST      vecConst<>+124(SB), Z2, Z2
-	VADDPS.BCST      vecConst<>+124(SB), Z3, Z3
+	VADDPS.BCST      vecConst<>+132(SB), Z2, Z2
+	VADDPS.BCST      vecConst<>+132(SB), Z3, Z3
 	VDIVPS           Z2, Z10, Z2
 	VDIVPS           Z3, Z11, Z3
 	VMOVAPS          Z2, Z10
@@ -2972,18 +2980,18 @@ biasLoop:
 	VSCALEFPS        Z9, Z11, Z11
 	VMULPS           Z10, Z10, Z10
 	VMULPS           Z11, Z11, Z11
-	VBROADCASTSS     vecConst<>+152(SB), Z12
-	VBROADCASTSS     vecConst<>+152(SB), Z13
-	VFMADD213PS.BCST vecConst<>+156(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+156(SB), Z11, Z13
-	VFMADD213PS.BCST vecConst<>+160(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+160(SB), Z11, Z13
+	VBROADCASTSS     vecConst<>+160(SB), Z12
+	VBROADCASTSS     vecConst<>+160(SB), Z13
 	VFMADD213PS.BCST vecConst<>+164(SB), Z10, Z12
 	VFMADD213PS.BCST vecConst<>+164(SB), Z11, Z13
 	VFMADD213PS.BCST vecConst<>+168(SB), Z10, Z12
 	VFMADD213PS.BCST vecConst<>+168(SB), Z11, Z13
-	VFMADD213PS.BCST vecConst<>+124(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+124(SB), Z11, Z13
+	VFMADD213PS.BCST vecConst<>+172(SB), Z10, Z12
+	VFMADD213PS.BCST vecConst<>+172(SB), Z11, Z13
+	VFMADD213PS.BCST vecConst<>+176(SB), Z10, Z12
+	VFMADD213PS.BCST vecConst<>+176(SB), Z11, Z13
+	VFMADD213PS.BCST vecConst<>+132(SB), Z10, Z12
+	VFMADD213PS.BCST vecConst<>+132(SB), Z11, Z13
 	VMULPS           Z12, Z2, Z12
 	VMULPS           Z13, Z3, Z13
 	VPXORD           Z4, Z4, Z4
@@ -3035,42 +3043,42 @@ colsTail:
 biasTail:
 	VANDPS.BCST      vecConst<>+0(SB), Z0, Z2
 	VANDPS.BCST      vecConst<>+0(SB), Z1, Z3
-	VBROADCASTSS     vecConst<>+108(SB), Z8
-	VBROADCASTSS     vecConst<>+108(SB), Z9
+	VBROADCASTSS     vecConst<>+116(SB), Z8
+	VBROADCASTSS     vecConst<>+116(SB), Z9
 	VMINPS           Z2, Z8, Z2
 	VMINPS           Z3, Z9, Z3
-	VXORPS.BCST      vecConst<>+72(SB), Z2, Z2
-	VXORPS.BCST      vecConst<>+72(SB), Z3, Z3
-	VBROADCASTSS     vecConst<>+12(SB), Z8
-	VBROADCASTSS     vecConst<>+12(SB), Z9
-	VFMADD231PS.BCST vecConst<>+76(SB), Z2, Z8
-	VFMADD231PS.BCST vecConst<>+76(SB), Z3, Z9
-	VSUBPS.BCST      vecConst<>+12(SB), Z8, Z8
-	VSUBPS.BCST      vecConst<>+12(SB), Z9, Z9
-	VFMADD231PS.BCST vecConst<>+80(SB), Z8, Z2
-	VFMADD231PS.BCST vecConst<>+80(SB), Z9, Z3
+	VXORPS.BCST      vecConst<>+76(SB), Z2, Z2
+	VXORPS.BCST      vecConst<>+76(SB), Z3, Z3
+	VBROADCASTSS     vecConst<>+16(SB), Z8
+	VBROADCASTSS     vecConst<>+16(SB), Z9
+	VFMADD231PS.BCST vecConst<>+80(SB), Z2, Z8
+	VFMADD231PS.BCST vecConst<>+80(SB), Z3, Z9
+	VSUBPS.BCST      vecConst<>+16(SB), Z8, Z8
+	VSUBPS.BCST      vecConst<>+16(SB), Z9, Z9
 	VFMADD231PS.BCST vecConst<>+84(SB), Z8, Z2
 	VFMADD231PS.BCST vecConst<>+84(SB), Z9, Z3
-	VBROADCASTSS     vecConst<>+88(SB), Z10
-	VBROADCASTSS     vecConst<>+88(SB), Z11
-	VFMADD213PS.BCST vecConst<>+92(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+92(SB), Z3, Z11
+	VFMADD231PS.BCST vecConst<>+88(SB), Z8, Z2
+	VFMADD231PS.BCST vecConst<>+88(SB), Z9, Z3
+	VBROADCASTSS     vecConst<>+92(SB), Z10
+	VBROADCASTSS     vecConst<>+92(SB), Z11
 	VFMADD213PS.BCST vecConst<>+96(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+96(SB), Z3, Z11
 	VFMADD213PS.BCST vecConst<>+100(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+100(SB), Z3, Z11
 	VFMADD213PS.BCST vecConst<>+104(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+104(SB), Z3, Z11
-	VFMADD213PS.BCST vecConst<>+8(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+8(SB), Z3, Z11
-	VFMADD213PS.BCST vecConst<>+8(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+8(SB), Z3, Z11
+	VFMADD213PS.BCST vecConst<>+108(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+108(SB), Z3, Z11
+	VFMADD213PS.BCST vecConst<>+112(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+112(SB), Z3, Z11
+	VFMADD213PS.BCST vecConst<>+112(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+112(SB), Z3, Z11
 	VMOVAPS          Z10, Z2
 	VMOVAPS          Z11, Z3
 	VSCALEFPS        Z8, Z2, Z2
 	VSCALEFPS        Z9, Z3, Z3
-	VADDPS.BCST      vecConst<>+124(SB), Z2, Z2
-	VADDPS.BCST      vecConst<>+124(SB), Z3, Z3
+	VADDPS.BCST      vecConst<>+132(SB), Z2, Z2
+	VADDPS.BCST      vecConst<>+132(SB), Z3, Z3
 	VDIVPS           Z2, Z10, Z2
 	VDIVPS           Z3, Z11, Z3
 	VMOVAPS          Z2, Z10
@@ -3079,18 +3087,18 @@ biasTail:
 	VSCALEFPS        Z9, Z11, Z11
 	VMULPS           Z10, Z10, Z10
 	VMULPS           Z11, Z11, Z11
-	VBROADCASTSS     vecConst<>+152(SB), Z12
-	VBROADCASTSS     vecConst<>+152(SB), Z13
-	VFMADD213PS.BCST vecConst<>+156(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+156(SB), Z11, Z13
-	VFMADD213PS.BCST vecConst<>+160(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+160(SB), Z11, Z13
+	VBROADCASTSS     vecConst<>+160(SB), Z12
+	VBROADCASTSS     vecConst<>+160(SB), Z13
 	VFMADD213PS.BCST vecConst<>+164(SB), Z10, Z12
 	VFMADD213PS.BCST vecConst<>+164(SB), Z11, Z13
 	VFMADD213PS.BCST vecConst<>+168(SB), Z10, Z12
 	VFMADD213PS.BCST vecConst<>+168(SB), Z11, Z13
-	VFMADD213PS.BCST vecConst<>+124(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+124(SB), Z11, Z13
+	VFMADD213PS.BCST vecConst<>+172(SB), Z10, Z12
+	VFMADD213PS.BCST vecConst<>+172(SB), Z11, Z13
+	VFMADD213PS.BCST vecConst<>+176(SB), Z10, Z12
+	VFMADD213PS.BCST vecConst<>+176(SB), Z11, Z13
+	VFMADD213PS.BCST vecConst<>+132(SB), Z10, Z12
+	VFMADD213PS.BCST vecConst<>+132(SB), Z11, Z13
 	VMULPS           Z12, Z2, Z12
 	VMULPS           Z13, Z3, Z13
 	VPXORD           Z6, Z6, Z6
@@ -3165,42 +3173,42 @@ colsLoop:
 biasLoop:
 	VANDPS.BCST      vecConst<>+0(SB), Z0, Z2
 	VANDPS.BCST      vecConst<>+0(SB), Z1, Z3
-	VBROADCASTSS     vecConst<>+108(SB), Z8
-	VBROADCASTSS     vecConst<>+108(SB), Z9
+	VBROADCASTSS     vecConst<>+116(SB), Z8
+	VBROADCASTSS     vecConst<>+116(SB), Z9
 	VMINPS           Z2, Z8, Z2
 	VMINPS           Z3, Z9, Z3
-	VXORPS.BCST      vecConst<>+72(SB), Z2, Z2
-	VXORPS.BCST      vecConst<>+72(SB), Z3, Z3
-	VBROADCASTSS     vecConst<>+12(SB), Z8
-	VBROADCASTSS     vecConst<>+12(SB), Z9
-	VFMADD231PS.BCST vecConst<>+76(SB), Z2, Z8
-	VFMADD231PS.BCST vecConst<>+76(SB), Z3, Z9
-	VSUBPS.BCST      vecConst<>+12(SB), Z8, Z8
-	VSUBPS.BCST      vecConst<>+12(SB), Z9, Z9
-	VFMADD231PS.BCST vecConst<>+80(SB), Z8, Z2
-	VFMADD231PS.BCST vecConst<>+80(SB), Z9, Z3
+	VXORPS.BCST      vecConst<>+76(SB), Z2, Z2
+	VXORPS.BCST      vecConst<>+76(SB), Z3, Z3
+	VBROADCASTSS     vecConst<>+16(SB), Z8
+	VBROADCASTSS     vecConst<>+16(SB), Z9
+	VFMADD231PS.BCST vecConst<>+80(SB), Z2, Z8
+	VFMADD231PS.BCST vecConst<>+80(SB), Z3, Z9
+	VSUBPS.BCST      vecConst<>+16(SB), Z8, Z8
+	VSUBPS.BCST      vecConst<>+16(SB), Z9, Z9
 	VFMADD231PS.BCST vecConst<>+84(SB), Z8, Z2
 	VFMADD231PS.BCST vecConst<>+84(SB), Z9, Z3
-	VBROADCASTSS     vecConst<>+88(SB), Z10
-	VBROADCASTSS     vecConst<>+88(SB), Z11
-	VFMADD213PS.BCST vecConst<>+92(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+92(SB), Z3, Z11
+	VFMADD231PS.BCST vecConst<>+88(SB), Z8, Z2
+	VFMADD231PS.BCST vecConst<>+88(SB), Z9, Z3
+	VBROADCASTSS     vecConst<>+92(SB), Z10
+	VBROADCASTSS     vecConst<>+92(SB), Z11
 	VFMADD213PS.BCST vecConst<>+96(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+96(SB), Z3, Z11
 	VFMADD213PS.BCST vecConst<>+100(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+100(SB), Z3, Z11
 	VFMADD213PS.BCST vecConst<>+104(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+104(SB), Z3, Z11
-	VFMADD213PS.BCST vecConst<>+8(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+8(SB), Z3, Z11
-	VFMADD213PS.BCST vecConst<>+8(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+8(SB), Z3, Z11
+	VFMADD213PS.BCST vecConst<>+108(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+108(SB), Z3, Z11
+	VFMADD213PS.BCST vecConst<>+112(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+112(SB), Z3, Z11
+	VFMADD213PS.BCST vecConst<>+112(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+112(SB), Z3, Z11
 	VMOVAPS          Z10, Z2
 	VMOVAPS          Z11, Z3
 	VSCALEFPS        Z8, Z2, Z2
 	VSCALEFPS        Z9, Z3, Z3
-	VADDPS.BCST      vecConst<>+124(SB), Z2, Z2
-	VADDPS.BCST      vecConst<>+124(SB), Z3, Z3
+	VADDPS.BCST      vecConst<>+132(SB), Z2, Z2
+	VADDPS.BCST      vecConst<>+132(SB), Z3, Z3
 	VDIVPS           Z2, Z10, Z2
 	VDIVPS           Z3, Z11, Z3
 	VMOVAPS          Z2, Z10
@@ -3209,18 +3217,18 @@ biasLoop:
 	VSCALEFPS        Z9, Z11, Z11
 	VMULPS           Z10, Z10, Z10
 	VMULPS           Z11, Z11, Z11
-	VBROADCASTSS     vecConst<>+152(SB), Z12
-	VBROADCASTSS     vecConst<>+152(SB), Z13
-	VFMADD213PS.BCST vecConst<>+156(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+156(SB), Z11, Z13
-	VFMADD213PS.BCST vecConst<>+160(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+160(SB), Z11, Z13
+	VBROADCASTSS     vecConst<>+160(SB), Z12
+	VBROADCASTSS     vecConst<>+160(SB), Z13
 	VFMADD213PS.BCST vecConst<>+164(SB), Z10, Z12
 	VFMADD213PS.BCST vecConst<>+164(SB), Z11, Z13
 	VFMADD213PS.BCST vecConst<>+168(SB), Z10, Z12
 	VFMADD213PS.BCST vecConst<>+168(SB), Z11, Z13
-	VFMADD213PS.BCST vecConst<>+124(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+124(SB), Z11, Z13
+	VFMADD213PS.BCST vecConst<>+172(SB), Z10, Z12
+	VFMADD213PS.BCST vecConst<>+172(SB), Z11, Z13
+	VFMADD213PS.BCST vecConst<>+176(SB), Z10, Z12
+	VFMADD213PS.BCST vecConst<>+176(SB), Z11, Z13
+	VFMADD213PS.BCST vecConst<>+132(SB), Z10, Z12
+	VFMADD213PS.BCST vecConst<>+132(SB), Z11, Z13
 	VMULPS           Z12, Z2, Z12
 	VMULPS           Z13, Z3, Z13
 	VPXORD           Z4, Z4, Z4
@@ -3274,42 +3282,42 @@ colsTail:
 biasTail:
 	VANDPS.BCST      vecConst<>+0(SB), Z0, Z2
 	VANDPS.BCST      vecConst<>+0(SB), Z1, Z3
-	VBROADCASTSS     vecConst<>+108(SB), Z8
-	VBROADCASTSS     vecConst<>+108(SB), Z9
+	VBROADCASTSS     vecConst<>+116(SB), Z8
+	VBROADCASTSS     vecConst<>+116(SB), Z9
 	VMINPS           Z2, Z8, Z2
 	VMINPS           Z3, Z9, Z3
-	VXORPS.BCST      vecConst<>+72(SB), Z2, Z2
-	VXORPS.BCST      vecConst<>+72(SB), Z3, Z3
-	VBROADCASTSS     vecConst<>+12(SB), Z8
-	VBROADCASTSS     vecConst<>+12(SB), Z9
-	VFMADD231PS.BCST vecConst<>+76(SB), Z2, Z8
-	VFMADD231PS.BCST vecConst<>+76(SB), Z3, Z9
-	VSUBPS.BCST      vecConst<>+12(SB), Z8, Z8
-	VSUBPS.BCST      vecConst<>+12(SB), Z9, Z9
-	VFMADD231PS.BCST vecConst<>+80(SB), Z8, Z2
-	VFMADD231PS.BCST vecConst<>+80(SB), Z9, Z3
+	VXORPS.BCST      vecConst<>+76(SB), Z2, Z2
+	VXORPS.BCST      vecConst<>+76(SB), Z3, Z3
+	VBROADCASTSS     vecConst<>+16(SB), Z8
+	VBROADCASTSS     vecConst<>+16(SB), Z9
+	VFMADD231PS.BCST vecConst<>+80(SB), Z2, Z8
+	VFMADD231PS.BCST vecConst<>+80(SB), Z3, Z9
+	VSUBPS.BCST      vecConst<>+16(SB), Z8, Z8
+	VSUBPS.BCST      vecConst<>+16(SB), Z9, Z9
 	VFMADD231PS.BCST vecConst<>+84(SB), Z8, Z2
 	VFMADD231PS.BCST vecConst<>+84(SB), Z9, Z3
-	VBROADCASTSS     vecConst<>+88(SB), Z10
-	VBROADCASTSS     vecConst<>+88(SB), Z11
-	VFMADD213PS.BCST vecConst<>+92(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+92(SB), Z3, Z11
+	VFMADD231PS.BCST vecConst<>+88(SB), Z8, Z2
+	VFMADD231PS.BCST vecConst<>+88(SB), Z9, Z3
+	VBROADCASTSS     vecConst<>+92(SB), Z10
+	VBROADCASTSS     vecConst<>+92(SB), Z11
 	VFMADD213PS.BCST vecConst<>+96(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+96(SB), Z3, Z11
 	VFMADD213PS.BCST vecConst<>+100(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+100(SB), Z3, Z11
 	VFMADD213PS.BCST vecConst<>+104(SB), Z2, Z10
 	VFMADD213PS.BCST vecConst<>+104(SB), Z3, Z11
-	VFMADD213PS.BCST vecConst<>+8(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+8(SB), Z3, Z11
-	VFMADD213PS.BCST vecConst<>+8(SB), Z2, Z10
-	VFMADD213PS.BCST vecConst<>+8(SB), Z3, Z11
+	VFMADD213PS.BCST vecConst<>+108(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+108(SB), Z3, Z11
+	VFMADD213PS.BCST vecConst<>+112(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+112(SB), Z3, Z11
+	VFMADD213PS.BCST vecConst<>+112(SB), Z2, Z10
+	VFMADD213PS.BCST vecConst<>+112(SB), Z3, Z11
 	VMOVAPS          Z10, Z2
 	VMOVAPS          Z11, Z3
 	VSCALEFPS        Z8, Z2, Z2
 	VSCALEFPS        Z9, Z3, Z3
-	VADDPS.BCST      vecConst<>+124(SB), Z2, Z2
-	VADDPS.BCST      vecConst<>+124(SB), Z3, Z3
+	VADDPS.BCST      vecConst<>+132(SB), Z2, Z2
+	VADDPS.BCST      vecConst<>+132(SB), Z3, Z3
 	VDIVPS           Z2, Z10, Z2
 	VDIVPS           Z3, Z11, Z3
 	VMOVAPS          Z2, Z10
@@ -3318,18 +3326,18 @@ biasTail:
 	VSCALEFPS        Z9, Z11, Z11
 	VMULPS           Z10, Z10, Z10
 	VMULPS           Z11, Z11, Z11
-	VBROADCASTSS     vecConst<>+152(SB), Z12
-	VBROADCASTSS     vecConst<>+152(SB), Z13
-	VFMADD213PS.BCST vecConst<>+156(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+156(SB), Z11, Z13
-	VFMADD213PS.BCST vecConst<>+160(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+160(SB), Z11, Z13
+	VBROADCASTSS     vecConst<>+160(SB), Z12
+	VBROADCASTSS     vecConst<>+160(SB), Z13
 	VFMADD213PS.BCST vecConst<>+164(SB), Z10, Z12
 	VFMADD213PS.BCST vecConst<>+164(SB), Z11, Z13
 	VFMADD213PS.BCST vecConst<>+168(SB), Z10, Z12
 	VFMADD213PS.BCST vecConst<>+168(SB), Z11, Z13
-	VFMADD213PS.BCST vecConst<>+124(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+124(SB), Z11, Z13
+	VFMADD213PS.BCST vecConst<>+172(SB), Z10, Z12
+	VFMADD213PS.BCST vecConst<>+172(SB), Z11, Z13
+	VFMADD213PS.BCST vecConst<>+176(SB), Z10, Z12
+	VFMADD213PS.BCST vecConst<>+176(SB), Z11, Z13
+	VFMADD213PS.BCST vecConst<>+132(SB), Z10, Z12
+	VFMADD213PS.BCST vecConst<>+132(SB), Z11, Z13
 	VMULPS           Z12, Z2, Z12
 	VMULPS           Z13, Z3, Z13
 	VPXORD           Z6, Z6, Z6
@@ -3404,48 +3412,48 @@ colsLoop:
 	VADDPS  Z3, Z1, Z1
 
 biasLoop:
-	VBROADCASTSS     vecConst<>+172(SB), Z2
-	VBROADCASTSS     vecConst<>+172(SB), Z3
+	VBROADCASTSS     vecConst<>+180(SB), Z2
+	VBROADCASTSS     vecConst<>+180(SB), Z3
 	VMAXPS           Z0, Z2, Z0
 	VMAXPS           Z1, Z3, Z1
-	VBROADCASTSS     vecConst<>+176(SB), Z2
-	VBROADCASTSS     vecConst<>+176(SB), Z3
+	VBROADCASTSS     vecConst<>+184(SB), Z2
+	VBROADCASTSS     vecConst<>+184(SB), Z3
 	VMINPS           Z0, Z2, Z2
 	VMINPS           Z1, Z3, Z3
-	VBROADCASTSS     vecConst<>+12(SB), Z4
-	VBROADCASTSS     vecConst<>+12(SB), Z5
-	VFMADD231PS.BCST vecConst<>+76(SB), Z2, Z4
-	VFMADD231PS.BCST vecConst<>+76(SB), Z3, Z5
-	VSUBPS.BCST      vecConst<>+12(SB), Z4, Z4
-	VSUBPS.BCST      vecConst<>+12(SB), Z5, Z5
-	VFMADD231PS.BCST vecConst<>+80(SB), Z4, Z2
-	VFMADD231PS.BCST vecConst<>+80(SB), Z5, Z3
+	VBROADCASTSS     vecConst<>+16(SB), Z4
+	VBROADCASTSS     vecConst<>+16(SB), Z5
+	VFMADD231PS.BCST vecConst<>+80(SB), Z2, Z4
+	VFMADD231PS.BCST vecConst<>+80(SB), Z3, Z5
+	VSUBPS.BCST      vecConst<>+16(SB), Z4, Z4
+	VSUBPS.BCST      vecConst<>+16(SB), Z5, Z5
 	VFMADD231PS.BCST vecConst<>+84(SB), Z4, Z2
 	VFMADD231PS.BCST vecConst<>+84(SB), Z5, Z3
-	VBROADCASTSS     vecConst<>+88(SB), Z6
-	VBROADCASTSS     vecConst<>+88(SB), Z7
-	VFMADD213PS.BCST vecConst<>+92(SB), Z2, Z6
-	VFMADD213PS.BCST vecConst<>+92(SB), Z3, Z7
+	VFMADD231PS.BCST vecConst<>+88(SB), Z4, Z2
+	VFMADD231PS.BCST vecConst<>+88(SB), Z5, Z3
+	VBROADCASTSS     vecConst<>+92(SB), Z6
+	VBROADCASTSS     vecConst<>+92(SB), Z7
 	VFMADD213PS.BCST vecConst<>+96(SB), Z2, Z6
 	VFMADD213PS.BCST vecConst<>+96(SB), Z3, Z7
 	VFMADD213PS.BCST vecConst<>+100(SB), Z2, Z6
 	VFMADD213PS.BCST vecConst<>+100(SB), Z3, Z7
 	VFMADD213PS.BCST vecConst<>+104(SB), Z2, Z6
 	VFMADD213PS.BCST vecConst<>+104(SB), Z3, Z7
-	VFMADD213PS.BCST vecConst<>+8(SB), Z2, Z6
-	VFMADD213PS.BCST vecConst<>+8(SB), Z3, Z7
-	VFMADD213PS.BCST vecConst<>+8(SB), Z2, Z6
-	VFMADD213PS.BCST vecConst<>+8(SB), Z3, Z7
+	VFMADD213PS.BCST vecConst<>+108(SB), Z2, Z6
+	VFMADD213PS.BCST vecConst<>+108(SB), Z3, Z7
+	VFMADD213PS.BCST vecConst<>+112(SB), Z2, Z6
+	VFMADD213PS.BCST vecConst<>+112(SB), Z3, Z7
+	VFMADD213PS.BCST vecConst<>+112(SB), Z2, Z6
+	VFMADD213PS.BCST vecConst<>+112(SB), Z3, Z7
 	VMOVAPS          Z6, Z2
 	VMOVAPS          Z7, Z3
 	VSCALEFPS        Z4, Z2, Z2
 	VSCALEFPS        Z5, Z3, Z3
-	VADDPS.BCST      vecConst<>+124(SB), Z2, Z8
-	VADDPS.BCST      vecConst<>+124(SB), Z3, Z9
+	VADDPS.BCST      vecConst<>+132(SB), Z2, Z8
+	VADDPS.BCST      vecConst<>+132(SB), Z3, Z9
 	VMULPS           Z8, Z6, Z6
 	VMULPS           Z9, Z7, Z7
-	VBROADCASTSS     vecConst<>+124(SB), Z10
-	VBROADCASTSS     vecConst<>+124(SB), Z11
+	VBROADCASTSS     vecConst<>+132(SB), Z10
+	VBROADCASTSS     vecConst<>+132(SB), Z11
 	VFMADD231PS      Z8, Z2, Z10
 	VFMADD231PS      Z9, Z3, Z11
 	VDIVPS           Z10, Z6, Z6
@@ -3493,48 +3501,48 @@ colsTail:
 	VADDPS    Z3, Z1, Z1
 
 biasTail:
-	VBROADCASTSS     vecConst<>+172(SB), Z2
-	VBROADCASTSS     vecConst<>+172(SB), Z3
+	VBROADCASTSS     vecConst<>+180(SB), Z2
+	VBROADCASTSS     vecConst<>+180(SB), Z3
 	VMAXPS           Z0, Z2, Z0
 	VMAXPS           Z1, Z3, Z1
-	VBROADCASTSS     vecConst<>+176(SB), Z2
-	VBROADCASTSS     vecConst<>+176(SB), Z3
+	VBROADCASTSS     vecConst<>+184(SB), Z2
+	VBROADCASTSS     vecConst<>+184(SB), Z3
 	VMINPS           Z0, Z2, Z2
 	VMINPS           Z1, Z3, Z3
-	VBROADCASTSS     vecConst<>+12(SB), Z4
-	VBROADCASTSS     vecConst<>+12(SB), Z5
-	VFMADD231PS.BCST vecConst<>+76(SB), Z2, Z4
-	VFMADD231PS.BCST vecConst<>+76(SB), Z3, Z5
-	VSUBPS.BCST      vecConst<>+12(SB), Z4, Z4
-	VSUBPS.BCST      vecConst<>+12(SB), Z5, Z5
-	VFMADD231PS.BCST vecConst<>+80(SB), Z4, Z2
-	VFMADD231PS.BCST vecConst<>+80(SB), Z5, Z3
+	VBROADCASTSS     vecConst<>+16(SB), Z4
+	VBROADCASTSS     vecConst<>+16(SB), Z5
+	VFMADD231PS.BCST vecConst<>+80(SB), Z2, Z4
+	VFMADD231PS.BCST vecConst<>+80(SB), Z3, Z5
+	VSUBPS.BCST      vecConst<>+16(SB), Z4, Z4
+	VSUBPS.BCST      vecConst<>+16(SB), Z5, Z5
 	VFMADD231PS.BCST vecConst<>+84(SB), Z4, Z2
 	VFMADD231PS.BCST vecConst<>+84(SB), Z5, Z3
-	VBROADCASTSS     vecConst<>+88(SB), Z6
-	VBROADCASTSS     vecConst<>+88(SB), Z7
-	VFMADD213PS.BCST vecConst<>+92(SB), Z2, Z6
-	VFMADD213PS.BCST vecConst<>+92(SB), Z3, Z7
+	VFMADD231PS.BCST vecConst<>+88(SB), Z4, Z2
+	VFMADD231PS.BCST vecConst<>+88(SB), Z5, Z3
+	VBROADCASTSS     vecConst<>+92(SB), Z6
+	VBROADCASTSS     vecConst<>+92(SB), Z7
 	VFMADD213PS.BCST vecConst<>+96(SB), Z2, Z6
 	VFMADD213PS.BCST vecConst<>+96(SB), Z3, Z7
 	VFMADD213PS.BCST vecConst<>+100(SB), Z2, Z6
 	VFMADD213PS.BCST vecConst<>+100(SB), Z3, Z7
 	VFMADD213PS.BCST vecConst<>+104(SB), Z2, Z6
 	VFMADD213PS.BCST vecConst<>+104(SB), Z3, Z7
-	VFMADD213PS.BCST vecConst<>+8(SB), Z2, Z6
-	VFMADD213PS.BCST vecConst<>+8(SB), Z3, Z7
-	VFMADD213PS.BCST vecConst<>+8(SB), Z2, Z6
-	VFMADD213PS.BCST vecConst<>+8(SB), Z3, Z7
+	VFMADD213PS.BCST vecConst<>+108(SB), Z2, Z6
+	VFMADD213PS.BCST vecConst<>+108(SB), Z3, Z7
+	VFMADD213PS.BCST vecConst<>+112(SB), Z2, Z6
+	VFMADD213PS.BCST vecConst<>+112(SB), Z3, Z7
+	VFMADD213PS.BCST vecConst<>+112(SB), Z2, Z6
+	VFMADD213PS.BCST vecConst<>+112(SB), Z3, Z7
 	VMOVAPS          Z6, Z2
 	VMOVAPS          Z7, Z3
 	VSCALEFPS        Z4, Z2, Z2
 	VSCALEFPS        Z5, Z3, Z3
-	VADDPS.BCST      vecConst<>+124(SB), Z2, Z8
-	VADDPS.BCST      vecConst<>+124(SB), Z3, Z9
+	VADDPS.BCST      vecConst<>+132(SB), Z2, Z8
+	VADDPS.BCST      vecConst<>+132(SB), Z3, Z9
 	VMULPS           Z8, Z6, Z6
 	VMULPS           Z9, Z7, Z7
-	VBROADCASTSS     vecConst<>+124(SB), Z10
-	VBROADCASTSS     vecConst<>+124(SB), Z11
+	VBROADCASTSS     vecConst<>+132(SB), Z10
+	VBROADCASTSS     vecConst<>+132(SB), Z11
 	VFMADD231PS      Z8, Z2, Z10
 	VFMADD231PS      Z9, Z3, Z11
 	VDIVPS           Z10, Z6, Z6
@@ -3605,19 +3613,21 @@ colsLoop:
 	VADDPS  Z3, Z1, Z1
 
 biasLoop:
-	VSUBPS.BCST      vecConst<>+180(SB), Z0, Z0
-	VSUBPS.BCST      vecConst<>+180(SB), Z1, Z1
-	VDIVPS.BCST      vecConst<>+184(SB), Z0, Z0
-	VDIVPS.BCST      vecConst<>+184(SB), Z1, Z1
+	VSUBPS.BCST      vecConst<>+188(SB), Z0, Z0
+	VSUBPS.BCST      vecConst<>+188(SB), Z1, Z1
+	VDIVPS.BCST      vecConst<>+192(SB), Z0, Z0
+	VDIVPS.BCST      vecConst<>+192(SB), Z1, Z1
 	VANDPS.BCST      vecConst<>+0(SB), Z0, Z2
 	VANDPS.BCST      vecConst<>+0(SB), Z1, Z3
 	VMINPS.BCST      vecConst<>+4(SB), Z2, Z2
 	VMINPS.BCST      vecConst<>+4(SB), Z3, Z3
-	VBROADCASTSS     vecConst<>+8(SB), Z8
-	VBROADCASTSS     vecConst<>+8(SB), Z9
+	VBROADCASTSS     vecConst<>+112(SB), Z8
+	VBROADCASTSS     vecConst<>+112(SB), Z9
 	VADDPS.BCST      vecConst<>+8(SB), Z2, Z10
 	VADDPS.BCST      vecConst<>+8(SB), Z3, Z11
+	VPSUBD.BCST      vecConst<>+12(SB), Z10, Z10
 	VPSRLD           $0x16, Z10, Z10
+	VPSUBD.BCST      vecConst<>+12(SB), Z11, Z11
 	VPSRLD           $0x16, Z11, Z11
 	VPERMPS          vecTable<>+0(SB), Z10, Z12
 	VPERMPS          vecTable<>+0(SB), Z11, Z13
@@ -3655,54 +3665,50 @@ biasLoop:
 	VPERMPS          vecTable<>+512(SB), Z11, Z11
 	VMULPS           Z10, Z8, Z8
 	VMULPS           Z11, Z9, Z9
-	VMULPS           Z2, Z2, Z10
-	VMULPS           Z3, Z3, Z11
-	VMOVAPS          Z10, Z12
-	VMOVAPS          Z11, Z13
-	VFMSUB231PS      Z2, Z2, Z12
-	VFMSUB231PS      Z3, Z3, Z13
-	VBROADCASTSS     vecConst<>+12(SB), Z2
-	VBROADCASTSS     vecConst<>+12(SB), Z3
-	VFMADD231PS.BCST vecConst<>+16(SB), Z10, Z2
-	VFMADD231PS.BCST vecConst<>+16(SB), Z11, Z3
-	VSUBPS.BCST      vecConst<>+12(SB), Z2, Z2
-	VSUBPS.BCST      vecConst<>+12(SB), Z3, Z3
-	VFMADD231PS.BCST vecConst<>+20(SB), Z2, Z10
-	VFMADD231PS.BCST vecConst<>+20(SB), Z3, Z11
-	VFMADD231PS.BCST vecConst<>+24(SB), Z2, Z12
-	VFMADD231PS.BCST vecConst<>+24(SB), Z3, Z13
-	VADDPS           Z12, Z10, Z10
-	VADDPS           Z13, Z11, Z11
-	VBROADCASTSS     vecConst<>+28(SB), Z12
-	VBROADCASTSS     vecConst<>+28(SB), Z13
-	VFMADD213PS.BCST vecConst<>+32(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+32(SB), Z11, Z13
-	VFMADD213PS.BCST vecConst<>+36(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+36(SB), Z11, Z13
-	VFMADD213PS.BCST vecConst<>+40(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+40(SB), Z11, Z13
-	VFMADD213PS.BCST vecConst<>+44(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+44(SB), Z11, Z13
-	VFMADD213PS.BCST vecConst<>+48(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+48(SB), Z11, Z13
-	VMULPS           Z12, Z10, Z12
-	VMULPS           Z13, Z11, Z13
-	VADDPS           Z14, Z12, Z10
-	VADDPS           Z15, Z13, Z11
-	VFMADD231PS      Z14, Z12, Z10
-	VFMADD231PS      Z15, Z13, Z11
-	VFMADD213PS      Z8, Z8, Z10
-	VFMADD213PS      Z9, Z9, Z11
-	VSCALEFPS        Z2, Z10, Z10
-	VSCALEFPS        Z3, Z11, Z11
+	VBROADCASTSS     vecConst<>+16(SB), Z10
+	VBROADCASTSS     vecConst<>+16(SB), Z11
+	VMULPS           Z2, Z2, Z12
+	VMULPS           Z3, Z3, Z13
+	VFMADD231PS.BCST vecConst<>+20(SB), Z12, Z10
+	VFMADD231PS.BCST vecConst<>+20(SB), Z13, Z11
+	VSUBPS.BCST      vecConst<>+16(SB), Z10, Z10
+	VSUBPS.BCST      vecConst<>+16(SB), Z11, Z11
+	VMULPS.BCST      vecConst<>+24(SB), Z10, Z12
+	VMULPS.BCST      vecConst<>+24(SB), Z11, Z13
+	VFMADD231PS      Z2, Z2, Z12
+	VFMADD231PS      Z3, Z3, Z13
+	VFMADD231PS.BCST vecConst<>+28(SB), Z10, Z12
+	VFMADD231PS.BCST vecConst<>+28(SB), Z11, Z13
+	VBROADCASTSS     vecConst<>+32(SB), Z2
+	VBROADCASTSS     vecConst<>+32(SB), Z3
+	VFMADD213PS.BCST vecConst<>+36(SB), Z12, Z2
+	VFMADD213PS.BCST vecConst<>+36(SB), Z13, Z3
+	VFMADD213PS.BCST vecConst<>+40(SB), Z12, Z2
+	VFMADD213PS.BCST vecConst<>+40(SB), Z13, Z3
+	VFMADD213PS.BCST vecConst<>+44(SB), Z12, Z2
+	VFMADD213PS.BCST vecConst<>+44(SB), Z13, Z3
+	VFMADD213PS.BCST vecConst<>+48(SB), Z12, Z2
+	VFMADD213PS.BCST vecConst<>+48(SB), Z13, Z3
+	VFMADD213PS.BCST vecConst<>+52(SB), Z12, Z2
+	VFMADD213PS.BCST vecConst<>+52(SB), Z13, Z3
+	VMULPS           Z2, Z12, Z2
+	VMULPS           Z3, Z13, Z3
+	VADDPS           Z14, Z2, Z12
+	VADDPS           Z15, Z3, Z13
+	VFMADD231PS      Z14, Z2, Z12
+	VFMADD231PS      Z15, Z3, Z13
+	VFMADD213PS      Z8, Z8, Z12
+	VFMADD213PS      Z9, Z9, Z13
+	VSCALEFPS        Z10, Z12, Z12
+	VSCALEFPS        Z11, Z13, Z13
 	VPMOVD2M         Z0, K1
 	VPMOVD2M         Z1, K2
-	VBROADCASTSS     vecConst<>+8(SB), Z2
-	VBROADCASTSS     vecConst<>+8(SB), Z3
-	VSUBPS           Z10, Z2, Z2
-	VSUBPS           Z11, Z3, Z3
-	VBLENDMPS        Z10, Z2, K1, Z4
-	VBLENDMPS        Z11, Z3, K2, Z5
+	VBROADCASTSS     vecConst<>+112(SB), Z2
+	VBROADCASTSS     vecConst<>+112(SB), Z3
+	VSUBPS           Z12, Z2, Z2
+	VSUBPS           Z13, Z3, Z3
+	VBLENDMPS        Z12, Z2, K1, Z4
+	VBLENDMPS        Z13, Z3, K2, Z5
 	VCMPPS           $0x03, Z0, Z0, K1
 	VMOVAPS          Z0, K1, Z4
 	VCMPPS           $0x03, Z1, Z1, K1
@@ -3746,19 +3752,21 @@ colsTail:
 	VADDPS    Z3, Z1, Z1
 
 biasTail:
-	VSUBPS.BCST      vecConst<>+180(SB), Z0, Z0
-	VSUBPS.BCST      vecConst<>+180(SB), Z1, Z1
-	VDIVPS.BCST      vecConst<>+184(SB), Z0, Z0
-	VDIVPS.BCST      vecConst<>+184(SB), Z1, Z1
+	VSUBPS.BCST      vecConst<>+188(SB), Z0, Z0
+	VSUBPS.BCST      vecConst<>+188(SB), Z1, Z1
+	VDIVPS.BCST      vecConst<>+192(SB), Z0, Z0
+	VDIVPS.BCST      vecConst<>+192(SB), Z1, Z1
 	VANDPS.BCST      vecConst<>+0(SB), Z0, Z2
 	VANDPS.BCST      vecConst<>+0(SB), Z1, Z3
 	VMINPS.BCST      vecConst<>+4(SB), Z2, Z2
 	VMINPS.BCST      vecConst<>+4(SB), Z3, Z3
-	VBROADCASTSS     vecConst<>+8(SB), Z8
-	VBROADCASTSS     vecConst<>+8(SB), Z9
+	VBROADCASTSS     vecConst<>+112(SB), Z8
+	VBROADCASTSS     vecConst<>+112(SB), Z9
 	VADDPS.BCST      vecConst<>+8(SB), Z2, Z10
 	VADDPS.BCST      vecConst<>+8(SB), Z3, Z11
+	VPSUBD.BCST      vecConst<>+12(SB), Z10, Z10
 	VPSRLD           $0x16, Z10, Z10
+	VPSUBD.BCST      vecConst<>+12(SB), Z11, Z11
 	VPSRLD           $0x16, Z11, Z11
 	VPERMPS          vecTable<>+0(SB), Z10, Z12
 	VPERMPS          vecTable<>+0(SB), Z11, Z13
@@ -3796,54 +3804,50 @@ biasTail:
 	VPERMPS          vecTable<>+512(SB), Z11, Z11
 	VMULPS           Z10, Z8, Z8
 	VMULPS           Z11, Z9, Z9
-	VMULPS           Z2, Z2, Z10
-	VMULPS           Z3, Z3, Z11
-	VMOVAPS          Z10, Z12
-	VMOVAPS          Z11, Z13
-	VFMSUB231PS      Z2, Z2, Z12
-	VFMSUB231PS      Z3, Z3, Z13
-	VBROADCASTSS     vecConst<>+12(SB), Z2
-	VBROADCASTSS     vecConst<>+12(SB), Z3
-	VFMADD231PS.BCST vecConst<>+16(SB), Z10, Z2
-	VFMADD231PS.BCST vecConst<>+16(SB), Z11, Z3
-	VSUBPS.BCST      vecConst<>+12(SB), Z2, Z2
-	VSUBPS.BCST      vecConst<>+12(SB), Z3, Z3
-	VFMADD231PS.BCST vecConst<>+20(SB), Z2, Z10
-	VFMADD231PS.BCST vecConst<>+20(SB), Z3, Z11
-	VFMADD231PS.BCST vecConst<>+24(SB), Z2, Z12
-	VFMADD231PS.BCST vecConst<>+24(SB), Z3, Z13
-	VADDPS           Z12, Z10, Z10
-	VADDPS           Z13, Z11, Z11
-	VBROADCASTSS     vecConst<>+28(SB), Z12
-	VBROADCASTSS     vecConst<>+28(SB), Z13
-	VFMADD213PS.BCST vecConst<>+32(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+32(SB), Z11, Z13
-	VFMADD213PS.BCST vecConst<>+36(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+36(SB), Z11, Z13
-	VFMADD213PS.BCST vecConst<>+40(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+40(SB), Z11, Z13
-	VFMADD213PS.BCST vecConst<>+44(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+44(SB), Z11, Z13
-	VFMADD213PS.BCST vecConst<>+48(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+48(SB), Z11, Z13
-	VMULPS           Z12, Z10, Z12
-	VMULPS           Z13, Z11, Z13
-	VADDPS           Z14, Z12, Z10
-	VADDPS           Z15, Z13, Z11
-	VFMADD231PS      Z14, Z12, Z10
-	VFMADD231PS      Z15, Z13, Z11
-	VFMADD213PS      Z8, Z8, Z10
-	VFMADD213PS      Z9, Z9, Z11
-	VSCALEFPS        Z2, Z10, Z10
-	VSCALEFPS        Z3, Z11, Z11
+	VBROADCASTSS     vecConst<>+16(SB), Z10
+	VBROADCASTSS     vecConst<>+16(SB), Z11
+	VMULPS           Z2, Z2, Z12
+	VMULPS           Z3, Z3, Z13
+	VFMADD231PS.BCST vecConst<>+20(SB), Z12, Z10
+	VFMADD231PS.BCST vecConst<>+20(SB), Z13, Z11
+	VSUBPS.BCST      vecConst<>+16(SB), Z10, Z10
+	VSUBPS.BCST      vecConst<>+16(SB), Z11, Z11
+	VMULPS.BCST      vecConst<>+24(SB), Z10, Z12
+	VMULPS.BCST      vecConst<>+24(SB), Z11, Z13
+	VFMADD231PS      Z2, Z2, Z12
+	VFMADD231PS      Z3, Z3, Z13
+	VFMADD231PS.BCST vecConst<>+28(SB), Z10, Z12
+	VFMADD231PS.BCST vecConst<>+28(SB), Z11, Z13
+	VBROADCASTSS     vecConst<>+32(SB), Z2
+	VBROADCASTSS     vecConst<>+32(SB), Z3
+	VFMADD213PS.BCST vecConst<>+36(SB), Z12, Z2
+	VFMADD213PS.BCST vecConst<>+36(SB), Z13, Z3
+	VFMADD213PS.BCST vecConst<>+40(SB), Z12, Z2
+	VFMADD213PS.BCST vecConst<>+40(SB), Z13, Z3
+	VFMADD213PS.BCST vecConst<>+44(SB), Z12, Z2
+	VFMADD213PS.BCST vecConst<>+44(SB), Z13, Z3
+	VFMADD213PS.BCST vecConst<>+48(SB), Z12, Z2
+	VFMADD213PS.BCST vecConst<>+48(SB), Z13, Z3
+	VFMADD213PS.BCST vecConst<>+52(SB), Z12, Z2
+	VFMADD213PS.BCST vecConst<>+52(SB), Z13, Z3
+	VMULPS           Z2, Z12, Z2
+	VMULPS           Z3, Z13, Z3
+	VADDPS           Z14, Z2, Z12
+	VADDPS           Z15, Z3, Z13
+	VFMADD231PS      Z14, Z2, Z12
+	VFMADD231PS      Z15, Z3, Z13
+	VFMADD213PS      Z8, Z8, Z12
+	VFMADD213PS      Z9, Z9, Z13
+	VSCALEFPS        Z10, Z12, Z12
+	VSCALEFPS        Z11, Z13, Z13
 	VPMOVD2M         Z0, K3
 	VPMOVD2M         Z1, K4
-	VBROADCASTSS     vecConst<>+8(SB), Z2
-	VBROADCASTSS     vecConst<>+8(SB), Z3
-	VSUBPS           Z10, Z2, Z2
-	VSUBPS           Z11, Z3, Z3
-	VBLENDMPS        Z10, Z2, K3, Z6
-	VBLENDMPS        Z11, Z3, K4, Z7
+	VBROADCASTSS     vecConst<>+112(SB), Z2
+	VBROADCASTSS     vecConst<>+112(SB), Z3
+	VSUBPS           Z12, Z2, Z2
+	VSUBPS           Z13, Z3, Z3
+	VBLENDMPS        Z12, Z2, K3, Z6
+	VBLENDMPS        Z13, Z3, K4, Z7
 	VCMPPS           $0x03, Z0, Z0, K3
 	VMOVAPS          Z0, K3, Z6
 	VCMPPS           $0x03, Z1, Z1, K3
@@ -3912,15 +3916,17 @@ colsLoop:
 biasLoop:
 	VANDPS.BCST      vecConst<>+0(SB), Z0, Z2
 	VANDPS.BCST      vecConst<>+0(SB), Z1, Z3
-	VMINPS.BCST      vecConst<>+188(SB), Z2, Z2
-	VMINPS.BCST      vecConst<>+188(SB), Z3, Z3
-	VBROADCASTSS     vecConst<>+124(SB), Z8
-	VBROADCASTSS     vecConst<>+124(SB), Z9
-	VMULPS.BCST      vecConst<>+192(SB), Z2, Z10
-	VMULPS.BCST      vecConst<>+192(SB), Z3, Z11
+	VMINPS.BCST      vecConst<>+196(SB), Z2, Z2
+	VMINPS.BCST      vecConst<>+196(SB), Z3, Z3
+	VBROADCASTSS     vecConst<>+132(SB), Z8
+	VBROADCASTSS     vecConst<>+132(SB), Z9
+	VMULPS.BCST      vecConst<>+200(SB), Z2, Z10
+	VMULPS.BCST      vecConst<>+200(SB), Z3, Z11
 	VADDPS.BCST      vecConst<>+8(SB), Z10, Z12
 	VADDPS.BCST      vecConst<>+8(SB), Z11, Z13
+	VPSUBD.BCST      vecConst<>+12(SB), Z12, Z12
 	VPSRLD           $0x16, Z12, Z12
+	VPSUBD.BCST      vecConst<>+12(SB), Z13, Z13
 	VPSRLD           $0x16, Z13, Z13
 	VPERMPS          vecTable<>+0(SB), Z12, Z14
 	VPERMPS          vecTable<>+0(SB), Z13, Z15
@@ -3958,58 +3964,50 @@ biasLoop:
 	VPERMPS          vecTable<>+512(SB), Z13, Z13
 	VMULPS           Z12, Z8, Z8
 	VMULPS           Z13, Z9, Z9
-	VMULPS           Z10, Z10, Z12
-	VMULPS           Z11, Z11, Z13
-	VMOVAPS          Z12, Z14
-	VMOVAPS          Z13, Z15
-	VFMSUB231PS      Z10, Z10, Z14
-	VFMSUB231PS      Z11, Z11, Z15
-	VBROADCASTSS     vecConst<>+12(SB), Z10
-	VBROADCASTSS     vecConst<>+12(SB), Z11
-	VFMADD231PS.BCST vecConst<>+16(SB), Z12, Z10
-	VFMADD231PS.BCST vecConst<>+16(SB), Z13, Z11
-	VSUBPS.BCST      vecConst<>+12(SB), Z10, Z10
-	VSUBPS.BCST      vecConst<>+12(SB), Z11, Z11
-	VFMADD231PS.BCST vecConst<>+20(SB), Z10, Z12
-	VFMADD231PS.BCST vecConst<>+20(SB), Z11, Z13
-	VFMADD231PS.BCST vecConst<>+24(SB), Z10, Z14
-	VFMADD231PS.BCST vecConst<>+24(SB), Z11, Z15
-	VADDPS           Z14, Z12, Z12
-	VADDPS           Z15, Z13, Z13
-	VBROADCASTSS     vecConst<>+28(SB), Z14
-	VBROADCASTSS     vecConst<>+28(SB), Z15
-	VFMADD213PS.BCST vecConst<>+32(SB), Z12, Z14
-	VFMADD213PS.BCST vecConst<>+32(SB), Z13, Z15
-	VFMADD213PS.BCST vecConst<>+36(SB), Z12, Z14
-	VFMADD213PS.BCST vecConst<>+36(SB), Z13, Z15
-	VFMADD213PS.BCST vecConst<>+40(SB), Z12, Z14
-	VFMADD213PS.BCST vecConst<>+40(SB), Z13, Z15
-	VFMADD213PS.BCST vecConst<>+44(SB), Z12, Z14
-	VFMADD213PS.BCST vecConst<>+44(SB), Z13, Z15
-	VFMADD213PS.BCST vecConst<>+48(SB), Z12, Z14
-	VFMADD213PS.BCST vecConst<>+48(SB), Z13, Z15
-	VMULPS           Z14, Z12, Z14
-	VMULPS           Z15, Z13, Z15
-	VADDPS           Z16, Z14, Z12
-	VADDPS           Z17, Z15, Z13
-	VFMADD231PS      Z16, Z14, Z12
-	VFMADD231PS      Z17, Z15, Z13
-	VFMADD213PS      Z8, Z8, Z12
-	VFMADD213PS      Z9, Z9, Z13
-	VSCALEFPS        Z10, Z12, Z12
-	VSCALEFPS        Z11, Z13, Z13
-	VBROADCASTSS     vecConst<>+8(SB), Z8
-	VBROADCASTSS     vecConst<>+8(SB), Z9
-	VSUBPS           Z12, Z8, Z8
-	VSUBPS           Z13, Z9, Z9
+	VBROADCASTSS     vecConst<>+16(SB), Z12
+	VBROADCASTSS     vecConst<>+16(SB), Z13
+	VMULPS           Z10, Z10, Z14
+	VMULPS           Z11, Z11, Z15
+	VFMADD231PS.BCST vecConst<>+20(SB), Z14, Z12
+	VFMADD231PS.BCST vecConst<>+20(SB), Z15, Z13
+	VSUBPS.BCST      vecConst<>+16(SB), Z12, Z12
+	VSUBPS.BCST      vecConst<>+16(SB), Z13, Z13
+	VMULPS.BCST      vecConst<>+24(SB), Z12, Z14
+	VMULPS.BCST      vecConst<>+24(SB), Z13, Z15
+	VFMADD231PS      Z10, Z10, Z14
+	VFMADD231PS      Z11, Z11, Z15
+	VFMADD231PS.BCST vecConst<>+28(SB), Z12, Z14
+	VFMADD231PS.BCST vecConst<>+28(SB), Z13, Z15
+	VBROADCASTSS     vecConst<>+32(SB), Z10
+	VBROADCASTSS     vecConst<>+32(SB), Z11
+	VFMADD213PS.BCST vecConst<>+36(SB), Z14, Z10
+	VFMADD213PS.BCST vecConst<>+36(SB), Z15, Z11
+	VFMADD213PS.BCST vecConst<>+40(SB), Z14, Z10
+	VFMADD213PS.BCST vecConst<>+40(SB), Z15, Z11
+	VFMADD213PS.BCST vecConst<>+44(SB), Z14, Z10
+	VFMADD213PS.BCST vecConst<>+44(SB), Z15, Z11
+	VFMADD213PS.BCST vecConst<>+48(SB), Z14, Z10
+	VFMADD213PS.BCST vecConst<>+48(SB), Z15, Z11
+	VFMADD213PS.BCST vecConst<>+52(SB), Z14, Z10
+	VFMADD213PS.BCST vecConst<>+52(SB), Z15, Z11
+	VMULPS           Z10, Z14, Z10
+	VMULPS           Z11, Z15, Z11
+	VADDPS           Z16, Z10, Z14
+	VADDPS           Z17, Z11, Z15
+	VFMADD231PS      Z16, Z10, Z14
+	VFMADD231PS      Z17, Z11, Z15
+	VFMADD213PS      Z8, Z8, Z14
+	VFMADD213PS      Z9, Z9, Z15
+	VSCALEFPS        Z12, Z14, Z14
+	VSCALEFPS        Z13, Z15, Z15
+	VBROADCASTSS     vecConst<>+112(SB), Z8
+	VBROADCASTSS     vecConst<>+112(SB), Z9
+	VSUBPS           Z14, Z8, Z8
+	VSUBPS           Z15, Z9, Z9
 	VMULPS           Z2, Z2, Z10
 	VMULPS           Z3, Z3, Z11
-	VBROADCASTSS     vecConst<>+196(SB), Z12
-	VBROADCASTSS     vecConst<>+196(SB), Z13
-	VFMADD213PS.BCST vecConst<>+200(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+200(SB), Z11, Z13
-	VFMADD213PS.BCST vecConst<>+204(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+204(SB), Z11, Z13
+	VBROADCASTSS     vecConst<>+204(SB), Z12
+	VBROADCASTSS     vecConst<>+204(SB), Z13
 	VFMADD213PS.BCST vecConst<>+208(SB), Z10, Z12
 	VFMADD213PS.BCST vecConst<>+208(SB), Z11, Z13
 	VFMADD213PS.BCST vecConst<>+212(SB), Z10, Z12
@@ -4020,16 +4018,20 @@ biasLoop:
 	VFMADD213PS.BCST vecConst<>+220(SB), Z11, Z13
 	VFMADD213PS.BCST vecConst<>+224(SB), Z10, Z12
 	VFMADD213PS.BCST vecConst<>+224(SB), Z11, Z13
-	VMULPS           Z12, Z2, Z12
-	VMULPS           Z13, Z3, Z13
-	VSUBPS.BCST      vecConst<>+8(SB), Z2, Z2
-	VSUBPS.BCST      vecConst<>+8(SB), Z3, Z3
+	VFMADD213PS.BCST vecConst<>+228(SB), Z10, Z12
+	VFMADD213PS.BCST vecConst<>+228(SB), Z11, Z13
+	VFMADD213PS.BCST vecConst<>+232(SB), Z10, Z12
+	VFMADD213PS.BCST vecConst<>+232(SB), Z11, Z13
+	VFMADD213PS      Z2, Z2, Z12
+	VFMADD213PS      Z3, Z3, Z13
+	VSUBPS.BCST      vecConst<>+112(SB), Z2, Z2
+	VSUBPS.BCST      vecConst<>+112(SB), Z3, Z3
 	VPMOVD2M         Z2, K1
 	VPMOVD2M         Z3, K2
 	VBLENDMPS        Z12, Z8, K1, Z4
 	VBLENDMPS        Z13, Z9, K2, Z5
-	VANDPS.BCST      vecConst<>+72(SB), Z0, Z2
-	VANDPS.BCST      vecConst<>+72(SB), Z1, Z3
+	VANDPS.BCST      vecConst<>+76(SB), Z0, Z2
+	VANDPS.BCST      vecConst<>+76(SB), Z1, Z3
 	VORPS            Z2, Z4, Z4
 	VORPS            Z3, Z5, Z5
 	VCMPPS           $0x03, Z0, Z0, K1
@@ -4077,15 +4079,17 @@ colsTail:
 biasTail:
 	VANDPS.BCST      vecConst<>+0(SB), Z0, Z2
 	VANDPS.BCST      vecConst<>+0(SB), Z1, Z3
-	VMINPS.BCST      vecConst<>+188(SB), Z2, Z2
-	VMINPS.BCST      vecConst<>+188(SB), Z3, Z3
-	VBROADCASTSS     vecConst<>+124(SB), Z8
-	VBROADCASTSS     vecConst<>+124(SB), Z9
-	VMULPS.BCST      vecConst<>+192(SB), Z2, Z10
-	VMULPS.BCST      vecConst<>+192(SB), Z3, Z11
+	VMINPS.BCST      vecConst<>+196(SB), Z2, Z2
+	VMINPS.BCST      vecConst<>+196(SB), Z3, Z3
+	VBROADCASTSS     vecConst<>+132(SB), Z8
+	VBROADCASTSS     vecConst<>+132(SB), Z9
+	VMULPS.BCST      vecConst<>+200(SB), Z2, Z10
+	VMULPS.BCST      vecConst<>+200(SB), Z3, Z11
 	VADDPS.BCST      vecConst<>+8(SB), Z10, Z12
 	VADDPS.BCST      vecConst<>+8(SB), Z11, Z13
+	VPSUBD.BCST      vecConst<>+12(SB), Z12, Z12
 	VPSRLD           $0x16, Z12, Z12
+	VPSUBD.BCST      vecConst<>+12(SB), Z13, Z13
 	VPSRLD           $0x16, Z13, Z13
 	VPERMPS          vecTable<>+0(SB), Z12, Z14
 	VPERMPS          vecTable<>+0(SB), Z13, Z15
@@ -4123,58 +4127,50 @@ biasTail:
 	VPERMPS          vecTable<>+512(SB), Z13, Z13
 	VMULPS           Z12, Z8, Z8
 	VMULPS           Z13, Z9, Z9
-	VMULPS           Z10, Z10, Z12
-	VMULPS           Z11, Z11, Z13
-	VMOVAPS          Z12, Z14
-	VMOVAPS          Z13, Z15
-	VFMSUB231PS      Z10, Z10, Z14
-	VFMSUB231PS      Z11, Z11, Z15
-	VBROADCASTSS     vecConst<>+12(SB), Z10
-	VBROADCASTSS     vecConst<>+12(SB), Z11
-	VFMADD231PS.BCST vecConst<>+16(SB), Z12, Z10
-	VFMADD231PS.BCST vecConst<>+16(SB), Z13, Z11
-	VSUBPS.BCST      vecConst<>+12(SB), Z10, Z10
-	VSUBPS.BCST      vecConst<>+12(SB), Z11, Z11
-	VFMADD231PS.BCST vecConst<>+20(SB), Z10, Z12
-	VFMADD231PS.BCST vecConst<>+20(SB), Z11, Z13
-	VFMADD231PS.BCST vecConst<>+24(SB), Z10, Z14
-	VFMADD231PS.BCST vecConst<>+24(SB), Z11, Z15
-	VADDPS           Z14, Z12, Z12
-	VADDPS           Z15, Z13, Z13
-	VBROADCASTSS     vecConst<>+28(SB), Z14
-	VBROADCASTSS     vecConst<>+28(SB), Z15
-	VFMADD213PS.BCST vecConst<>+32(SB), Z12, Z14
-	VFMADD213PS.BCST vecConst<>+32(SB), Z13, Z15
-	VFMADD213PS.BCST vecConst<>+36(SB), Z12, Z14
-	VFMADD213PS.BCST vecConst<>+36(SB), Z13, Z15
-	VFMADD213PS.BCST vecConst<>+40(SB), Z12, Z14
-	VFMADD213PS.BCST vecConst<>+40(SB), Z13, Z15
-	VFMADD213PS.BCST vecConst<>+44(SB), Z12, Z14
-	VFMADD213PS.BCST vecConst<>+44(SB), Z13, Z15
-	VFMADD213PS.BCST vecConst<>+48(SB), Z12, Z14
-	VFMADD213PS.BCST vecConst<>+48(SB), Z13, Z15
-	VMULPS           Z14, Z12, Z14
-	VMULPS           Z15, Z13, Z15
-	VADDPS           Z16, Z14, Z12
-	VADDPS           Z17, Z15, Z13
-	VFMADD231PS      Z16, Z14, Z12
-	VFMADD231PS      Z17, Z15, Z13
-	VFMADD213PS      Z8, Z8, Z12
-	VFMADD213PS      Z9, Z9, Z13
-	VSCALEFPS        Z10, Z12, Z12
-	VSCALEFPS        Z11, Z13, Z13
-	VBROADCASTSS     vecConst<>+8(SB), Z8
-	VBROADCASTSS     vecConst<>+8(SB), Z9
-	VSUBPS           Z12, Z8, Z8
-	VSUBPS           Z13, Z9, Z9
+	VBROADCASTSS     vecConst<>+16(SB), Z12
+	VBROADCASTSS     vecConst<>+16(SB), Z13
+	VMULPS           Z10, Z10, Z14
+	VMULPS           Z11, Z11, Z15
+	VFMADD231PS.BCST vecConst<>+20(SB), Z14, Z12
+	VFMADD231PS.BCST vecConst<>+20(SB), Z15, Z13
+	VSUBPS.BCST      vecConst<>+16(SB), Z12, Z12
+	VSUBPS.BCST      vecConst<>+16(SB), Z13, Z13
+	VMULPS.BCST      vecConst<>+24(SB), Z12, Z14
+	VMULPS.BCST      vecConst<>+24(SB), Z13, Z15
+	VFMADD231PS      Z10, Z10, Z14
+	VFMADD231PS      Z11, Z11, Z15
+	VFMADD231PS.BCST vecConst<>+28(SB), Z12, Z14
+	VFMADD231PS.BCST vecConst<>+28(SB), Z13, Z15
+	VBROADCASTSS     vecConst<>+32(SB), Z10
+	VBROADCASTSS     vecConst<>+32(SB), Z11
+	VFMADD213PS.BCST vecConst<>+36(SB), Z14, Z10
+	VFMADD213PS.BCST vecConst<>+36(SB), Z15, Z11
+	VFMADD213PS.BCST vecConst<>+40(SB), Z14, Z10
+	VFMADD213PS.BCST vecConst<>+40(SB), Z15, Z11
+	VFMADD213PS.BCST vecConst<>+44(SB), Z14, Z10
+	VFMADD213PS.BCST vecConst<>+44(SB), Z15, Z11
+	VFMADD213PS.BCST vecConst<>+48(SB), Z14, Z10
+	VFMADD213PS.BCST vecConst<>+48(SB), Z15, Z11
+	VFMADD213PS.BCST vecConst<>+52(SB), Z14, Z10
+	VFMADD213PS.BCST vecConst<>+52(SB), Z15, Z11
+	VMULPS           Z10, Z14, Z10
+	VMULPS           Z11, Z15, Z11
+	VADDPS           Z16, Z10, Z14
+	VADDPS           Z17, Z11, Z15
+	VFMADD231PS      Z16, Z10, Z14
+	VFMADD231PS      Z17, Z11, Z15
+	VFMADD213PS      Z8, Z8, Z14
+	VFMADD213PS      Z9, Z9, Z15
+	VSCALEFPS        Z12, Z14, Z14
+	VSCALEFPS        Z13, Z15, Z15
+	VBROADCASTSS     vecConst<>+112(SB), Z8
+	VBROADCASTSS     vecConst<>+112(SB), Z9
+	VSUBPS           Z14, Z8, Z8
+	VSUBPS           Z15, Z9, Z9
 	VMULPS           Z2, Z2, Z10
 	VMULPS           Z3, Z3, Z11
-	VBROADCASTSS     vecConst<>+196(SB), Z12
-	VBROADCASTSS     vecConst<>+196(SB), Z13
-	VFMADD213PS.BCST vecConst<>+200(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+200(SB), Z11, Z13
-	VFMADD213PS.BCST vecConst<>+204(SB), Z10, Z12
-	VFMADD213PS.BCST vecConst<>+204(SB), Z11, Z13
+	VBROADCASTSS     vecConst<>+204(SB), Z12
+	VBROADCASTSS     vecConst<>+204(SB), Z13
 	VFMADD213PS.BCST vecConst<>+208(SB), Z10, Z12
 	VFMADD213PS.BCST vecConst<>+208(SB), Z11, Z13
 	VFMADD213PS.BCST vecConst<>+212(SB), Z10, Z12
@@ -4185,16 +4181,20 @@ biasTail:
 	VFMADD213PS.BCST vecConst<>+220(SB), Z11, Z13
 	VFMADD213PS.BCST vecConst<>+224(SB), Z10, Z12
 	VFMADD213PS.BCST vecConst<>+224(SB), Z11, Z13
-	VMULPS           Z12, Z2, Z12
-	VMULPS           Z13, Z3, Z13
-	VSUBPS.BCST      vecConst<>+8(SB), Z2, Z2
-	VSUBPS.BCST      vecConst<>+8(SB), Z3, Z3
+	VFMADD213PS.BCST vecConst<>+228(SB), Z10, Z12
+	VFMADD213PS.BCST vecConst<>+228(SB), Z11, Z13
+	VFMADD213PS.BCST vecConst<>+232(SB), Z10, Z12
+	VFMADD213PS.BCST vecConst<>+232(SB), Z11, Z13
+	VFMADD213PS      Z2, Z2, Z12
+	VFMADD213PS      Z3, Z3, Z13
+	VSUBPS.BCST      vecConst<>+112(SB), Z2, Z2
+	VSUBPS.BCST      vecConst<>+112(SB), Z3, Z3
 	VPMOVD2M         Z2, K3
 	VPMOVD2M         Z3, K4
 	VBLENDMPS        Z12, Z8, K3, Z6
 	VBLENDMPS        Z13, Z9, K4, Z7
-	VANDPS.BCST      vecConst<>+72(SB), Z0, Z2
-	VANDPS.BCST      vecConst<>+72(SB), Z1, Z3
+	VANDPS.BCST      vecConst<>+76(SB), Z0, Z2
+	VANDPS.BCST      vecConst<>+76(SB), Z1, Z3
 	VORPS            Z2, Z6, Z6
 	VORPS            Z3, Z7, Z7
 	VCMPPS           $0x03, Z0, Z0, K3
@@ -4263,38 +4263,38 @@ colsLoop:
 	VADDPS  Z3, Z1, Z1
 
 biasLoop:
-	VBROADCASTSS     vecConst<>+228(SB), Z2
-	VBROADCASTSS     vecConst<>+228(SB), Z3
+	VBROADCASTSS     vecConst<>+236(SB), Z2
+	VBROADCASTSS     vecConst<>+236(SB), Z3
 	VMAXPS           Z0, Z2, Z0
 	VMAXPS           Z1, Z3, Z1
-	VBROADCASTSS     vecConst<>+232(SB), Z2
-	VBROADCASTSS     vecConst<>+232(SB), Z3
+	VBROADCASTSS     vecConst<>+240(SB), Z2
+	VBROADCASTSS     vecConst<>+240(SB), Z3
 	VMINPS           Z0, Z2, Z0
 	VMINPS           Z1, Z3, Z1
-	VBROADCASTSS     vecConst<>+12(SB), Z2
-	VBROADCASTSS     vecConst<>+12(SB), Z3
-	VFMADD231PS.BCST vecConst<>+76(SB), Z0, Z2
-	VFMADD231PS.BCST vecConst<>+76(SB), Z1, Z3
-	VSUBPS.BCST      vecConst<>+12(SB), Z2, Z2
-	VSUBPS.BCST      vecConst<>+12(SB), Z3, Z3
-	VFMADD231PS.BCST vecConst<>+80(SB), Z2, Z0
-	VFMADD231PS.BCST vecConst<>+80(SB), Z3, Z1
+	VBROADCASTSS     vecConst<>+16(SB), Z2
+	VBROADCASTSS     vecConst<>+16(SB), Z3
+	VFMADD231PS.BCST vecConst<>+80(SB), Z0, Z2
+	VFMADD231PS.BCST vecConst<>+80(SB), Z1, Z3
+	VSUBPS.BCST      vecConst<>+16(SB), Z2, Z2
+	VSUBPS.BCST      vecConst<>+16(SB), Z3, Z3
 	VFMADD231PS.BCST vecConst<>+84(SB), Z2, Z0
 	VFMADD231PS.BCST vecConst<>+84(SB), Z3, Z1
-	VBROADCASTSS     vecConst<>+88(SB), Z4
-	VBROADCASTSS     vecConst<>+88(SB), Z5
-	VFMADD213PS.BCST vecConst<>+92(SB), Z0, Z4
-	VFMADD213PS.BCST vecConst<>+92(SB), Z1, Z5
+	VFMADD231PS.BCST vecConst<>+88(SB), Z2, Z0
+	VFMADD231PS.BCST vecConst<>+88(SB), Z3, Z1
+	VBROADCASTSS     vecConst<>+92(SB), Z4
+	VBROADCASTSS     vecConst<>+92(SB), Z5
 	VFMADD213PS.BCST vecConst<>+96(SB), Z0, Z4
 	VFMADD213PS.BCST vecConst<>+96(SB), Z1, Z5
 	VFMADD213PS.BCST vecConst<>+100(SB), Z0, Z4
 	VFMADD213PS.BCST vecConst<>+100(SB), Z1, Z5
 	VFMADD213PS.BCST vecConst<>+104(SB), Z0, Z4
 	VFMADD213PS.BCST vecConst<>+104(SB), Z1, Z5
-	VFMADD213PS.BCST vecConst<>+8(SB), Z0, Z4
-	VFMADD213PS.BCST vecConst<>+8(SB), Z1, Z5
-	VFMADD213PS.BCST vecConst<>+8(SB), Z0, Z4
-	VFMADD213PS.BCST vecConst<>+8(SB), Z1, Z5
+	VFMADD213PS.BCST vecConst<>+108(SB), Z0, Z4
+	VFMADD213PS.BCST vecConst<>+108(SB), Z1, Z5
+	VFMADD213PS.BCST vecConst<>+112(SB), Z0, Z4
+	VFMADD213PS.BCST vecConst<>+112(SB), Z1, Z5
+	VFMADD213PS.BCST vecConst<>+112(SB), Z0, Z4
+	VFMADD213PS.BCST vecConst<>+112(SB), Z1, Z5
 	VSCALEFPS        Z2, Z4, Z4
 	VSCALEFPS        Z3, Z5, Z5
 	TESTQ            DX, DX
@@ -4336,38 +4336,38 @@ colsTail:
 	VADDPS    Z3, Z1, Z1
 
 biasTail:
-	VBROADCASTSS     vecConst<>+228(SB), Z2
-	VBROADCASTSS     vecConst<>+228(SB), Z3
+	VBROADCASTSS     vecConst<>+236(SB), Z2
+	VBROADCASTSS     vecConst<>+236(SB), Z3
 	VMAXPS           Z0, Z2, Z0
 	VMAXPS           Z1, Z3, Z1
-	VBROADCASTSS     vecConst<>+232(SB), Z2
-	VBROADCASTSS     vecConst<>+232(SB), Z3
+	VBROADCASTSS     vecConst<>+240(SB), Z2
+	VBROADCASTSS     vecConst<>+240(SB), Z3
 	VMINPS           Z0, Z2, Z0
 	VMINPS           Z1, Z3, Z1
-	VBROADCASTSS     vecConst<>+12(SB), Z2
-	VBROADCASTSS     vecConst<>+12(SB), Z3
-	VFMADD231PS.BCST vecConst<>+76(SB), Z0, Z2
-	VFMADD231PS.BCST vecConst<>+76(SB), Z1, Z3
-	VSUBPS.BCST      vecConst<>+12(SB), Z2, Z2
-	VSUBPS.BCST      vecConst<>+12(SB), Z3, Z3
-	VFMADD231PS.BCST vecConst<>+80(SB), Z2, Z0
-	VFMADD231PS.BCST vecConst<>+80(SB), Z3, Z1
+	VBROADCASTSS     vecConst<>+16(SB), Z2
+	VBROADCASTSS     vecConst<>+16(SB), Z3
+	VFMADD231PS.BCST vecConst<>+80(SB), Z0, Z2
+	VFMADD231PS.BCST vecConst<>+80(SB), Z1, Z3
+	VSUBPS.BCST      vecConst<>+16(SB), Z2, Z2
+	VSUBPS.BCST      vecConst<>+16(SB), Z3, Z3
 	VFMADD231PS.BCST vecConst<>+84(SB), Z2, Z0
 	VFMADD231PS.BCST vecConst<>+84(SB), Z3, Z1
-	VBROADCASTSS     vecConst<>+88(SB), Z4
-	VBROADCASTSS     vecConst<>+88(SB), Z5
-	VFMADD213PS.BCST vecConst<>+92(SB), Z0, Z4
-	VFMADD213PS.BCST vecConst<>+92(SB), Z1, Z5
+	VFMADD231PS.BCST vecConst<>+88(SB), Z2, Z0
+	VFMADD231PS.BCST vecConst<>+88(SB), Z3, Z1
+	VBROADCASTSS     vecConst<>+92(SB), Z4
+	VBROADCASTSS     vecConst<>+92(SB), Z5
 	VFMADD213PS.BCST vecConst<>+96(SB), Z0, Z4
 	VFMADD213PS.BCST vecConst<>+96(SB), Z1, Z5
 	VFMADD213PS.BCST vecConst<>+100(SB), Z0, Z4
 	VFMADD213PS.BCST vecConst<>+100(SB), Z1, Z5
 	VFMADD213PS.BCST vecConst<>+104(SB), Z0, Z4
 	VFMADD213PS.BCST vecConst<>+104(SB), Z1, Z5
-	VFMADD213PS.BCST vecConst<>+8(SB), Z0, Z4
-	VFMADD213PS.BCST vecConst<>+8(SB), Z1, Z5
-	VFMADD213PS.BCST vecConst<>+8(SB), Z0, Z4
-	VFMADD213PS.BCST vecConst<>+8(SB), Z1, Z5
+	VFMADD213PS.BCST vecConst<>+108(SB), Z0, Z4
+	VFMADD213PS.BCST vecConst<>+108(SB), Z1, Z5
+	VFMADD213PS.BCST vecConst<>+112(SB), Z0, Z4
+	VFMADD213PS.BCST vecConst<>+112(SB), Z1, Z5
+	VFMADD213PS.BCST vecConst<>+112(SB), Z0, Z4
+	VFMADD213PS.BCST vecConst<>+112(SB), Z1, Z5
 	VSCALEFPS        Z2, Z4, Z4
 	VSCALEFPS        Z3, Z5, Z5
 	TESTQ            DX, DX
@@ -4404,207 +4404,209 @@ rowsDone:
 
 DATA vecConst<>+0(SB)/4, $0x7fffffff
 DATA vecConst<>+4(SB)/4, $0x41680000
-DATA vecConst<>+8(SB)/4, $0x3f800000
-DATA vecConst<>+12(SB)/4, $0x4b400000
-DATA vecConst<>+16(SB)/4, $0xbf38aa3b
-DATA vecConst<>+20(SB)/4, $0x3fb18000
-DATA vecConst<>+24(SB)/4, $0xb9de8083
-DATA vecConst<>+28(SB)/4, $0x37b52794
-DATA vecConst<>+32(SB)/4, $0xb9891cc0
-DATA vecConst<>+36(SB)/4, $0x3b2aac57
-DATA vecConst<>+40(SB)/4, $0xbcaaaa49
-DATA vecConst<>+44(SB)/4, $0x3dfffffe
-DATA vecConst<>+48(SB)/4, $0xbf000000
-DATA vecConst<>+52(SB)/4, $0x412e6666
-DATA vecConst<>+56(SB)/4, $0x3fcc4200
-DATA vecConst<>+60(SB)/4, $0x3d922279
-DATA vecConst<>+64(SB)/4, $0x3124d8b5
-DATA vecConst<>+68(SB)/4, $0x36a67a87
-DATA vecConst<>+72(SB)/4, $0x80000000
-DATA vecConst<>+76(SB)/4, $0x3fb8aa3b
-DATA vecConst<>+80(SB)/4, $0xbf318000
-DATA vecConst<>+84(SB)/4, $0x395e8083
-DATA vecConst<>+88(SB)/4, $0x3ab52794
-DATA vecConst<>+92(SB)/4, $0x3c091cc0
-DATA vecConst<>+96(SB)/4, $0x3d2aac57
-DATA vecConst<>+100(SB)/4, $0x3e2aaa49
-DATA vecConst<>+104(SB)/4, $0x3efffffe
-DATA vecConst<>+108(SB)/4, $0x42dc0000
-DATA vecConst<>+112(SB)/4, $0x42810000
-DATA vecConst<>+116(SB)/4, $0x3fd9db23
-DATA vecConst<>+120(SB)/4, $0x41200000
-DATA vecConst<>+124(SB)/4, $0x40000000
-DATA vecConst<>+128(SB)/4, $0xc1200000
-DATA vecConst<>+132(SB)/4, $0x40c00000
-DATA vecConst<>+136(SB)/4, $0x3c23d70a
-DATA vecConst<>+140(SB)/4, $0x40400000
-DATA vecConst<>+144(SB)/4, $0xbf800000
-DATA vecConst<>+148(SB)/4, $0xc1f00000
-DATA vecConst<>+152(SB)/4, $0x3e78457c
-DATA vecConst<>+156(SB)/4, $0x3e5b95dc
-DATA vecConst<>+160(SB)/4, $0x3e928288
-DATA vecConst<>+164(SB)/4, $0x3ecccb6c
-DATA vecConst<>+168(SB)/4, $0x3f2aaaac
-DATA vecConst<>+172(SB)/4, $0xc2dc0000
-DATA vecConst<>+176(SB)/4, $0x41a00000
-DATA vecConst<>+180(SB)/4, $0x3f3504f7
-DATA vecConst<>+184(SB)/4, $0x3e906ec1
-DATA vecConst<>+188(SB)/4, $0x40800000
-DATA vecConst<>+192(SB)/4, $0x3fb504f3
-DATA vecConst<>+196(SB)/4, $0xb9d4ab13
-DATA vecConst<>+200(SB)/4, $0x3ac6e429
-DATA vecConst<>+204(SB)/4, $0xbb3833e4
-DATA vecConst<>+208(SB)/4, $0x3bd7c132
-DATA vecConst<>+212(SB)/4, $0xbce014b0
-DATA vecConst<>+216(SB)/4, $0x3de7436f
-DATA vecConst<>+220(SB)/4, $0xbec0945a
-DATA vecConst<>+224(SB)/4, $0x3f906ebb
-DATA vecConst<>+228(SB)/4, $0xc2d00000
-DATA vecConst<>+232(SB)/4, $0x42b20000
-GLOBL vecConst<>(SB), RODATA|NOPTR, $236
+DATA vecConst<>+8(SB)/4, $0x3f980000
+DATA vecConst<>+12(SB)/4, $0x00180000
+DATA vecConst<>+16(SB)/4, $0x4b400000
+DATA vecConst<>+20(SB)/4, $0xbf38aa3b
+DATA vecConst<>+24(SB)/4, $0x3fb18000
+DATA vecConst<>+28(SB)/4, $0xb9de8083
+DATA vecConst<>+32(SB)/4, $0x37b52794
+DATA vecConst<>+36(SB)/4, $0xb9891cc0
+DATA vecConst<>+40(SB)/4, $0x3b2aac57
+DATA vecConst<>+44(SB)/4, $0xbcaaaa49
+DATA vecConst<>+48(SB)/4, $0x3dfffffe
+DATA vecConst<>+52(SB)/4, $0xbf000000
+DATA vecConst<>+56(SB)/4, $0x412e6666
+DATA vecConst<>+60(SB)/4, $0x3fcc4200
+DATA vecConst<>+64(SB)/4, $0x3d922279
+DATA vecConst<>+68(SB)/4, $0x3124d8b5
+DATA vecConst<>+72(SB)/4, $0x36a67a87
+DATA vecConst<>+76(SB)/4, $0x80000000
+DATA vecConst<>+80(SB)/4, $0x3fb8aa3b
+DATA vecConst<>+84(SB)/4, $0xbf318000
+DATA vecConst<>+88(SB)/4, $0x395e8083
+DATA vecConst<>+92(SB)/4, $0x3ab52794
+DATA vecConst<>+96(SB)/4, $0x3c091cc0
+DATA vecConst<>+100(SB)/4, $0x3d2aac57
+DATA vecConst<>+104(SB)/4, $0x3e2aaa49
+DATA vecConst<>+108(SB)/4, $0x3efffffe
+DATA vecConst<>+112(SB)/4, $0x3f800000
+DATA vecConst<>+116(SB)/4, $0x42dc0000
+DATA vecConst<>+120(SB)/4, $0x42810000
+DATA vecConst<>+124(SB)/4, $0x3fd9db23
+DATA vecConst<>+128(SB)/4, $0x41200000
+DATA vecConst<>+132(SB)/4, $0x40000000
+DATA vecConst<>+136(SB)/4, $0xc1200000
+DATA vecConst<>+140(SB)/4, $0x40c00000
+DATA vecConst<>+144(SB)/4, $0x3c23d70a
+DATA vecConst<>+148(SB)/4, $0x40400000
+DATA vecConst<>+152(SB)/4, $0xbf800000
+DATA vecConst<>+156(SB)/4, $0xc1f00000
+DATA vecConst<>+160(SB)/4, $0x3e78457c
+DATA vecConst<>+164(SB)/4, $0x3e5b95dc
+DATA vecConst<>+168(SB)/4, $0x3e928288
+DATA vecConst<>+172(SB)/4, $0x3ecccb6c
+DATA vecConst<>+176(SB)/4, $0x3f2aaaac
+DATA vecConst<>+180(SB)/4, $0xc2dc0000
+DATA vecConst<>+184(SB)/4, $0x41a00000
+DATA vecConst<>+188(SB)/4, $0x3f3504f7
+DATA vecConst<>+192(SB)/4, $0x3e906ec1
+DATA vecConst<>+196(SB)/4, $0x40800000
+DATA vecConst<>+200(SB)/4, $0x3fb504f3
+DATA vecConst<>+204(SB)/4, $0xb611c66d
+DATA vecConst<>+208(SB)/4, $0x38b4d8d9
+DATA vecConst<>+212(SB)/4, $0xba54cc77
+DATA vecConst<>+216(SB)/4, $0x3baa417f
+DATA vecConst<>+220(SB)/4, $0xbcdc0227
+DATA vecConst<>+224(SB)/4, $0x3de716ba
+DATA vecConst<>+228(SB)/4, $0xbec093a0
+DATA vecConst<>+232(SB)/4, $0x3e0375d4
+DATA vecConst<>+236(SB)/4, $0xc2d00000
+DATA vecConst<>+240(SB)/4, $0x42b20000
+GLOBL vecConst<>(SB), RODATA|NOPTR, $244
 
-DATA vecTable<>+0(SB)/4, $0x3fbacc00
-DATA vecTable<>+4(SB)/4, $0x401d8a00
-DATA vecTable<>+8(SB)/4, $0x407a8c00
-DATA vecTable<>+12(SB)/4, $0x40bef600
-DATA vecTable<>+16(SB)/4, $0x4111d800
-DATA vecTable<>+20(SB)/4, $0x414f4a00
+DATA vecTable<>+0(SB)/4, $0x3fdc4c00
+DATA vecTable<>+4(SB)/4, $0x4035c6c0
+DATA vecTable<>+8(SB)/4, $0x408f0200
+DATA vecTable<>+12(SB)/4, $0x40da2a40
+DATA vecTable<>+16(SB)/4, $0x41269000
+DATA vecTable<>+20(SB)/4, $0x4158005f
 DATA vecTable<>+24(SB)/4, $0x3e81e800
-DATA vecTable<>+28(SB)/4, $0x3f43d000
-DATA vecTable<>+32(SB)/4, $0x3fbacc00
-DATA vecTable<>+36(SB)/4, $0x401d8a00
-DATA vecTable<>+40(SB)/4, $0x407a8c00
-DATA vecTable<>+44(SB)/4, $0x40bef600
-DATA vecTable<>+48(SB)/4, $0x4111d800
-DATA vecTable<>+52(SB)/4, $0x414f4a00
+DATA vecTable<>+28(SB)/4, $0x3f5d9b80
+DATA vecTable<>+32(SB)/4, $0x3fdc4c00
+DATA vecTable<>+36(SB)/4, $0x4035c6c0
+DATA vecTable<>+40(SB)/4, $0x408f0200
+DATA vecTable<>+44(SB)/4, $0x40da2a40
+DATA vecTable<>+48(SB)/4, $0x41269000
+DATA vecTable<>+52(SB)/4, $0x4158005f
 DATA vecTable<>+56(SB)/4, $0x3e81e800
-DATA vecTable<>+60(SB)/4, $0x3f43d000
-DATA vecTable<>+64(SB)/4, $0xba024e63
-DATA vecTable<>+68(SB)/4, $0xb8dd3d24
-DATA vecTable<>+72(SB)/4, $0xb77111ff
-DATA vecTable<>+76(SB)/4, $0xb5de0055
-DATA vecTable<>+80(SB)/4, $0xb4263013
-DATA vecTable<>+84(SB)/4, $0xb2808afc
+DATA vecTable<>+60(SB)/4, $0x3f5d9b80
+DATA vecTable<>+64(SB)/4, $0xb9c611bc
+DATA vecTable<>+68(SB)/4, $0xb880e1a8
+DATA vecTable<>+72(SB)/4, $0xb6f85de6
+DATA vecTable<>+76(SB)/4, $0xb5424f88
+DATA vecTable<>+80(SB)/4, $0xb3894a69
+DATA vecTable<>+84(SB)/4, $0x30fd4769
 DATA vecTable<>+88(SB)/4, $0xbba45521
-DATA vecTable<>+92(SB)/4, $0xbb317cec
-DATA vecTable<>+96(SB)/4, $0xba024e63
-DATA vecTable<>+100(SB)/4, $0xb8dd3d24
-DATA vecTable<>+104(SB)/4, $0xb77111ff
-DATA vecTable<>+108(SB)/4, $0xb5de0055
-DATA vecTable<>+112(SB)/4, $0xb4263013
-DATA vecTable<>+116(SB)/4, $0xb2808afc
+DATA vecTable<>+92(SB)/4, $0xbad874e6
+DATA vecTable<>+96(SB)/4, $0xb9c611bc
+DATA vecTable<>+100(SB)/4, $0xb880e1a8
+DATA vecTable<>+104(SB)/4, $0xb6f85de6
+DATA vecTable<>+108(SB)/4, $0xb5424f88
+DATA vecTable<>+112(SB)/4, $0xb3894a69
+DATA vecTable<>+116(SB)/4, $0x30fd4769
 DATA vecTable<>+120(SB)/4, $0xbba45521
-DATA vecTable<>+124(SB)/4, $0xbb317cec
-DATA vecTable<>+128(SB)/4, $0x3b00a15a
-DATA vecTable<>+132(SB)/4, $0x39f8553a
-DATA vecTable<>+136(SB)/4, $0x38b6e1a4
-DATA vecTable<>+140(SB)/4, $0x374e41d2
-DATA vecTable<>+144(SB)/4, $0x35bbf26f
-DATA vecTable<>+148(SB)/4, $0x3448a7a7
+DATA vecTable<>+124(SB)/4, $0xbad874e6
+DATA vecTable<>+128(SB)/4, $0x3aaeb2b0
+DATA vecTable<>+132(SB)/4, $0x399bf5ea
+DATA vecTable<>+136(SB)/4, $0x384c21fe
+DATA vecTable<>+140(SB)/4, $0x36d60735
+DATA vecTable<>+144(SB)/4, $0x3531e9b0
+DATA vecTable<>+148(SB)/4, $0x341c6f78
 DATA vecTable<>+152(SB)/4, $0x3c5db745
-DATA vecTable<>+156(SB)/4, $0x3bbb3a61
-DATA vecTable<>+160(SB)/4, $0x3b00a15a
-DATA vecTable<>+164(SB)/4, $0x39f8553a
-DATA vecTable<>+168(SB)/4, $0x38b6e1a4
-DATA vecTable<>+172(SB)/4, $0x374e41d2
-DATA vecTable<>+176(SB)/4, $0x35bbf26f
-DATA vecTable<>+180(SB)/4, $0x3448a7a7
+DATA vecTable<>+156(SB)/4, $0x3ba04a69
+DATA vecTable<>+160(SB)/4, $0x3aaeb2b0
+DATA vecTable<>+164(SB)/4, $0x399bf5ea
+DATA vecTable<>+168(SB)/4, $0x384c21fe
+DATA vecTable<>+172(SB)/4, $0x36d60735
+DATA vecTable<>+176(SB)/4, $0x3531e9b0
+DATA vecTable<>+180(SB)/4, $0x341c6f78
 DATA vecTable<>+184(SB)/4, $0x3c5db745
-DATA vecTable<>+188(SB)/4, $0x3bbb3a61
-DATA vecTable<>+192(SB)/4, $0xbbd52eef
-DATA vecTable<>+196(SB)/4, $0xbaf97dd8
-DATA vecTable<>+200(SB)/4, $0xb9e2786f
-DATA vecTable<>+204(SB)/4, $0xb8ad45ee
-DATA vecTable<>+208(SB)/4, $0xb753feac
-DATA vecTable<>+212(SB)/4, $0xb623b5f9
+DATA vecTable<>+188(SB)/4, $0x3ba04a69
+DATA vecTable<>+192(SB)/4, $0xbb97629b
+DATA vecTable<>+196(SB)/4, $0xbaa454a0
+DATA vecTable<>+200(SB)/4, $0xb98a9022
+DATA vecTable<>+204(SB)/4, $0xb844ceba
+DATA vecTable<>+208(SB)/4, $0xb6e5ca62
+DATA vecTable<>+212(SB)/4, $0xb608ab76
 DATA vecTable<>+216(SB)/4, $0xbd136115
-DATA vecTable<>+220(SB)/4, $0xbc899523
-DATA vecTable<>+224(SB)/4, $0xbbd52eef
-DATA vecTable<>+228(SB)/4, $0xbaf97dd8
-DATA vecTable<>+232(SB)/4, $0xb9e2786f
-DATA vecTable<>+236(SB)/4, $0xb8ad45ee
-DATA vecTable<>+240(SB)/4, $0xb753feac
-DATA vecTable<>+244(SB)/4, $0xb623b5f9
+DATA vecTable<>+220(SB)/4, $0xbc6f3bef
+DATA vecTable<>+224(SB)/4, $0xbb97629b
+DATA vecTable<>+228(SB)/4, $0xbaa454a0
+DATA vecTable<>+232(SB)/4, $0xb98a9022
+DATA vecTable<>+236(SB)/4, $0xb844ceba
+DATA vecTable<>+240(SB)/4, $0xb6e5ca62
+DATA vecTable<>+244(SB)/4, $0xb608ab76
 DATA vecTable<>+248(SB)/4, $0xbd136115
-DATA vecTable<>+252(SB)/4, $0xbc899523
-DATA vecTable<>+256(SB)/4, $0x3cab1672
-DATA vecTable<>+260(SB)/4, $0x3bf4a09c
-DATA vecTable<>+264(SB)/4, $0x3b0e8050
-DATA vecTable<>+268(SB)/4, $0x3a13b3b4
-DATA vecTable<>+272(SB)/4, $0x3901a5df
-DATA vecTable<>+276(SB)/4, $0x38095c5d
+DATA vecTable<>+252(SB)/4, $0xbc6f3bef
+DATA vecTable<>+256(SB)/4, $0x3c80bc69
+DATA vecTable<>+260(SB)/4, $0x3bac946a
+DATA vecTable<>+264(SB)/4, $0x3abe7893
+DATA vecTable<>+268(SB)/4, $0x39b9e5a6
+DATA vecTable<>+272(SB)/4, $0x389de2fe
+DATA vecTable<>+276(SB)/4, $0x37ea7c8c
 DATA vecTable<>+280(SB)/4, $0x3db76037
-DATA vecTable<>+284(SB)/4, $0x3d405dba
-DATA vecTable<>+288(SB)/4, $0x3cab1672
-DATA vecTable<>+292(SB)/4, $0x3bf4a09c
-DATA vecTable<>+296(SB)/4, $0x3b0e8050
-DATA vecTable<>+300(SB)/4, $0x3a13b3b4
-DATA vecTable<>+304(SB)/4, $0x3901a5df
-DATA vecTable<>+308(SB)/4, $0x38095c5d
+DATA vecTable<>+284(SB)/4, $0x3d2a2ef6
+DATA vecTable<>+288(SB)/4, $0x3c80bc69
+DATA vecTable<>+292(SB)/4, $0x3bac946a
+DATA vecTable<>+296(SB)/4, $0x3abe7893
+DATA vecTable<>+300(SB)/4, $0x39b9e5a6
+DATA vecTable<>+304(SB)/4, $0x389de2fe
+DATA vecTable<>+308(SB)/4, $0x37ea7c8c
 DATA vecTable<>+312(SB)/4, $0x3db76037
-DATA vecTable<>+316(SB)/4, $0x3d405dba
-DATA vecTable<>+320(SB)/4, $0xbd80e66e
-DATA vecTable<>+324(SB)/4, $0xbce47e20
-DATA vecTable<>+328(SB)/4, $0xbc2ed384
-DATA vecTable<>+332(SB)/4, $0xbb777bc9
-DATA vecTable<>+336(SB)/4, $0xba9c6001
-DATA vecTable<>+340(SB)/4, $0xb9e4eb29
+DATA vecTable<>+316(SB)/4, $0x3d2a2ef6
+DATA vecTable<>+320(SB)/4, $0xbd4da49e
+DATA vecTable<>+324(SB)/4, $0xbcade24f
+DATA vecTable<>+328(SB)/4, $0xbc0009ab
+DATA vecTable<>+332(SB)/4, $0xbb2ddd21
+DATA vecTable<>+336(SB)/4, $0xba56bc53
+DATA vecTable<>+340(SB)/4, $0xb9cb1d5d
 DATA vecTable<>+344(SB)/4, $0xbe4fb07b
-DATA vecTable<>+348(SB)/4, $0xbdf698d5
-DATA vecTable<>+352(SB)/4, $0xbd80e66e
-DATA vecTable<>+356(SB)/4, $0xbce47e20
-DATA vecTable<>+360(SB)/4, $0xbc2ed384
-DATA vecTable<>+364(SB)/4, $0xbb777bc9
-DATA vecTable<>+368(SB)/4, $0xba9c6001
-DATA vecTable<>+372(SB)/4, $0xb9e4eb29
+DATA vecTable<>+348(SB)/4, $0xbddf75f0
+DATA vecTable<>+352(SB)/4, $0xbd4da49e
+DATA vecTable<>+356(SB)/4, $0xbcade24f
+DATA vecTable<>+360(SB)/4, $0xbc0009ab
+DATA vecTable<>+364(SB)/4, $0xbb2ddd21
+DATA vecTable<>+368(SB)/4, $0xba56bc53
+DATA vecTable<>+372(SB)/4, $0xb9cb1d5d
 DATA vecTable<>+376(SB)/4, $0xbe4fb07b
-DATA vecTable<>+380(SB)/4, $0xbdf698d5
-DATA vecTable<>+384(SB)/4, $0x3e33a1d9
-DATA vecTable<>+388(SB)/4, $0x3dc9c6fa
-DATA vecTable<>+392(SB)/4, $0x3d4ec8f2
-DATA vecTable<>+396(SB)/4, $0x3ccb14d8
-DATA vecTable<>+400(SB)/4, $0x3c3a46aa
-DATA vecTable<>+404(SB)/4, $0x3bbda72e
+DATA vecTable<>+380(SB)/4, $0xbddf75f0
+DATA vecTable<>+384(SB)/4, $0x3e18df24
+DATA vecTable<>+388(SB)/4, $0x3da6a449
+DATA vecTable<>+392(SB)/4, $0x3d26e33c
+DATA vecTable<>+396(SB)/4, $0x3c9fce89
+DATA vecTable<>+400(SB)/4, $0x3c10a5e0
+DATA vecTable<>+404(SB)/4, $0x3baf0d6c
 DATA vecTable<>+408(SB)/4, $0x3ed1ba58
-DATA vecTable<>+412(SB)/4, $0x3e8f56a7
-DATA vecTable<>+416(SB)/4, $0x3e33a1d9
-DATA vecTable<>+420(SB)/4, $0x3dc9c6fa
-DATA vecTable<>+424(SB)/4, $0x3d4ec8f2
-DATA vecTable<>+428(SB)/4, $0x3ccb14d8
-DATA vecTable<>+432(SB)/4, $0x3c3a46aa
-DATA vecTable<>+436(SB)/4, $0x3bbda72e
+DATA vecTable<>+412(SB)/4, $0x3e85751e
+DATA vecTable<>+416(SB)/4, $0x3e18df24
+DATA vecTable<>+420(SB)/4, $0x3da6a449
+DATA vecTable<>+424(SB)/4, $0x3d26e33c
+DATA vecTable<>+428(SB)/4, $0x3c9fce89
+DATA vecTable<>+432(SB)/4, $0x3c10a5e0
+DATA vecTable<>+436(SB)/4, $0x3baf0d6c
 DATA vecTable<>+440(SB)/4, $0x3ed1ba58
-DATA vecTable<>+444(SB)/4, $0x3e8f56a7
-DATA vecTable<>+448(SB)/4, $0xbee3c02c
-DATA vecTable<>+452(SB)/4, $0xbea7036c
-DATA vecTable<>+456(SB)/4, $0xbe6b2951
-DATA vecTable<>+460(SB)/4, $0xbe23166a
-DATA vecTable<>+464(SB)/4, $0xbddb91e4
-DATA vecTable<>+468(SB)/4, $0xbd9c3fba
+DATA vecTable<>+444(SB)/4, $0x3e85751e
+DATA vecTable<>+448(SB)/4, $0xbed0aa7c
+DATA vecTable<>+452(SB)/4, $0xbe96ee0b
+DATA vecTable<>+456(SB)/4, $0xbe527676
+DATA vecTable<>+460(SB)/4, $0xbe105697
+DATA vecTable<>+464(SB)/4, $0xbdc141da
+DATA vecTable<>+468(SB)/4, $0xbd9614f4
 DATA vecTable<>+472(SB)/4, $0xbf365f52
-DATA vecTable<>+476(SB)/4, $0xbf134a67
-DATA vecTable<>+480(SB)/4, $0xbee3c02c
-DATA vecTable<>+484(SB)/4, $0xbea7036c
-DATA vecTable<>+488(SB)/4, $0xbe6b2951
-DATA vecTable<>+492(SB)/4, $0xbe23166a
-DATA vecTable<>+496(SB)/4, $0xbddb91e4
-DATA vecTable<>+500(SB)/4, $0xbd9c3fba
+DATA vecTable<>+476(SB)/4, $0xbf0d8f84
+DATA vecTable<>+480(SB)/4, $0xbed0aa7c
+DATA vecTable<>+484(SB)/4, $0xbe96ee0b
+DATA vecTable<>+488(SB)/4, $0xbe527676
+DATA vecTable<>+492(SB)/4, $0xbe105697
+DATA vecTable<>+496(SB)/4, $0xbdc141da
+DATA vecTable<>+500(SB)/4, $0xbd9614f4
 DATA vecTable<>+504(SB)/4, $0xbf365f52
-DATA vecTable<>+508(SB)/4, $0xbf134a67
-DATA vecTable<>+512(SB)/4, $0x3e568990
-DATA vecTable<>+516(SB)/4, $0x3e128a4c
-DATA vecTable<>+520(SB)/4, $0x3dc523b7
-DATA vecTable<>+524(SB)/4, $0x3d855aad
-DATA vecTable<>+528(SB)/4, $0x3d312f0a
-DATA vecTable<>+532(SB)/4, $0x3cfac7c9
+DATA vecTable<>+508(SB)/4, $0xbf0d8f84
+DATA vecTable<>+512(SB)/4, $0x3e3fea93
+DATA vecTable<>+516(SB)/4, $0x3e024e86
+DATA vecTable<>+520(SB)/4, $0x3daec8cd
+DATA vecTable<>+524(SB)/4, $0x3d6ad39e
+DATA vecTable<>+528(SB)/4, $0x3d1b8efb
+DATA vecTable<>+532(SB)/4, $0x3cf0c685
 DATA vecTable<>+536(SB)/4, $0x3ed36c27
-DATA vecTable<>+540(SB)/4, $0x3e986754
-DATA vecTable<>+544(SB)/4, $0x3e568990
-DATA vecTable<>+548(SB)/4, $0x3e128a4c
-DATA vecTable<>+552(SB)/4, $0x3dc523b7
-DATA vecTable<>+556(SB)/4, $0x3d855aad
-DATA vecTable<>+560(SB)/4, $0x3d312f0a
-DATA vecTable<>+564(SB)/4, $0x3cfac7c9
+DATA vecTable<>+540(SB)/4, $0x3e8ffbbf
+DATA vecTable<>+544(SB)/4, $0x3e3fea93
+DATA vecTable<>+548(SB)/4, $0x3e024e86
+DATA vecTable<>+552(SB)/4, $0x3daec8cd
+DATA vecTable<>+556(SB)/4, $0x3d6ad39e
+DATA vecTable<>+560(SB)/4, $0x3d1b8efb
+DATA vecTable<>+564(SB)/4, $0x3cf0c685
 DATA vecTable<>+568(SB)/4, $0x3ed36c27
-DATA vecTable<>+572(SB)/4, $0x3e986754
+DATA vecTable<>+572(SB)/4, $0x3e8ffbbf
 GLOBL vecTable<>(SB), RODATA|NOPTR, $576

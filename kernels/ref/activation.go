@@ -7,20 +7,21 @@ import "math"
 //
 //	Q(phiAt[i]+h) = phi0[i]·(1 + h·(phi1[i] + h·(phi2[i] + …)))
 //
-// The intervals are 0 … ½ … 1 … 2 … 3 … 5 … 7 … 11 … 15: the bits of 1+t below
-// bit 22 of its float32 number them, cyclically. The points are those near the
-// middle at which Q is all but a float32.
+// The intervals are 0 … 8 … 19 … 35 … 57 … 89 … 133 … 197 … sixteenths: wider
+// where Q is flatter. The bits from 22 up of the float32 t+19/16, less 3/16 of
+// its leading one, number them cyclically. The points are those near the middle
+// at which Q is all but a float32.
 var (
-	phiAt = [8]float32{0x1.7598p0, 0x1.3b14p1, 0x1.f518p1, 0x1.7decp2, 0x1.23bp3, 0x1.9e94p3, 0x1.03dp-2, 0x1.87ap-1}
+	phiAt = [8]float32{0x1.b898p0, 0x1.6b8d8p1, 0x1.1e04p2, 0x1.b4548p2, 0x1.4d2p3, 0x1.b000bep3, 0x1.03dp-2, 0x1.bb37p-1}
 	phi   = [8][8]float32{
-		{0x1.ad132p-3, 0x1.251498p-3, 0x1.8a476ep-4, 0x1.0ab55ap-4, 0x1.625e14p-5, 0x1.f58f92p-6, 0x1.a6d84ep-2, 0x1.30cea8p-2},
-		{-0x1.c78058p-2, -0x1.4e06d8p-2, -0x1.d652a2p-3, -0x1.462cd4p-3, -0x1.b723c8p-4, -0x1.387f74p-4, -0x1.6cbea4p-1, -0x1.2694cep-1},
-		{0x1.6743b2p-3, 0x1.938df4p-4, 0x1.9d91e4p-5, 0x1.9629bp-6, 0x1.748d54p-7, 0x1.7b4e5cp-8, 0x1.a374bp-2, 0x1.1ead4ep-2},
-		{-0x1.01ccdcp-4, -0x1.c8fc4p-6, -0x1.5da708p-7, -0x1.eef792p-9, -0x1.38c002p-10, -0x1.c9d652p-12, -0x1.9f60f6p-3, -0x1.ed31aap-4},
-		{0x1.562ce4p-6, 0x1.e94138p-8, 0x1.1d00ap-9, 0x1.276768p-11, 0x1.034bbep-13, 0x1.12b8bap-15, 0x1.6ec06ep-4, 0x1.80bb74p-5},
-		{-0x1.aa5ddep-8, -0x1.f2fbbp-10, -0x1.c4f0dep-12, -0x1.5a8bdcp-14, -0x1.a7fd58p-17, -0x1.476bf2p-19, -0x1.26c22ap-5, -0x1.132a46p-6},
-		{0x1.0142b4p-9, 0x1.f0aa74p-12, 0x1.6dc348p-14, 0x1.9c83a4p-17, 0x1.77e4dep-20, 0x1.914f4ep-23, 0x1.bb6e8ap-7, 0x1.7674c2p-8},
-		{-0x1.049cc6p-11, -0x1.ba7a48p-14, -0x1.e223fep-17, -0x1.bc00aap-20, -0x1.4c6026p-23, -0x1.0115f8p-26, -0x1.48aa42p-8, -0x1.62f9d8p-9},
+		{0x1.7fd526p-3, 0x1.049d0cp-3, 0x1.5d919ap-4, 0x1.d5a73cp-5, 0x1.371df6p-5, 0x1.e18d0ap-6, 0x1.a6d84ep-2, 0x1.1ff77ep-2},
+		{-0x1.a154f8p-2, -0x1.2ddc16p-2, -0x1.a4ececp-3, -0x1.20ad2ep-3, -0x1.8283b4p-4, -0x1.2c29e8p-4, -0x1.6cbea4p-1, -0x1.1b1f08p-1},
+		{0x1.31be48p-3, 0x1.4d4892p-4, 0x1.4dc678p-5, 0x1.3f9d12p-6, 0x1.214bcp-7, 0x1.5e1ad8p-8, 0x1.a374bp-2, 0x1.0aea3cp-2},
+		{-0x1.9b493cp-5, -0x1.5bc49ep-6, -0x1.001356p-7, -0x1.5bba42p-9, -0x1.ad78a6p-11, -0x1.963abap-12, -0x1.9f60f6p-3, -0x1.beebep-4},
+		{0x1.0178d2p-6, 0x1.5928d4p-8, 0x1.7cf126p-10, 0x1.73cb4cp-12, 0x1.3bc5fcp-14, 0x1.d4f918p-16, 0x1.6ec06ep-4, 0x1.545decp-5},
+		{-0x1.2ec536p-8, -0x1.48a94p-10, -0x1.152044p-12, -0x1.899d74p-15, -0x1.cb94c4p-18, -0x1.1156ecp-19, -0x1.26c22ap-5, -0x1.de77dep-7},
+		{0x1.5d656p-10, 0x1.37ebd4p-12, 0x1.9843fcp-15, 0x1.ac0e6ap-18, 0x1.63d36p-21, 0x1.38defp-23, 0x1.bb6e8ap-7, 0x1.4094d2p-8},
+		{-0x1.8c2378p-12, -0x1.01c35p-14, -0x1.f0bbccp-18, -0x1.849f1p-21, -0x1.1294d2p-24, 0x1.fa8ed2p-30, -0x1.48aa42p-8, -0x1.b0e9ccp-10},
 	}
 )
 
@@ -35,13 +36,11 @@ const phiMax = 14.5
 
 // phiTail returns a·Φ(-t) for 0 ≤ t ≤ phiMax.
 func phiTail(a, t float32) float32 {
-	s := t * t
-	low := FMA32(t, t, -s)
-	// Φ(-t) = e^(-(s+low)/2)·Q(t), with s+low = r - 2n·ln2.
-	n := FMA32(s, -log2e/2, magic) - magic
-	r := FMA32(n, 2*ln2Hi, s) + FMA32(n, 2*ln2Lo, low)
+	// Φ(-t) = e^(-t²/2)·Q(t), with t² = r - 2n·ln2; n·2ln2Hi is exact.
+	n := FMA32(t*t, -log2e/2, magic) - magic
+	r := FMA32(n, 2*ln2Lo, FMA32(t, t, n*(2*ln2Hi)))
 	e := float32(r * poly(r, halfPoly[:])) // e^(-r/2) - 1
-	i := math.Float32bits(1+t) >> 22 & 7
+	i := (math.Float32bits(t+19./16) - 3<<19) >> 22 & 7
 	h := t - phiAt[i]
 	q := phi[7][i]
 	for k := 6; k >= 1; k-- {
@@ -53,7 +52,7 @@ func phiTail(a, t float32) float32 {
 	return scale(FMA32(m, z, m), n)
 }
 
-// GELU returns x·Φ(x), with Φ the normal distribution function, within 2.5 ULP
+// GELU returns x·Φ(x), with Φ the normal distribution function, within 2.25 ULP
 // (Hendrycks & Gimpel 2016, arXiv:1606.08415). It is x - x·Φ(-x) where that
 // loses nothing.
 func GELU(x float32) float32 {
@@ -64,12 +63,12 @@ func GELU(x float32) float32 {
 // GELU10 is GELU clipped to [-10, 10].
 func GELU10(x float32) float32 { return atMost(atLeast(GELU(x), -10), 10) }
 
-// Erf returns the error function within 2.5 ULP.
+// Erf returns the error function within 1.25 ULP.
 func Erf(x float32) float32 {
 	t := min(abs(x), 4) // erf(4) rounds to 1
 	y := 1 - phiTail(2, t*sqrt2)
 	if t < 1 {
-		y = t * poly(t*t, erfPoly[:])
+		y = FMA32(t, poly(t*t, erfPoly[:]), t)
 	}
 	if x != x {
 		return x
@@ -79,8 +78,8 @@ func Erf(x float32) float32 {
 
 const sqrt2 = 0x1.6a09e6p0
 
-// erfPoly is erf(x)/x in x², for |x| < 1.
-var erfPoly = [...]float32{-0x1.a95626p-12, 0x1.8dc852p-10, -0x1.7067c8p-9, 0x1.af8264p-8, -0x1.c0296p-6, 0x1.ce86dep-4, -0x1.8128b4p-2, 0x1.20dd76p0}
+// erfPoly is erf(x)/x - 1 in x², for |x| < 1.
+var erfPoly = [...]float32{-0x1.238cdap-19, 0x1.69b1b2p-14, -0x1.a998eep-11, 0x1.5482fep-8, -0x1.b8044ep-6, 0x1.ce2d74p-4, -0x1.81274p-2, 0x1.06eba8p-3}
 
 // Laplace returns the normal distribution function with mean 0.707107 and
 // deviation 0.282095 (Ma et al. 2022, arXiv:2209.10655), within 2^-22.
@@ -109,10 +108,10 @@ func quotient(a, d, low float32) float32 {
 func logisticTail(a, v, low float32) float32 {
 	r, n := reduce(-v)
 	r -= low
-	p := poly(r, expPoly[:])
-	e := scale(p, n)
+	p := poly(r, expPoly[:6]) // e^r = r·p + 1
+	e := scale(FMA32(p, r, 1), n)
 	d := 1 + e
-	return scale(quotient(a*p, d, e-(d-1)), n)
+	return scale(quotient(FMA32(p, r*a, a), d, e-(d-1)), n)
 }
 
 // logisticMax is an argument beyond which the tail and 100 times it are 0.
@@ -127,14 +126,14 @@ func Sigmoid(x float32) float32 {
 	return 1 - y
 }
 
-// SiLU returns x/(1+e^-x) within 2.5 ULP, -0 at -Inf (Elfwing et al. 2017,
+// SiLU returns x/(1+e^-x) within 2 ULP, 0 at -Inf (Elfwing et al. 2017,
 // arXiv:1702.03118).
 func SiLU(x float32) float32 {
 	t := min(abs(x), logisticMax)
 	return atLeast(x, 0) - logisticTail(t, t, 0)
 }
 
-// QuickGELU returns x/(1+e^(-1.702·x)) within 2.5 ULP.
+// QuickGELU returns x/(1+e^(-1.702·x)) within 2 ULP.
 func QuickGELU(x float32) float32 {
 	const slope float32 = 1.702
 	t := min(abs(x), 64.5)
@@ -143,7 +142,7 @@ func QuickGELU(x float32) float32 {
 }
 
 // GELUTanh returns 0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))), which is
-// x/(1 + e^-v) with v twice the argument, within 2.5 ULP. v is carried in two
+// x/(1 + e^-v) with v twice the argument, within 2 ULP. v is carried in two
 // floats: e^v would multiply its error.
 func GELUTanh(x float32) float32 {
 	const (
