@@ -48,7 +48,7 @@ var layers = map[string][]string{
 	"task":              {"nn/…", "hub", "text", "vision", "audio", "video", "tensor", "safetensors", "kernels", "internal/hfconfig"},
 	"":                  {"task/…", "nn/…", "hub", "text", "vision", "audio", "video", "tensor", "safetensors", "kernels", "internal/hfconfig"},
 	"serve":             {"", "task/…", "tensor"},
-	"cmd":               {"", "task/…", "nn", "hub", "text", "vision", "audio", "tensor", "safetensors", "kernels", "internal/hfconfig"},
+	"cmd":               {"", "task/…", "nn", "nn/moe", "hub", "text", "vision", "audio", "tensor", "safetensors", "kernels", "internal/hfconfig"},
 }
 
 // testLayers may be imported by any test file, and by each other.

@@ -280,6 +280,9 @@ func openModelCase(dir, name string, scheme kernels.Scheme) (*benchCase, error) 
 	if err != nil {
 		return nil, err
 	}
+	if filepath.Base(dir) == "moe" {
+		return openMoECase(dir, raw, scheme)
+	}
 	m, err := weft.Open(dir, weft.WithQuantization(weft.Quantization{Scheme: scheme}))
 	if err != nil {
 		return nil, err
