@@ -240,15 +240,17 @@ func (s *strip) run() {
 					i += h
 					continue
 				}
-				next := b
+				next, step := b, panelWidth
 				if at := tile * row.fetch * s.k; n == 1 && at < s.k*panelWidth && at < len(after) {
 					next = after[at:]
 				} else if at := tile * s.ldb; n > 1 && tile < n && at < len(after) {
 					next = after[at:]
+				} else if at := (j + n + tile - 1) * panelWidth; s.raw != nil && tile <= n && at < len(s.raw) {
+					next, step = s.raw[at:], s.ldr
 				} else if at := h * s.lda; j == 0 && s.fresh && at < len(x) {
 					next = x[at:]
 				}
-				row.tile(h, n, first(x), s.lda, first(b), s.ldb, c, s.ldd, s.k, cols, s.add, first(next))
+				row.tile(h, n, first(x), s.lda, first(b), s.ldb, c, s.ldd, s.k, cols, s.add, first(next), step)
 				i += h
 			}
 		}
@@ -348,7 +350,7 @@ type gemmRow struct {
 	// side is the number of panels side by side that fill the pipeline when a
 	// block has m rows.
 	side func(m int) int
-	tile func(h, n int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, k, cols int, add bool, next *float32)
+	tile func(h, n int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, k, cols int, add bool, next *float32, step int)
 	// direct reads B in place, for directRows rows or fewer; packing does and
 	// packs it, for the first tile of more.
 	direct      func(h, n int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, k int, add bool, next *float32)

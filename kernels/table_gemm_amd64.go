@@ -7,28 +7,28 @@ import "github.com/seed-512d3d71/weft/kernels/amd64"
 // The micro-kernels by panels and rows of the tile. A switch over direct calls
 // costs a nanosecond.
 
-func gemmTileAVX2(h, n int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, k, cols int, add bool, next *float32) {
+func gemmTileAVX2(h, n int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, k, cols int, add bool, next *float32, step int) {
 	switch n<<5 | h {
 	case 4<<5 | 1:
-		amd64.GemmF32Tile1x64AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile1x64AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 2<<5 | 3:
-		amd64.GemmF32Tile3x32AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile3x32AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 2<<5 | 2:
-		amd64.GemmF32Tile2x32AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile2x32AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 2<<5 | 1:
-		amd64.GemmF32Tile1x32AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile1x32AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 6:
-		amd64.GemmF32Tile6x16AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile6x16AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 5:
-		amd64.GemmF32Tile5x16AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile5x16AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 4:
-		amd64.GemmF32Tile4x16AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile4x16AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 3:
-		amd64.GemmF32Tile3x16AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile3x16AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 2:
-		amd64.GemmF32Tile2x16AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile2x16AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 1:
-		amd64.GemmF32Tile1x16AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile1x16AVX2(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	default:
 		panic("kernels: no such tile")
 	}
@@ -74,72 +74,72 @@ func gemmPackingAVX2(h, n int, a *float32, lda int, b *float32, ldb int, c *floa
 	}
 }
 
-func gemmTileAVX512(h, n int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, k, cols int, add bool, next *float32) {
+func gemmTileAVX512(h, n int, a *float32, lda int, b *float32, ldb int, c *float32, ldc, k, cols int, add bool, next *float32, step int) {
 	switch n<<5 | h {
 	case 4<<5 | 4:
-		amd64.GemmF32Tile4x64AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile4x64AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 4<<5 | 3:
-		amd64.GemmF32Tile3x64AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile3x64AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 4<<5 | 2:
-		amd64.GemmF32Tile2x64AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile2x64AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 4<<5 | 1:
-		amd64.GemmF32Tile1x64AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile1x64AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 2<<5 | 12:
-		amd64.GemmF32Tile12x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile12x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 2<<5 | 11:
-		amd64.GemmF32Tile11x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile11x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 2<<5 | 10:
-		amd64.GemmF32Tile10x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile10x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 2<<5 | 9:
-		amd64.GemmF32Tile9x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile9x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 2<<5 | 8:
-		amd64.GemmF32Tile8x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile8x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 2<<5 | 7:
-		amd64.GemmF32Tile7x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile7x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 2<<5 | 6:
-		amd64.GemmF32Tile6x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile6x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 2<<5 | 5:
-		amd64.GemmF32Tile5x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile5x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 2<<5 | 4:
-		amd64.GemmF32Tile4x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile4x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 2<<5 | 3:
-		amd64.GemmF32Tile3x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile3x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 2<<5 | 2:
-		amd64.GemmF32Tile2x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile2x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 2<<5 | 1:
-		amd64.GemmF32Tile1x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile1x32AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 16:
-		amd64.GemmF32Tile16x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile16x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 15:
-		amd64.GemmF32Tile15x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile15x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 14:
-		amd64.GemmF32Tile14x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile14x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 13:
-		amd64.GemmF32Tile13x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile13x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 12:
-		amd64.GemmF32Tile12x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile12x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 11:
-		amd64.GemmF32Tile11x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile11x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 10:
-		amd64.GemmF32Tile10x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile10x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 9:
-		amd64.GemmF32Tile9x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile9x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 8:
-		amd64.GemmF32Tile8x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile8x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 7:
-		amd64.GemmF32Tile7x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile7x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 6:
-		amd64.GemmF32Tile6x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile6x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 5:
-		amd64.GemmF32Tile5x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile5x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 4:
-		amd64.GemmF32Tile4x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile4x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 3:
-		amd64.GemmF32Tile3x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile3x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 2:
-		amd64.GemmF32Tile2x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile2x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	case 1<<5 | 1:
-		amd64.GemmF32Tile1x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next)
+		amd64.GemmF32Tile1x16AVX512(a, lda, b, ldb, c, ldc, k, cols, add, next, step)
 	default:
 		panic("kernels: no such tile")
 	}

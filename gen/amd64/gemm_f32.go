@@ -94,10 +94,10 @@ const unroll = 4
 func gemmTile(v isa, rows, panels int, m mode) {
 	t := &tile{isa: v, rows: rows, panels: panels, mode: m, per: panel / v.lanes}
 	name := fmt.Sprintf("GemmF32%s%dx%d%s", [...]string{"Tile", "Direct", "Packing"}[m], rows, panels*panel, v.name)
-	params, cols, at := "cols int, add bool, next *float32", "cols", "b[(j/16)*ldb+p*16+j%16]"
+	params, cols, at := "cols int, add bool, next *float32, step int", "cols", "b[(j/16)*ldb+p*16+j%16]"
 	also := []string{
-		fmt.Sprintf("Strides are in floats. %d < cols <= %d. k may be 0. The memory at next, %d floats a step,", (panels-1)*panel, panels*panel, 16/t.every()),
-		"is brought into L2."}
+		fmt.Sprintf("Strides are in floats. %d < cols <= %d. k may be 0. Meanwhile k/%d lines of memory, from", (panels-1)*panel, panels*panel, t.every()),
+		"next on and step floats apart, are brought into L2."}
 	if m != packed {
 		params, cols, at = "add bool, next *float32", fmt.Sprint(panels*panel), "b[p*ldb+j]"
 		also = []string{"Strides are in floats. k may be 0. The rows of B at next are brought into L1."}
@@ -130,9 +130,10 @@ type tile struct {
 	per          int // registers a panel
 	acc          [][]VecVirtual
 
-	lda, b, ldb, b3, next Register
-	pack, ldp             Register
-	bases                 []Register // of rows 0, 3, 6, …
+	lda, b, ldb, b3 Register
+	next, nextStep  Register
+	pack, ldp       Register
+	bases           []Register // of rows 0, 3, 6, …
 }
 
 // operands loads A's and B's addresses. Three rows share a base register:
@@ -150,6 +151,10 @@ func (t *tile) operands() {
 	}
 	t.b = Load(Param("b"), GP64())
 	t.next = Load(Param("next"), GP64())
+	if t.mode == packed {
+		t.nextStep = Load(Param("step"), GP64())
+		SHLQ(Imm(2), t.nextStep)
+	}
 	if t.panels > 1 || t.mode != packed {
 		t.ldb = Load(Param("ldb"), GP64())
 		SHLQ(Imm(2), t.ldb)
@@ -313,13 +318,11 @@ func (t *tile) product() {
 	for u := range unroll {
 		t.step(u)
 		if t.mode == packed && (u+1)%t.every() == 0 {
-			PREFETCHT1(Mem{Base: t.next, Disp: 64 * (u / t.every())})
+			PREFETCHT1(Mem{Base: t.next})
+			ADDQ(t.nextStep, t.next)
 		}
 	}
 	t.advance(unroll)
-	if t.mode == packed {
-		ADDQ(I32(64*int32(unroll/t.every())), t.next)
-	}
 	SUBQ(Imm(unroll), k)
 	JGE(LabelRef("loop"))
 	Label("tail")

@@ -14,11 +14,11 @@ package amd64
 //		}
 //	}
 //
-// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 48 < cols <= 64. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile1x64AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile1x64AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile3x32AVX2 sets a tile of C = A·B, or adds to it:
 //
@@ -30,11 +30,11 @@ func GemmF32Tile1x64AVX2(a *float32, lda int, b *float32, ldb int, c *float32, l
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 16 < cols <= 32. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile3x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile3x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile2x32AVX2 sets a tile of C = A·B, or adds to it:
 //
@@ -46,11 +46,11 @@ func GemmF32Tile3x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, l
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 16 < cols <= 32. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile2x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile2x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile1x32AVX2 sets a tile of C = A·B, or adds to it:
 //
@@ -62,11 +62,11 @@ func GemmF32Tile2x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, l
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 16 < cols <= 32. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile1x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile1x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile6x16AVX2 sets a tile of C = A·B, or adds to it:
 //
@@ -78,11 +78,11 @@ func GemmF32Tile1x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, l
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/2 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile6x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile6x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile5x16AVX2 sets a tile of C = A·B, or adds to it:
 //
@@ -94,11 +94,11 @@ func GemmF32Tile6x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, l
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/2 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile5x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile5x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile4x16AVX2 sets a tile of C = A·B, or adds to it:
 //
@@ -110,11 +110,11 @@ func GemmF32Tile5x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, l
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/2 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile4x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile4x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile3x16AVX2 sets a tile of C = A·B, or adds to it:
 //
@@ -126,11 +126,11 @@ func GemmF32Tile4x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, l
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/2 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile3x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile3x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile2x16AVX2 sets a tile of C = A·B, or adds to it:
 //
@@ -142,11 +142,11 @@ func GemmF32Tile3x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, l
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/2 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile2x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile2x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile1x16AVX2 sets a tile of C = A·B, or adds to it:
 //
@@ -158,11 +158,11 @@ func GemmF32Tile2x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, l
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 8 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/2 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile1x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile1x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Direct1x64AVX2 sets a tile of C = A·B, or adds to it:
 //

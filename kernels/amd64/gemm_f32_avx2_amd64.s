@@ -38,20 +38,22 @@ DATA gemmColumnMasks<>+120(SB)/4, $0x00000000
 DATA gemmColumnMasks<>+124(SB)/4, $0x00000000
 GLOBL gemmColumnMasks<>(SB), RODATA|NOPTR, $128
 
-// func GemmF32Tile1x64AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Tile1x64AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Tile1x64AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Tile1x64AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), CX
 	MOVQ   next+72(FP), DX
-	MOVQ   ldb+24(FP), BX
+	MOVQ   step+80(FP), BX
 	SHLQ   $0x02, BX
-	LEAQ   (CX)(BX*2), SI
-	ADDQ   BX, SI
-	MOVB   add+64(FP), DI
-	TESTB  DI, DI
+	MOVQ   ldb+24(FP), SI
+	SHLQ   $0x02, SI
+	LEAQ   (CX)(SI*2), DI
+	ADDQ   SI, DI
+	MOVB   add+64(FP), R8
+	TESTB  R8, R8
 	JNZ    load
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -64,110 +66,113 @@ TEXT ·GemmF32Tile1x64AVX2(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ    ldc+40(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    cols+56(FP), DI
-	CMPQ    DI, $0x40
+	MOVQ    ldc+40(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    cols+56(FP), R8
+	CMPQ    R8, $0x40
 	JNE     loadmasked
-	MOVQ    c+32(FP), DI
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-	VMOVUPS 64(DI), Y2
-	VMOVUPS 96(DI), Y3
-	VMOVUPS 128(DI), Y4
-	VMOVUPS 160(DI), Y5
-	VMOVUPS 192(DI), Y6
-	VMOVUPS 224(DI), Y7
+	MOVQ    c+32(FP), R8
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
+	VMOVUPS 128(R8), Y4
+	VMOVUPS 160(R8), Y5
+	VMOVUPS 192(R8), Y6
+	VMOVUPS 224(R8), Y7
 	JMP     loaddone
 
 loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), R8
-	SUBQ       $+64, DI
-	NEGQ       DI
-	VMOVUPS    (R8)(DI*4), Y6
-	VMOVUPS    32(R8)(DI*4), Y7
-	MOVQ       c+32(FP), DI
-	VMOVUPS    (DI), Y0
-	VMOVUPS    32(DI), Y1
-	VMOVUPS    64(DI), Y2
-	VMOVUPS    96(DI), Y3
-	VMOVUPS    128(DI), Y4
-	VMOVUPS    160(DI), Y5
-	VMASKMOVPS 192(DI), Y6, Y6
-	VMASKMOVPS 224(DI), Y7, Y7
+	LEAQ       gemmColumnMasks<>+0(SB), R9
+	SUBQ       $+64, R8
+	NEGQ       R8
+	VMOVUPS    (R9)(R8*4), Y6
+	VMOVUPS    32(R9)(R8*4), Y7
+	MOVQ       c+32(FP), R8
+	VMOVUPS    (R8), Y0
+	VMOVUPS    32(R8), Y1
+	VMOVUPS    64(R8), Y2
+	VMOVUPS    96(R8), Y3
+	VMOVUPS    128(R8), Y4
+	VMOVUPS    160(R8), Y5
+	VMASKMOVPS 192(R8), Y6, Y6
+	VMASKMOVPS 224(R8), Y7, Y7
 
 loaddone:
 start:
-	MOVQ k+48(FP), DI
-	SUBQ $0x04, DI
+	MOVQ k+48(FP), R8
+	SUBQ $0x04, R8
 	JL   tail
 
 loop:
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  (CX), Y8, Y0
 	VFMADD231PS  32(CX), Y8, Y1
-	VFMADD231PS  (CX)(BX*1), Y8, Y2
-	VFMADD231PS  32(CX)(BX*1), Y8, Y3
-	VFMADD231PS  (CX)(BX*2), Y8, Y4
-	VFMADD231PS  32(CX)(BX*2), Y8, Y5
-	VFMADD231PS  (SI), Y8, Y6
-	VFMADD231PS  32(SI), Y8, Y7
+	VFMADD231PS  (CX)(SI*1), Y8, Y2
+	VFMADD231PS  32(CX)(SI*1), Y8, Y3
+	VFMADD231PS  (CX)(SI*2), Y8, Y4
+	VFMADD231PS  32(CX)(SI*2), Y8, Y5
+	VFMADD231PS  (DI), Y8, Y6
+	VFMADD231PS  32(DI), Y8, Y7
 	PREFETCHT1   (DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 4(AX), Y8
 	VFMADD231PS  64(CX), Y8, Y0
 	VFMADD231PS  96(CX), Y8, Y1
-	VFMADD231PS  64(CX)(BX*1), Y8, Y2
-	VFMADD231PS  96(CX)(BX*1), Y8, Y3
-	VFMADD231PS  64(CX)(BX*2), Y8, Y4
-	VFMADD231PS  96(CX)(BX*2), Y8, Y5
-	VFMADD231PS  64(SI), Y8, Y6
-	VFMADD231PS  96(SI), Y8, Y7
-	PREFETCHT1   64(DX)
+	VFMADD231PS  64(CX)(SI*1), Y8, Y2
+	VFMADD231PS  96(CX)(SI*1), Y8, Y3
+	VFMADD231PS  64(CX)(SI*2), Y8, Y4
+	VFMADD231PS  96(CX)(SI*2), Y8, Y5
+	VFMADD231PS  64(DI), Y8, Y6
+	VFMADD231PS  96(DI), Y8, Y7
+	PREFETCHT1   (DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 8(AX), Y8
 	VFMADD231PS  128(CX), Y8, Y0
 	VFMADD231PS  160(CX), Y8, Y1
-	VFMADD231PS  128(CX)(BX*1), Y8, Y2
-	VFMADD231PS  160(CX)(BX*1), Y8, Y3
-	VFMADD231PS  128(CX)(BX*2), Y8, Y4
-	VFMADD231PS  160(CX)(BX*2), Y8, Y5
-	VFMADD231PS  128(SI), Y8, Y6
-	VFMADD231PS  160(SI), Y8, Y7
-	PREFETCHT1   128(DX)
+	VFMADD231PS  128(CX)(SI*1), Y8, Y2
+	VFMADD231PS  160(CX)(SI*1), Y8, Y3
+	VFMADD231PS  128(CX)(SI*2), Y8, Y4
+	VFMADD231PS  160(CX)(SI*2), Y8, Y5
+	VFMADD231PS  128(DI), Y8, Y6
+	VFMADD231PS  160(DI), Y8, Y7
+	PREFETCHT1   (DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 12(AX), Y8
 	VFMADD231PS  192(CX), Y8, Y0
 	VFMADD231PS  224(CX), Y8, Y1
-	VFMADD231PS  192(CX)(BX*1), Y8, Y2
-	VFMADD231PS  224(CX)(BX*1), Y8, Y3
-	VFMADD231PS  192(CX)(BX*2), Y8, Y4
-	VFMADD231PS  224(CX)(BX*2), Y8, Y5
-	VFMADD231PS  192(SI), Y8, Y6
-	VFMADD231PS  224(SI), Y8, Y7
-	PREFETCHT1   192(DX)
+	VFMADD231PS  192(CX)(SI*1), Y8, Y2
+	VFMADD231PS  224(CX)(SI*1), Y8, Y3
+	VFMADD231PS  192(CX)(SI*2), Y8, Y4
+	VFMADD231PS  224(CX)(SI*2), Y8, Y5
+	VFMADD231PS  192(DI), Y8, Y6
+	VFMADD231PS  224(DI), Y8, Y7
+	PREFETCHT1   (DX)
+	ADDQ         BX, DX
 	ADDQ         $0x10, AX
 	ADDQ         $+256, CX
-	ADDQ         $+256, SI
-	ADDQ         $+256, DX
-	SUBQ         $0x04, DI
+	ADDQ         $+256, DI
+	SUBQ         $0x04, R8
 	JGE          loop
 
 tail:
-	ADDQ $0x04, DI
+	ADDQ $0x04, R8
 	JZ   store
 
 one:
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  (CX), Y8, Y0
 	VFMADD231PS  32(CX), Y8, Y1
-	VFMADD231PS  (CX)(BX*1), Y8, Y2
-	VFMADD231PS  32(CX)(BX*1), Y8, Y3
-	VFMADD231PS  (CX)(BX*2), Y8, Y4
-	VFMADD231PS  32(CX)(BX*2), Y8, Y5
-	VFMADD231PS  (SI), Y8, Y6
-	VFMADD231PS  32(SI), Y8, Y7
+	VFMADD231PS  (CX)(SI*1), Y8, Y2
+	VFMADD231PS  32(CX)(SI*1), Y8, Y3
+	VFMADD231PS  (CX)(SI*2), Y8, Y4
+	VFMADD231PS  32(CX)(SI*2), Y8, Y5
+	VFMADD231PS  (DI), Y8, Y6
+	VFMADD231PS  32(DI), Y8, Y7
 	ADDQ         $0x04, AX
 	ADDQ         $+64, CX
-	ADDQ         $+64, SI
-	DECQ         DI
+	ADDQ         $+64, DI
+	DECQ         R8
 	JNZ          one
 
 store:
@@ -207,18 +212,20 @@ storedone:
 	VZEROUPPER
 	RET
 
-// func GemmF32Tile3x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Tile3x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Tile3x32AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Tile3x32AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), DX
 	MOVQ   next+72(FP), BX
-	MOVQ   ldb+24(FP), SI
+	MOVQ   step+80(FP), SI
 	SHLQ   $0x02, SI
-	MOVB   add+64(FP), DI
-	TESTB  DI, DI
+	MOVQ   ldb+24(FP), DI
+	SHLQ   $0x02, DI
+	MOVB   add+64(FP), R8
+	TESTB  R8, R8
 	JNZ    load
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -235,54 +242,54 @@ TEXT ·GemmF32Tile3x32AVX2(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ    ldc+40(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    cols+56(FP), R8
-	CMPQ    R8, $0x20
+	MOVQ    ldc+40(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    cols+56(FP), R9
+	CMPQ    R9, $0x20
 	JNE     loadmasked
-	MOVQ    c+32(FP), R8
-	VMOVUPS (R8), Y0
-	VMOVUPS 32(R8), Y1
-	VMOVUPS 64(R8), Y2
-	VMOVUPS 96(R8), Y3
-	ADDQ    DI, R8
-	VMOVUPS (R8), Y4
-	VMOVUPS 32(R8), Y5
-	VMOVUPS 64(R8), Y6
-	VMOVUPS 96(R8), Y7
-	ADDQ    DI, R8
-	VMOVUPS (R8), Y8
-	VMOVUPS 32(R8), Y9
-	VMOVUPS 64(R8), Y10
-	VMOVUPS 96(R8), Y11
+	MOVQ    c+32(FP), R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	VMOVUPS 64(R9), Y2
+	VMOVUPS 96(R9), Y3
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	VMOVUPS 64(R9), Y6
+	VMOVUPS 96(R9), Y7
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y8
+	VMOVUPS 32(R9), Y9
+	VMOVUPS 64(R9), Y10
+	VMOVUPS 96(R9), Y11
 	JMP     loaddone
 
 loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), R9
-	SUBQ       $+32, R8
-	NEGQ       R8
-	VMOVUPS    (R9)(R8*4), Y10
-	VMOVUPS    32(R9)(R8*4), Y11
-	MOVQ       c+32(FP), R8
-	VMOVUPS    (R8), Y0
-	VMOVUPS    32(R8), Y1
-	VMASKMOVPS 64(R8), Y10, Y2
-	VMASKMOVPS 96(R8), Y11, Y3
-	ADDQ       DI, R8
-	VMOVUPS    (R8), Y4
-	VMOVUPS    32(R8), Y5
-	VMASKMOVPS 64(R8), Y10, Y6
-	VMASKMOVPS 96(R8), Y11, Y7
-	ADDQ       DI, R8
-	VMOVUPS    (R8), Y8
-	VMOVUPS    32(R8), Y9
-	VMASKMOVPS 64(R8), Y10, Y10
-	VMASKMOVPS 96(R8), Y11, Y11
+	LEAQ       gemmColumnMasks<>+0(SB), R10
+	SUBQ       $+32, R9
+	NEGQ       R9
+	VMOVUPS    (R10)(R9*4), Y10
+	VMOVUPS    32(R10)(R9*4), Y11
+	MOVQ       c+32(FP), R9
+	VMOVUPS    (R9), Y0
+	VMOVUPS    32(R9), Y1
+	VMASKMOVPS 64(R9), Y10, Y2
+	VMASKMOVPS 96(R9), Y11, Y3
+	ADDQ       R8, R9
+	VMOVUPS    (R9), Y4
+	VMOVUPS    32(R9), Y5
+	VMASKMOVPS 64(R9), Y10, Y6
+	VMASKMOVPS 96(R9), Y11, Y7
+	ADDQ       R8, R9
+	VMOVUPS    (R9), Y8
+	VMOVUPS    32(R9), Y9
+	VMASKMOVPS 64(R9), Y10, Y10
+	VMASKMOVPS 96(R9), Y11, Y11
 
 loaddone:
 start:
-	MOVQ k+48(FP), DI
-	SUBQ $0x04, DI
+	MOVQ k+48(FP), R8
+	SUBQ $0x04, R8
 	JL   tail
 
 loop:
@@ -297,15 +304,16 @@ loop:
 	VFMADD231PS  Y15, Y12, Y1
 	VFMADD231PS  Y15, Y13, Y5
 	VFMADD231PS  Y15, Y14, Y9
-	VMOVUPS      (DX)(SI*1), Y15
+	VMOVUPS      (DX)(DI*1), Y15
 	VFMADD231PS  Y15, Y12, Y2
 	VFMADD231PS  Y15, Y13, Y6
 	VFMADD231PS  Y15, Y14, Y10
-	VMOVUPS      32(DX)(SI*1), Y15
+	VMOVUPS      32(DX)(DI*1), Y15
 	VFMADD231PS  Y15, Y12, Y3
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	PREFETCHT1   (BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 4(AX), Y12
 	VBROADCASTSS 4(AX)(CX*1), Y13
 	VBROADCASTSS 4(AX)(CX*2), Y14
@@ -317,15 +325,16 @@ loop:
 	VFMADD231PS  Y15, Y12, Y1
 	VFMADD231PS  Y15, Y13, Y5
 	VFMADD231PS  Y15, Y14, Y9
-	VMOVUPS      64(DX)(SI*1), Y15
+	VMOVUPS      64(DX)(DI*1), Y15
 	VFMADD231PS  Y15, Y12, Y2
 	VFMADD231PS  Y15, Y13, Y6
 	VFMADD231PS  Y15, Y14, Y10
-	VMOVUPS      96(DX)(SI*1), Y15
+	VMOVUPS      96(DX)(DI*1), Y15
 	VFMADD231PS  Y15, Y12, Y3
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
-	PREFETCHT1   64(BX)
+	PREFETCHT1   (BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 8(AX), Y12
 	VBROADCASTSS 8(AX)(CX*1), Y13
 	VBROADCASTSS 8(AX)(CX*2), Y14
@@ -337,15 +346,16 @@ loop:
 	VFMADD231PS  Y15, Y12, Y1
 	VFMADD231PS  Y15, Y13, Y5
 	VFMADD231PS  Y15, Y14, Y9
-	VMOVUPS      128(DX)(SI*1), Y15
+	VMOVUPS      128(DX)(DI*1), Y15
 	VFMADD231PS  Y15, Y12, Y2
 	VFMADD231PS  Y15, Y13, Y6
 	VFMADD231PS  Y15, Y14, Y10
-	VMOVUPS      160(DX)(SI*1), Y15
+	VMOVUPS      160(DX)(DI*1), Y15
 	VFMADD231PS  Y15, Y12, Y3
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
-	PREFETCHT1   128(BX)
+	PREFETCHT1   (BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 12(AX), Y12
 	VBROADCASTSS 12(AX)(CX*1), Y13
 	VBROADCASTSS 12(AX)(CX*2), Y14
@@ -357,23 +367,23 @@ loop:
 	VFMADD231PS  Y15, Y12, Y1
 	VFMADD231PS  Y15, Y13, Y5
 	VFMADD231PS  Y15, Y14, Y9
-	VMOVUPS      192(DX)(SI*1), Y15
+	VMOVUPS      192(DX)(DI*1), Y15
 	VFMADD231PS  Y15, Y12, Y2
 	VFMADD231PS  Y15, Y13, Y6
 	VFMADD231PS  Y15, Y14, Y10
-	VMOVUPS      224(DX)(SI*1), Y15
+	VMOVUPS      224(DX)(DI*1), Y15
 	VFMADD231PS  Y15, Y12, Y3
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
-	PREFETCHT1   192(BX)
+	PREFETCHT1   (BX)
+	ADDQ         SI, BX
 	ADDQ         $0x10, AX
 	ADDQ         $+256, DX
-	ADDQ         $+256, BX
-	SUBQ         $0x04, DI
+	SUBQ         $0x04, R8
 	JGE          loop
 
 tail:
-	ADDQ $0x04, DI
+	ADDQ $0x04, R8
 	JZ   store
 
 one:
@@ -388,17 +398,17 @@ one:
 	VFMADD231PS  Y15, Y12, Y1
 	VFMADD231PS  Y15, Y13, Y5
 	VFMADD231PS  Y15, Y14, Y9
-	VMOVUPS      (DX)(SI*1), Y15
+	VMOVUPS      (DX)(DI*1), Y15
 	VFMADD231PS  Y15, Y12, Y2
 	VFMADD231PS  Y15, Y13, Y6
 	VFMADD231PS  Y15, Y14, Y10
-	VMOVUPS      32(DX)(SI*1), Y15
+	VMOVUPS      32(DX)(DI*1), Y15
 	VFMADD231PS  Y15, Y12, Y3
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
 	ADDQ         $0x04, AX
 	ADDQ         $+64, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          one
 
 store:
@@ -450,18 +460,20 @@ storedone:
 	VZEROUPPER
 	RET
 
-// func GemmF32Tile2x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Tile2x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Tile2x32AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Tile2x32AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), DX
 	MOVQ   next+72(FP), BX
-	MOVQ   ldb+24(FP), SI
+	MOVQ   step+80(FP), SI
 	SHLQ   $0x02, SI
-	MOVB   add+64(FP), DI
-	TESTB  DI, DI
+	MOVQ   ldb+24(FP), DI
+	SHLQ   $0x02, DI
+	MOVB   add+64(FP), R8
+	TESTB  R8, R8
 	JNZ    load
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -474,44 +486,44 @@ TEXT ·GemmF32Tile2x32AVX2(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ    ldc+40(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    cols+56(FP), R8
-	CMPQ    R8, $0x20
+	MOVQ    ldc+40(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    cols+56(FP), R9
+	CMPQ    R9, $0x20
 	JNE     loadmasked
-	MOVQ    c+32(FP), R8
-	VMOVUPS (R8), Y0
-	VMOVUPS 32(R8), Y1
-	VMOVUPS 64(R8), Y2
-	VMOVUPS 96(R8), Y3
-	ADDQ    DI, R8
-	VMOVUPS (R8), Y4
-	VMOVUPS 32(R8), Y5
-	VMOVUPS 64(R8), Y6
-	VMOVUPS 96(R8), Y7
+	MOVQ    c+32(FP), R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	VMOVUPS 64(R9), Y2
+	VMOVUPS 96(R9), Y3
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	VMOVUPS 64(R9), Y6
+	VMOVUPS 96(R9), Y7
 	JMP     loaddone
 
 loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), R9
-	SUBQ       $+32, R8
-	NEGQ       R8
-	VMOVUPS    (R9)(R8*4), Y6
-	VMOVUPS    32(R9)(R8*4), Y7
-	MOVQ       c+32(FP), R8
-	VMOVUPS    (R8), Y0
-	VMOVUPS    32(R8), Y1
-	VMASKMOVPS 64(R8), Y6, Y2
-	VMASKMOVPS 96(R8), Y7, Y3
-	ADDQ       DI, R8
-	VMOVUPS    (R8), Y4
-	VMOVUPS    32(R8), Y5
-	VMASKMOVPS 64(R8), Y6, Y6
-	VMASKMOVPS 96(R8), Y7, Y7
+	LEAQ       gemmColumnMasks<>+0(SB), R10
+	SUBQ       $+32, R9
+	NEGQ       R9
+	VMOVUPS    (R10)(R9*4), Y6
+	VMOVUPS    32(R10)(R9*4), Y7
+	MOVQ       c+32(FP), R9
+	VMOVUPS    (R9), Y0
+	VMOVUPS    32(R9), Y1
+	VMASKMOVPS 64(R9), Y6, Y2
+	VMASKMOVPS 96(R9), Y7, Y3
+	ADDQ       R8, R9
+	VMOVUPS    (R9), Y4
+	VMOVUPS    32(R9), Y5
+	VMASKMOVPS 64(R9), Y6, Y6
+	VMASKMOVPS 96(R9), Y7, Y7
 
 loaddone:
 start:
-	MOVQ k+48(FP), DI
-	SUBQ $0x04, DI
+	MOVQ k+48(FP), R8
+	SUBQ $0x04, R8
 	JL   tail
 
 loop:
@@ -523,13 +535,14 @@ loop:
 	VMOVUPS      32(DX), Y10
 	VFMADD231PS  Y10, Y8, Y1
 	VFMADD231PS  Y10, Y9, Y5
-	VMOVUPS      (DX)(SI*1), Y10
+	VMOVUPS      (DX)(DI*1), Y10
 	VFMADD231PS  Y10, Y8, Y2
 	VFMADD231PS  Y10, Y9, Y6
-	VMOVUPS      32(DX)(SI*1), Y10
+	VMOVUPS      32(DX)(DI*1), Y10
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	PREFETCHT1   (BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 4(AX), Y8
 	VBROADCASTSS 4(AX)(CX*1), Y9
 	VMOVUPS      64(DX), Y10
@@ -538,13 +551,14 @@ loop:
 	VMOVUPS      96(DX), Y10
 	VFMADD231PS  Y10, Y8, Y1
 	VFMADD231PS  Y10, Y9, Y5
-	VMOVUPS      64(DX)(SI*1), Y10
+	VMOVUPS      64(DX)(DI*1), Y10
 	VFMADD231PS  Y10, Y8, Y2
 	VFMADD231PS  Y10, Y9, Y6
-	VMOVUPS      96(DX)(SI*1), Y10
+	VMOVUPS      96(DX)(DI*1), Y10
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
-	PREFETCHT1   64(BX)
+	PREFETCHT1   (BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 8(AX), Y8
 	VBROADCASTSS 8(AX)(CX*1), Y9
 	VMOVUPS      128(DX), Y10
@@ -553,13 +567,14 @@ loop:
 	VMOVUPS      160(DX), Y10
 	VFMADD231PS  Y10, Y8, Y1
 	VFMADD231PS  Y10, Y9, Y5
-	VMOVUPS      128(DX)(SI*1), Y10
+	VMOVUPS      128(DX)(DI*1), Y10
 	VFMADD231PS  Y10, Y8, Y2
 	VFMADD231PS  Y10, Y9, Y6
-	VMOVUPS      160(DX)(SI*1), Y10
+	VMOVUPS      160(DX)(DI*1), Y10
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
-	PREFETCHT1   128(BX)
+	PREFETCHT1   (BX)
+	ADDQ         SI, BX
 	VBROADCASTSS 12(AX), Y8
 	VBROADCASTSS 12(AX)(CX*1), Y9
 	VMOVUPS      192(DX), Y10
@@ -568,21 +583,21 @@ loop:
 	VMOVUPS      224(DX), Y10
 	VFMADD231PS  Y10, Y8, Y1
 	VFMADD231PS  Y10, Y9, Y5
-	VMOVUPS      192(DX)(SI*1), Y10
+	VMOVUPS      192(DX)(DI*1), Y10
 	VFMADD231PS  Y10, Y8, Y2
 	VFMADD231PS  Y10, Y9, Y6
-	VMOVUPS      224(DX)(SI*1), Y10
+	VMOVUPS      224(DX)(DI*1), Y10
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
-	PREFETCHT1   192(BX)
+	PREFETCHT1   (BX)
+	ADDQ         SI, BX
 	ADDQ         $0x10, AX
 	ADDQ         $+256, DX
-	ADDQ         $+256, BX
-	SUBQ         $0x04, DI
+	SUBQ         $0x04, R8
 	JGE          loop
 
 tail:
-	ADDQ $0x04, DI
+	ADDQ $0x04, R8
 	JZ   store
 
 one:
@@ -594,15 +609,15 @@ one:
 	VMOVUPS      32(DX), Y10
 	VFMADD231PS  Y10, Y8, Y1
 	VFMADD231PS  Y10, Y9, Y5
-	VMOVUPS      (DX)(SI*1), Y10
+	VMOVUPS      (DX)(DI*1), Y10
 	VFMADD231PS  Y10, Y8, Y2
 	VFMADD231PS  Y10, Y9, Y6
-	VMOVUPS      32(DX)(SI*1), Y10
+	VMOVUPS      32(DX)(DI*1), Y10
 	VFMADD231PS  Y10, Y8, Y3
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         $0x04, AX
 	ADDQ         $+64, DX
-	DECQ         DI
+	DECQ         R8
 	JNZ          one
 
 store:
@@ -644,18 +659,20 @@ storedone:
 	VZEROUPPER
 	RET
 
-// func GemmF32Tile1x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Tile1x32AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Tile1x32AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Tile1x32AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), CX
 	MOVQ   next+72(FP), DX
-	MOVQ   ldb+24(FP), BX
+	MOVQ   step+80(FP), BX
 	SHLQ   $0x02, BX
-	MOVB   add+64(FP), SI
-	TESTB  SI, SI
+	MOVQ   ldb+24(FP), SI
+	SHLQ   $0x02, SI
+	MOVB   add+64(FP), DI
+	TESTB  DI, DI
 	JNZ    load
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -664,80 +681,83 @@ TEXT ·GemmF32Tile1x32AVX2(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ    ldc+40(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), SI
-	CMPQ    SI, $0x20
+	MOVQ    ldc+40(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    cols+56(FP), DI
+	CMPQ    DI, $0x20
 	JNE     loadmasked
-	MOVQ    c+32(FP), SI
-	VMOVUPS (SI), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS 64(SI), Y2
-	VMOVUPS 96(SI), Y3
+	MOVQ    c+32(FP), DI
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
 	JMP     loaddone
 
 loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), DI
-	SUBQ       $+32, SI
-	NEGQ       SI
-	VMOVUPS    (DI)(SI*4), Y2
-	VMOVUPS    32(DI)(SI*4), Y3
-	MOVQ       c+32(FP), SI
-	VMOVUPS    (SI), Y0
-	VMOVUPS    32(SI), Y1
-	VMASKMOVPS 64(SI), Y2, Y2
-	VMASKMOVPS 96(SI), Y3, Y3
+	LEAQ       gemmColumnMasks<>+0(SB), R8
+	SUBQ       $+32, DI
+	NEGQ       DI
+	VMOVUPS    (R8)(DI*4), Y2
+	VMOVUPS    32(R8)(DI*4), Y3
+	MOVQ       c+32(FP), DI
+	VMOVUPS    (DI), Y0
+	VMOVUPS    32(DI), Y1
+	VMASKMOVPS 64(DI), Y2, Y2
+	VMASKMOVPS 96(DI), Y3, Y3
 
 loaddone:
 start:
-	MOVQ k+48(FP), SI
-	SUBQ $0x04, SI
+	MOVQ k+48(FP), DI
+	SUBQ $0x04, DI
 	JL   tail
 
 loop:
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  (CX), Y4, Y0
 	VFMADD231PS  32(CX), Y4, Y1
-	VFMADD231PS  (CX)(BX*1), Y4, Y2
-	VFMADD231PS  32(CX)(BX*1), Y4, Y3
+	VFMADD231PS  (CX)(SI*1), Y4, Y2
+	VFMADD231PS  32(CX)(SI*1), Y4, Y3
 	PREFETCHT1   (DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 4(AX), Y4
 	VFMADD231PS  64(CX), Y4, Y0
 	VFMADD231PS  96(CX), Y4, Y1
-	VFMADD231PS  64(CX)(BX*1), Y4, Y2
-	VFMADD231PS  96(CX)(BX*1), Y4, Y3
-	PREFETCHT1   64(DX)
+	VFMADD231PS  64(CX)(SI*1), Y4, Y2
+	VFMADD231PS  96(CX)(SI*1), Y4, Y3
+	PREFETCHT1   (DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 8(AX), Y4
 	VFMADD231PS  128(CX), Y4, Y0
 	VFMADD231PS  160(CX), Y4, Y1
-	VFMADD231PS  128(CX)(BX*1), Y4, Y2
-	VFMADD231PS  160(CX)(BX*1), Y4, Y3
-	PREFETCHT1   128(DX)
+	VFMADD231PS  128(CX)(SI*1), Y4, Y2
+	VFMADD231PS  160(CX)(SI*1), Y4, Y3
+	PREFETCHT1   (DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 12(AX), Y4
 	VFMADD231PS  192(CX), Y4, Y0
 	VFMADD231PS  224(CX), Y4, Y1
-	VFMADD231PS  192(CX)(BX*1), Y4, Y2
-	VFMADD231PS  224(CX)(BX*1), Y4, Y3
-	PREFETCHT1   192(DX)
+	VFMADD231PS  192(CX)(SI*1), Y4, Y2
+	VFMADD231PS  224(CX)(SI*1), Y4, Y3
+	PREFETCHT1   (DX)
+	ADDQ         BX, DX
 	ADDQ         $0x10, AX
 	ADDQ         $+256, CX
-	ADDQ         $+256, DX
-	SUBQ         $0x04, SI
+	SUBQ         $0x04, DI
 	JGE          loop
 
 tail:
-	ADDQ $0x04, SI
+	ADDQ $0x04, DI
 	JZ   store
 
 one:
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  (CX), Y4, Y0
 	VFMADD231PS  32(CX), Y4, Y1
-	VFMADD231PS  (CX)(BX*1), Y4, Y2
-	VFMADD231PS  32(CX)(BX*1), Y4, Y3
+	VFMADD231PS  (CX)(SI*1), Y4, Y2
+	VFMADD231PS  32(CX)(SI*1), Y4, Y3
 	ADDQ         $0x04, AX
 	ADDQ         $+64, CX
-	DECQ         SI
+	DECQ         DI
 	JNZ          one
 
 store:
@@ -769,9 +789,9 @@ storedone:
 	VZEROUPPER
 	RET
 
-// func GemmF32Tile6x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Tile6x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Tile6x16AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Tile6x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
@@ -779,8 +799,10 @@ TEXT ·GemmF32Tile6x16AVX2(SB), NOSPLIT, $0-80
 	ADDQ   CX, DX
 	MOVQ   b+16(FP), BX
 	MOVQ   next+72(FP), SI
-	MOVB   add+64(FP), DI
-	TESTB  DI, DI
+	MOVQ   step+80(FP), DI
+	SHLQ   $0x02, DI
+	MOVB   add+64(FP), R8
+	TESTB  R8, R8
 	JNZ    load
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -797,60 +819,60 @@ TEXT ·GemmF32Tile6x16AVX2(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ    ldc+40(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    cols+56(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    ldc+40(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    cols+56(FP), R9
+	CMPQ    R9, $0x10
 	JNE     loadmasked
-	MOVQ    c+32(FP), R8
-	VMOVUPS (R8), Y0
-	VMOVUPS 32(R8), Y1
-	ADDQ    DI, R8
-	VMOVUPS (R8), Y2
-	VMOVUPS 32(R8), Y3
-	ADDQ    DI, R8
-	VMOVUPS (R8), Y4
-	VMOVUPS 32(R8), Y5
-	ADDQ    DI, R8
-	VMOVUPS (R8), Y6
-	VMOVUPS 32(R8), Y7
-	ADDQ    DI, R8
-	VMOVUPS (R8), Y8
-	VMOVUPS 32(R8), Y9
-	ADDQ    DI, R8
-	VMOVUPS (R8), Y10
-	VMOVUPS 32(R8), Y11
+	MOVQ    c+32(FP), R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y8
+	VMOVUPS 32(R9), Y9
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y10
+	VMOVUPS 32(R9), Y11
 	JMP     loaddone
 
 loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), R9
-	SUBQ       $+16, R8
-	NEGQ       R8
-	VMOVUPS    (R9)(R8*4), Y10
-	VMOVUPS    32(R9)(R8*4), Y11
-	MOVQ       c+32(FP), R8
-	VMASKMOVPS (R8), Y10, Y0
-	VMASKMOVPS 32(R8), Y11, Y1
-	ADDQ       DI, R8
-	VMASKMOVPS (R8), Y10, Y2
-	VMASKMOVPS 32(R8), Y11, Y3
-	ADDQ       DI, R8
-	VMASKMOVPS (R8), Y10, Y4
-	VMASKMOVPS 32(R8), Y11, Y5
-	ADDQ       DI, R8
-	VMASKMOVPS (R8), Y10, Y6
-	VMASKMOVPS 32(R8), Y11, Y7
-	ADDQ       DI, R8
-	VMASKMOVPS (R8), Y10, Y8
-	VMASKMOVPS 32(R8), Y11, Y9
-	ADDQ       DI, R8
-	VMASKMOVPS (R8), Y10, Y10
-	VMASKMOVPS 32(R8), Y11, Y11
+	LEAQ       gemmColumnMasks<>+0(SB), R10
+	SUBQ       $+16, R9
+	NEGQ       R9
+	VMOVUPS    (R10)(R9*4), Y10
+	VMOVUPS    32(R10)(R9*4), Y11
+	MOVQ       c+32(FP), R9
+	VMASKMOVPS (R9), Y10, Y0
+	VMASKMOVPS 32(R9), Y11, Y1
+	ADDQ       R8, R9
+	VMASKMOVPS (R9), Y10, Y2
+	VMASKMOVPS 32(R9), Y11, Y3
+	ADDQ       R8, R9
+	VMASKMOVPS (R9), Y10, Y4
+	VMASKMOVPS 32(R9), Y11, Y5
+	ADDQ       R8, R9
+	VMASKMOVPS (R9), Y10, Y6
+	VMASKMOVPS 32(R9), Y11, Y7
+	ADDQ       R8, R9
+	VMASKMOVPS (R9), Y10, Y8
+	VMASKMOVPS 32(R9), Y11, Y9
+	ADDQ       R8, R9
+	VMASKMOVPS (R9), Y10, Y10
+	VMASKMOVPS 32(R9), Y11, Y11
 
 loaddone:
 start:
-	MOVQ k+48(FP), DI
-	SUBQ $0x04, DI
+	MOVQ k+48(FP), R8
+	SUBQ $0x04, R8
 	JL   tail
 
 loop:
@@ -895,6 +917,7 @@ loop:
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
 	PREFETCHT1   (SI)
+	ADDQ         DI, SI
 	VMOVUPS      128(BX), Y12
 	VMOVUPS      160(BX), Y13
 	VBROADCASTSS 8(AX), Y14
@@ -935,16 +958,16 @@ loop:
 	VBROADCASTSS 12(DX)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	PREFETCHT1   64(SI)
+	PREFETCHT1   (SI)
+	ADDQ         DI, SI
 	ADDQ         $0x10, AX
 	ADDQ         $0x10, DX
 	ADDQ         $+256, BX
-	ADDQ         $+128, SI
-	SUBQ         $0x04, DI
+	SUBQ         $0x04, R8
 	JGE          loop
 
 tail:
-	ADDQ $0x04, DI
+	ADDQ $0x04, R8
 	JZ   store
 
 one:
@@ -971,7 +994,7 @@ one:
 	ADDQ         $0x04, AX
 	ADDQ         $0x04, DX
 	ADDQ         $+64, BX
-	DECQ         DI
+	DECQ         R8
 	JNZ          one
 
 store:
@@ -1029,9 +1052,9 @@ storedone:
 	VZEROUPPER
 	RET
 
-// func GemmF32Tile5x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Tile5x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Tile5x16AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Tile5x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
@@ -1039,8 +1062,10 @@ TEXT ·GemmF32Tile5x16AVX2(SB), NOSPLIT, $0-80
 	ADDQ   CX, DX
 	MOVQ   b+16(FP), BX
 	MOVQ   next+72(FP), SI
-	MOVB   add+64(FP), DI
-	TESTB  DI, DI
+	MOVQ   step+80(FP), DI
+	SHLQ   $0x02, DI
+	MOVB   add+64(FP), R8
+	TESTB  R8, R8
 	JNZ    load
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1055,54 +1080,54 @@ TEXT ·GemmF32Tile5x16AVX2(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ    ldc+40(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    cols+56(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    ldc+40(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    cols+56(FP), R9
+	CMPQ    R9, $0x10
 	JNE     loadmasked
-	MOVQ    c+32(FP), R8
-	VMOVUPS (R8), Y0
-	VMOVUPS 32(R8), Y1
-	ADDQ    DI, R8
-	VMOVUPS (R8), Y2
-	VMOVUPS 32(R8), Y3
-	ADDQ    DI, R8
-	VMOVUPS (R8), Y4
-	VMOVUPS 32(R8), Y5
-	ADDQ    DI, R8
-	VMOVUPS (R8), Y6
-	VMOVUPS 32(R8), Y7
-	ADDQ    DI, R8
-	VMOVUPS (R8), Y8
-	VMOVUPS 32(R8), Y9
+	MOVQ    c+32(FP), R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y8
+	VMOVUPS 32(R9), Y9
 	JMP     loaddone
 
 loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), R9
-	SUBQ       $+16, R8
-	NEGQ       R8
-	VMOVUPS    (R9)(R8*4), Y8
-	VMOVUPS    32(R9)(R8*4), Y9
-	MOVQ       c+32(FP), R8
-	VMASKMOVPS (R8), Y8, Y0
-	VMASKMOVPS 32(R8), Y9, Y1
-	ADDQ       DI, R8
-	VMASKMOVPS (R8), Y8, Y2
-	VMASKMOVPS 32(R8), Y9, Y3
-	ADDQ       DI, R8
-	VMASKMOVPS (R8), Y8, Y4
-	VMASKMOVPS 32(R8), Y9, Y5
-	ADDQ       DI, R8
-	VMASKMOVPS (R8), Y8, Y6
-	VMASKMOVPS 32(R8), Y9, Y7
-	ADDQ       DI, R8
-	VMASKMOVPS (R8), Y8, Y8
-	VMASKMOVPS 32(R8), Y9, Y9
+	LEAQ       gemmColumnMasks<>+0(SB), R10
+	SUBQ       $+16, R9
+	NEGQ       R9
+	VMOVUPS    (R10)(R9*4), Y8
+	VMOVUPS    32(R10)(R9*4), Y9
+	MOVQ       c+32(FP), R9
+	VMASKMOVPS (R9), Y8, Y0
+	VMASKMOVPS 32(R9), Y9, Y1
+	ADDQ       R8, R9
+	VMASKMOVPS (R9), Y8, Y2
+	VMASKMOVPS 32(R9), Y9, Y3
+	ADDQ       R8, R9
+	VMASKMOVPS (R9), Y8, Y4
+	VMASKMOVPS 32(R9), Y9, Y5
+	ADDQ       R8, R9
+	VMASKMOVPS (R9), Y8, Y6
+	VMASKMOVPS 32(R9), Y9, Y7
+	ADDQ       R8, R9
+	VMASKMOVPS (R9), Y8, Y8
+	VMASKMOVPS 32(R9), Y9, Y9
 
 loaddone:
 start:
-	MOVQ k+48(FP), DI
-	SUBQ $0x04, DI
+	MOVQ k+48(FP), R8
+	SUBQ $0x04, R8
 	JL   tail
 
 loop:
@@ -1141,6 +1166,7 @@ loop:
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
 	PREFETCHT1   (SI)
+	ADDQ         DI, SI
 	VMOVUPS      128(BX), Y10
 	VMOVUPS      160(BX), Y11
 	VBROADCASTSS 8(AX), Y12
@@ -1175,16 +1201,16 @@ loop:
 	VBROADCASTSS 12(DX)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	PREFETCHT1   64(SI)
+	PREFETCHT1   (SI)
+	ADDQ         DI, SI
 	ADDQ         $0x10, AX
 	ADDQ         $0x10, DX
 	ADDQ         $+256, BX
-	ADDQ         $+128, SI
-	SUBQ         $0x04, DI
+	SUBQ         $0x04, R8
 	JGE          loop
 
 tail:
-	ADDQ $0x04, DI
+	ADDQ $0x04, R8
 	JZ   store
 
 one:
@@ -1208,7 +1234,7 @@ one:
 	ADDQ         $0x04, AX
 	ADDQ         $0x04, DX
 	ADDQ         $+64, BX
-	DECQ         DI
+	DECQ         R8
 	JNZ          one
 
 store:
@@ -1260,9 +1286,9 @@ storedone:
 	VZEROUPPER
 	RET
 
-// func GemmF32Tile4x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Tile4x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Tile4x16AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Tile4x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
@@ -1270,8 +1296,10 @@ TEXT ·GemmF32Tile4x16AVX2(SB), NOSPLIT, $0-80
 	ADDQ   CX, DX
 	MOVQ   b+16(FP), BX
 	MOVQ   next+72(FP), SI
-	MOVB   add+64(FP), DI
-	TESTB  DI, DI
+	MOVQ   step+80(FP), DI
+	SHLQ   $0x02, DI
+	MOVB   add+64(FP), R8
+	TESTB  R8, R8
 	JNZ    load
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1284,48 +1312,48 @@ TEXT ·GemmF32Tile4x16AVX2(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ    ldc+40(FP), DI
-	SHLQ    $0x02, DI
-	MOVQ    cols+56(FP), R8
-	CMPQ    R8, $0x10
+	MOVQ    ldc+40(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    cols+56(FP), R9
+	CMPQ    R9, $0x10
 	JNE     loadmasked
-	MOVQ    c+32(FP), R8
-	VMOVUPS (R8), Y0
-	VMOVUPS 32(R8), Y1
-	ADDQ    DI, R8
-	VMOVUPS (R8), Y2
-	VMOVUPS 32(R8), Y3
-	ADDQ    DI, R8
-	VMOVUPS (R8), Y4
-	VMOVUPS 32(R8), Y5
-	ADDQ    DI, R8
-	VMOVUPS (R8), Y6
-	VMOVUPS 32(R8), Y7
+	MOVQ    c+32(FP), R9
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    R8, R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
 	JMP     loaddone
 
 loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), R9
-	SUBQ       $+16, R8
-	NEGQ       R8
-	VMOVUPS    (R9)(R8*4), Y6
-	VMOVUPS    32(R9)(R8*4), Y7
-	MOVQ       c+32(FP), R8
-	VMASKMOVPS (R8), Y6, Y0
-	VMASKMOVPS 32(R8), Y7, Y1
-	ADDQ       DI, R8
-	VMASKMOVPS (R8), Y6, Y2
-	VMASKMOVPS 32(R8), Y7, Y3
-	ADDQ       DI, R8
-	VMASKMOVPS (R8), Y6, Y4
-	VMASKMOVPS 32(R8), Y7, Y5
-	ADDQ       DI, R8
-	VMASKMOVPS (R8), Y6, Y6
-	VMASKMOVPS 32(R8), Y7, Y7
+	LEAQ       gemmColumnMasks<>+0(SB), R10
+	SUBQ       $+16, R9
+	NEGQ       R9
+	VMOVUPS    (R10)(R9*4), Y6
+	VMOVUPS    32(R10)(R9*4), Y7
+	MOVQ       c+32(FP), R9
+	VMASKMOVPS (R9), Y6, Y0
+	VMASKMOVPS 32(R9), Y7, Y1
+	ADDQ       R8, R9
+	VMASKMOVPS (R9), Y6, Y2
+	VMASKMOVPS 32(R9), Y7, Y3
+	ADDQ       R8, R9
+	VMASKMOVPS (R9), Y6, Y4
+	VMASKMOVPS 32(R9), Y7, Y5
+	ADDQ       R8, R9
+	VMASKMOVPS (R9), Y6, Y6
+	VMASKMOVPS 32(R9), Y7, Y7
 
 loaddone:
 start:
-	MOVQ k+48(FP), DI
-	SUBQ $0x04, DI
+	MOVQ k+48(FP), R8
+	SUBQ $0x04, R8
 	JL   tail
 
 loop:
@@ -1358,6 +1386,7 @@ loop:
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
 	PREFETCHT1   (SI)
+	ADDQ         DI, SI
 	VMOVUPS      128(BX), Y8
 	VMOVUPS      160(BX), Y9
 	VBROADCASTSS 8(AX), Y10
@@ -1386,16 +1415,16 @@ loop:
 	VBROADCASTSS 12(DX), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	PREFETCHT1   64(SI)
+	PREFETCHT1   (SI)
+	ADDQ         DI, SI
 	ADDQ         $0x10, AX
 	ADDQ         $0x10, DX
 	ADDQ         $+256, BX
-	ADDQ         $+128, SI
-	SUBQ         $0x04, DI
+	SUBQ         $0x04, R8
 	JGE          loop
 
 tail:
-	ADDQ $0x04, DI
+	ADDQ $0x04, R8
 	JZ   store
 
 one:
@@ -1416,7 +1445,7 @@ one:
 	ADDQ         $0x04, AX
 	ADDQ         $0x04, DX
 	ADDQ         $+64, BX
-	DECQ         DI
+	DECQ         R8
 	JNZ          one
 
 store:
@@ -1462,16 +1491,18 @@ storedone:
 	VZEROUPPER
 	RET
 
-// func GemmF32Tile3x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Tile3x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Tile3x16AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Tile3x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), DX
 	MOVQ   next+72(FP), BX
-	MOVB   add+64(FP), SI
-	TESTB  SI, SI
+	MOVQ   step+80(FP), SI
+	SHLQ   $0x02, SI
+	MOVB   add+64(FP), DI
+	TESTB  DI, DI
 	JNZ    load
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1482,42 +1513,42 @@ TEXT ·GemmF32Tile3x16AVX2(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ    ldc+40(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	CMPQ    DI, $0x10
+	MOVQ    ldc+40(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    cols+56(FP), R8
+	CMPQ    R8, $0x10
 	JNE     loadmasked
-	MOVQ    c+32(FP), DI
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-	ADDQ    SI, DI
-	VMOVUPS (DI), Y2
-	VMOVUPS 32(DI), Y3
-	ADDQ    SI, DI
-	VMOVUPS (DI), Y4
-	VMOVUPS 32(DI), Y5
+	MOVQ    c+32(FP), R8
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	ADDQ    DI, R8
+	VMOVUPS (R8), Y2
+	VMOVUPS 32(R8), Y3
+	ADDQ    DI, R8
+	VMOVUPS (R8), Y4
+	VMOVUPS 32(R8), Y5
 	JMP     loaddone
 
 loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), R8
-	SUBQ       $+16, DI
-	NEGQ       DI
-	VMOVUPS    (R8)(DI*4), Y4
-	VMOVUPS    32(R8)(DI*4), Y5
-	MOVQ       c+32(FP), DI
-	VMASKMOVPS (DI), Y4, Y0
-	VMASKMOVPS 32(DI), Y5, Y1
-	ADDQ       SI, DI
-	VMASKMOVPS (DI), Y4, Y2
-	VMASKMOVPS 32(DI), Y5, Y3
-	ADDQ       SI, DI
-	VMASKMOVPS (DI), Y4, Y4
-	VMASKMOVPS 32(DI), Y5, Y5
+	LEAQ       gemmColumnMasks<>+0(SB), R9
+	SUBQ       $+16, R8
+	NEGQ       R8
+	VMOVUPS    (R9)(R8*4), Y4
+	VMOVUPS    32(R9)(R8*4), Y5
+	MOVQ       c+32(FP), R8
+	VMASKMOVPS (R8), Y4, Y0
+	VMASKMOVPS 32(R8), Y5, Y1
+	ADDQ       DI, R8
+	VMASKMOVPS (R8), Y4, Y2
+	VMASKMOVPS 32(R8), Y5, Y3
+	ADDQ       DI, R8
+	VMASKMOVPS (R8), Y4, Y4
+	VMASKMOVPS 32(R8), Y5, Y5
 
 loaddone:
 start:
-	MOVQ k+48(FP), SI
-	SUBQ $0x04, SI
+	MOVQ k+48(FP), DI
+	SUBQ $0x04, DI
 	JL   tail
 
 loop:
@@ -1544,6 +1575,7 @@ loop:
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
 	PREFETCHT1   (BX)
+	ADDQ         SI, BX
 	VMOVUPS      128(DX), Y6
 	VMOVUPS      160(DX), Y7
 	VBROADCASTSS 8(AX), Y8
@@ -1566,15 +1598,15 @@ loop:
 	VBROADCASTSS 12(AX)(CX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	PREFETCHT1   64(BX)
+	PREFETCHT1   (BX)
+	ADDQ         SI, BX
 	ADDQ         $0x10, AX
 	ADDQ         $+256, DX
-	ADDQ         $+128, BX
-	SUBQ         $0x04, SI
+	SUBQ         $0x04, DI
 	JGE          loop
 
 tail:
-	ADDQ $0x04, SI
+	ADDQ $0x04, DI
 	JZ   store
 
 one:
@@ -1591,7 +1623,7 @@ one:
 	VFMADD231PS  Y7, Y8, Y5
 	ADDQ         $0x04, AX
 	ADDQ         $+64, DX
-	DECQ         SI
+	DECQ         DI
 	JNZ          one
 
 store:
@@ -1631,16 +1663,18 @@ storedone:
 	VZEROUPPER
 	RET
 
-// func GemmF32Tile2x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Tile2x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Tile2x16AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Tile2x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), DX
 	MOVQ   next+72(FP), BX
-	MOVB   add+64(FP), SI
-	TESTB  SI, SI
+	MOVQ   step+80(FP), SI
+	SHLQ   $0x02, SI
+	MOVB   add+64(FP), DI
+	TESTB  DI, DI
 	JNZ    load
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1649,36 +1683,36 @@ TEXT ·GemmF32Tile2x16AVX2(SB), NOSPLIT, $0-80
 	JMP    start
 
 load:
-	MOVQ    ldc+40(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	CMPQ    DI, $0x10
+	MOVQ    ldc+40(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    cols+56(FP), R8
+	CMPQ    R8, $0x10
 	JNE     loadmasked
-	MOVQ    c+32(FP), DI
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-	ADDQ    SI, DI
-	VMOVUPS (DI), Y2
-	VMOVUPS 32(DI), Y3
+	MOVQ    c+32(FP), R8
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	ADDQ    DI, R8
+	VMOVUPS (R8), Y2
+	VMOVUPS 32(R8), Y3
 	JMP     loaddone
 
 loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), R8
-	SUBQ       $+16, DI
-	NEGQ       DI
-	VMOVUPS    (R8)(DI*4), Y2
-	VMOVUPS    32(R8)(DI*4), Y3
-	MOVQ       c+32(FP), DI
-	VMASKMOVPS (DI), Y2, Y0
-	VMASKMOVPS 32(DI), Y3, Y1
-	ADDQ       SI, DI
-	VMASKMOVPS (DI), Y2, Y2
-	VMASKMOVPS 32(DI), Y3, Y3
+	LEAQ       gemmColumnMasks<>+0(SB), R9
+	SUBQ       $+16, R8
+	NEGQ       R8
+	VMOVUPS    (R9)(R8*4), Y2
+	VMOVUPS    32(R9)(R8*4), Y3
+	MOVQ       c+32(FP), R8
+	VMASKMOVPS (R8), Y2, Y0
+	VMASKMOVPS 32(R8), Y3, Y1
+	ADDQ       DI, R8
+	VMASKMOVPS (R8), Y2, Y2
+	VMASKMOVPS 32(R8), Y3, Y3
 
 loaddone:
 start:
-	MOVQ k+48(FP), SI
-	SUBQ $0x04, SI
+	MOVQ k+48(FP), DI
+	SUBQ $0x04, DI
 	JL   tail
 
 loop:
@@ -1699,6 +1733,7 @@ loop:
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
 	PREFETCHT1   (BX)
+	ADDQ         SI, BX
 	VMOVUPS      128(DX), Y4
 	VMOVUPS      160(DX), Y5
 	VBROADCASTSS 8(AX), Y6
@@ -1715,15 +1750,15 @@ loop:
 	VBROADCASTSS 12(AX)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	PREFETCHT1   64(BX)
+	PREFETCHT1   (BX)
+	ADDQ         SI, BX
 	ADDQ         $0x10, AX
 	ADDQ         $+256, DX
-	ADDQ         $+128, BX
-	SUBQ         $0x04, SI
+	SUBQ         $0x04, DI
 	JGE          loop
 
 tail:
-	ADDQ $0x04, SI
+	ADDQ $0x04, DI
 	JZ   store
 
 one:
@@ -1737,7 +1772,7 @@ one:
 	VFMADD231PS  Y5, Y6, Y3
 	ADDQ         $0x04, AX
 	ADDQ         $+64, DX
-	DECQ         SI
+	DECQ         DI
 	JNZ          one
 
 store:
@@ -1771,46 +1806,48 @@ storedone:
 	VZEROUPPER
 	RET
 
-// func GemmF32Tile1x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+// func GemmF32Tile1x16AVX2(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·GemmF32Tile1x16AVX2(SB), NOSPLIT, $0-80
+TEXT ·GemmF32Tile1x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), CX
 	MOVQ   next+72(FP), DX
-	MOVB   add+64(FP), BL
-	TESTB  BL, BL
+	MOVQ   step+80(FP), BX
+	SHLQ   $0x02, BX
+	MOVB   add+64(FP), SI
+	TESTB  SI, SI
 	JNZ    load
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	JMP    start
 
 load:
-	MOVQ    ldc+40(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    cols+56(FP), BX
-	CMPQ    BX, $0x10
+	MOVQ    ldc+40(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    cols+56(FP), SI
+	CMPQ    SI, $0x10
 	JNE     loadmasked
-	MOVQ    c+32(FP), BX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(BX), Y1
+	MOVQ    c+32(FP), SI
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
 	JMP     loaddone
 
 loadmasked:
-	LEAQ       gemmColumnMasks<>+0(SB), SI
-	SUBQ       $+16, BX
-	NEGQ       BX
-	VMOVUPS    (SI)(BX*4), Y0
-	VMOVUPS    32(SI)(BX*4), Y1
-	MOVQ       c+32(FP), BX
-	VMASKMOVPS (BX), Y0, Y0
-	VMASKMOVPS 32(BX), Y1, Y1
+	LEAQ       gemmColumnMasks<>+0(SB), DI
+	SUBQ       $+16, SI
+	NEGQ       SI
+	VMOVUPS    (DI)(SI*4), Y0
+	VMOVUPS    32(DI)(SI*4), Y1
+	MOVQ       c+32(FP), SI
+	VMASKMOVPS (SI), Y0, Y0
+	VMASKMOVPS 32(SI), Y1, Y1
 
 loaddone:
 start:
-	MOVQ k+48(FP), BX
-	SUBQ $0x04, BX
+	MOVQ k+48(FP), SI
+	SUBQ $0x04, SI
 	JL   tail
 
 loop:
@@ -1821,21 +1858,22 @@ loop:
 	VFMADD231PS  64(CX), Y2, Y0
 	VFMADD231PS  96(CX), Y2, Y1
 	PREFETCHT1   (DX)
+	ADDQ         BX, DX
 	VBROADCASTSS 8(AX), Y2
 	VFMADD231PS  128(CX), Y2, Y0
 	VFMADD231PS  160(CX), Y2, Y1
 	VBROADCASTSS 12(AX), Y2
 	VFMADD231PS  192(CX), Y2, Y0
 	VFMADD231PS  224(CX), Y2, Y1
-	PREFETCHT1   64(DX)
+	PREFETCHT1   (DX)
+	ADDQ         BX, DX
 	ADDQ         $0x10, AX
 	ADDQ         $+256, CX
-	ADDQ         $+128, DX
-	SUBQ         $0x04, BX
+	SUBQ         $0x04, SI
 	JGE          loop
 
 tail:
-	ADDQ $0x04, BX
+	ADDQ $0x04, SI
 	JZ   store
 
 one:
@@ -1844,7 +1882,7 @@ one:
 	VFMADD231PS  32(CX), Y2, Y1
 	ADDQ         $0x04, AX
 	ADDQ         $+64, CX
-	DECQ         BX
+	DECQ         SI
 	JNZ          one
 
 store:

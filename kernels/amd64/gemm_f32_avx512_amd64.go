@@ -14,11 +14,11 @@ package amd64
 //		}
 //	}
 //
-// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 48 < cols <= 64. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile4x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile4x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile3x64AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -30,11 +30,11 @@ func GemmF32Tile4x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 48 < cols <= 64. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile3x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile3x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile2x64AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -46,11 +46,11 @@ func GemmF32Tile3x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 48 < cols <= 64. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile2x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile2x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile1x64AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -62,11 +62,11 @@ func GemmF32Tile2x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 48 < cols <= 64. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 48 < cols <= 64. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile1x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile1x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile12x32AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -78,11 +78,11 @@ func GemmF32Tile1x64AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 16 < cols <= 32. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile12x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile12x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile11x32AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -94,11 +94,11 @@ func GemmF32Tile12x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 16 < cols <= 32. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile11x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile11x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile10x32AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -110,11 +110,11 @@ func GemmF32Tile11x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 16 < cols <= 32. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile10x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile10x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile9x32AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -126,11 +126,11 @@ func GemmF32Tile10x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 16 < cols <= 32. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile9x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile9x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile8x32AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -142,11 +142,11 @@ func GemmF32Tile9x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 16 < cols <= 32. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile8x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile8x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile7x32AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -158,11 +158,11 @@ func GemmF32Tile8x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 16 < cols <= 32. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile7x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile7x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile6x32AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -174,11 +174,11 @@ func GemmF32Tile7x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 16 < cols <= 32. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile6x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile6x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile5x32AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -190,11 +190,11 @@ func GemmF32Tile6x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 16 < cols <= 32. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile5x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile5x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile4x32AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -206,11 +206,11 @@ func GemmF32Tile5x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 16 < cols <= 32. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile4x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile4x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile3x32AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -222,11 +222,11 @@ func GemmF32Tile4x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 16 < cols <= 32. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile3x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile3x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile2x32AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -238,11 +238,11 @@ func GemmF32Tile3x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 16 < cols <= 32. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile2x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile2x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile1x32AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -254,11 +254,11 @@ func GemmF32Tile2x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 16 < cols <= 32. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 16 < cols <= 32. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile1x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile1x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile16x16AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -270,11 +270,11 @@ func GemmF32Tile1x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile16x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile16x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile15x16AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -286,11 +286,11 @@ func GemmF32Tile16x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile15x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile15x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile14x16AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -302,11 +302,11 @@ func GemmF32Tile15x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile14x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile14x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile13x16AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -318,11 +318,11 @@ func GemmF32Tile14x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile13x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile13x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile12x16AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -334,11 +334,11 @@ func GemmF32Tile13x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile12x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile12x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile11x16AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -350,11 +350,11 @@ func GemmF32Tile12x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile11x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile11x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile10x16AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -366,11 +366,11 @@ func GemmF32Tile11x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile10x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile10x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile9x16AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -382,11 +382,11 @@ func GemmF32Tile10x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile9x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile9x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile8x16AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -398,11 +398,11 @@ func GemmF32Tile9x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile8x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile8x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile7x16AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -414,11 +414,11 @@ func GemmF32Tile8x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile7x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile7x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile6x16AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -430,11 +430,11 @@ func GemmF32Tile7x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile6x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile6x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile5x16AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -446,11 +446,11 @@ func GemmF32Tile6x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile5x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile5x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile4x16AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -462,11 +462,11 @@ func GemmF32Tile5x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile4x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile4x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile3x16AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -478,11 +478,11 @@ func GemmF32Tile4x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile3x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile3x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile2x16AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -494,11 +494,11 @@ func GemmF32Tile3x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile2x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile2x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Tile1x16AVX512 sets a tile of C = A·B, or adds to it:
 //
@@ -510,11 +510,11 @@ func GemmF32Tile2x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32,
 //		}
 //	}
 //
-// Strides are in floats. 0 < cols <= 16. k may be 0. The memory at next, 16 floats a step,
-// is brought into L2.
+// Strides are in floats. 0 < cols <= 16. k may be 0. Meanwhile k/1 lines of memory, from
+// next on and step floats apart, are brought into L2.
 //
 //go:noescape
-func GemmF32Tile1x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32)
+func GemmF32Tile1x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
 
 // GemmF32Direct4x64AVX512 sets a tile of C = A·B, or adds to it:
 //
