@@ -2,6 +2,7 @@ package gpt
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -15,9 +16,11 @@ import (
 // [B, choices]); with cross attention encoder_hidden_states [B, S, C] and
 // encoder_attention_mask [B, S]. Positions count from the left edge, padding
 // included, unless position_ids says otherwise. Outputs carry the names of the
-// class's output object.
+// class's output object. Of GPT2LMHeadModel the argument logits_to_keep leaves
+// the logits of so many last positions.
 func (m *Model) Run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outputs, error) {
-	if err := o.Known(); err != nil {
+	keep, err := m.options(o)
+	if err != nil {
 		return nil, fmt.Errorf("gpt2: %w", err)
 	}
 	p := m.params.Backend().Begin(ctx)
@@ -38,7 +41,42 @@ func (m *Model) Run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outp
 		hidden.Add(fmt.Sprintf("hidden_states.%d", len(m.Transformer.Blocks)), b.shaped(b.r.Pad(p, x)))
 	}
 	m.heads(p, &out, b, x)
+	if keep > 0 {
+		out[0].Tensor = lastSteps(out[0].Tensor, keep)
+	}
 	return nn.Finish(p, m.params, append(out, hidden...))
+}
+
+// options reads the arguments and returns how many positions' logits to keep,
+// 0 for all. use_cache changes no output.
+func (m *Model) options(o nn.RunOptions) (keep int, err error) {
+	known := []string{"use_cache"}
+	if m.task == "LMHeadModel" {
+		known = append(known, "logits_to_keep")
+	}
+	if err := o.Known(known...); err != nil {
+		return 0, err
+	}
+	if raw, ok := o.Set["logits_to_keep"]; ok {
+		if err := json.Unmarshal(raw, &keep); err != nil || keep < 0 {
+			return 0, nn.InputError("logits_to_keep", "%s, want a number of positions", raw)
+		}
+	}
+	return keep, nil
+}
+
+// lastSteps returns the last n of the T steps of x [B, T, …].
+func lastSteps(x tensor.Tensor, n int) tensor.Tensor {
+	shape := x.Shape()
+	b, t := shape[0], shape[1]
+	c := x.Len() / (b * t)
+	n = min(n, t)
+	shape[1] = n
+	out := make([]float32, 0, b*n*c)
+	for s := range b {
+		out = append(out, x.F32()[((s+1)*t-n)*c:(s+1)*t*c]...)
+	}
+	return tensor.FromF32(out, shape...)
 }
 
 // input is a checked call.

@@ -222,10 +222,11 @@ func (s *search) beamResult(all []*beamSearch) *Result {
 			r.Scores = append(r.Scores, e.score)
 		}
 	}
-	// Hugging Face takes the padding token unless it is 0.
-	pad := s.pad
-	if pad <= 0 && len(s.Config.EOSTokenID) > 0 {
-		pad = s.Config.EOSTokenID[0]
+	pad := -1
+	if ends := s.Config.EOSTokenID; len(ends) > 0 {
+		if pad = s.pad; pad <= 0 { // Hugging Face takes a 0 for none
+			pad = ends[0]
+		}
 	}
 	r.fill(pad)
 	return r

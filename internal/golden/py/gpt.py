@@ -93,6 +93,7 @@ def cases():
         yield Case(f"gpt2.double_{kind}", "GPT2DoubleHeadsModel", config(summary_type=kind, summary_activation="tanh" if kind == "mean" else None), x)
     yield Case("gpt2.double_noproj", "GPT2DoubleHeadsModel", config(summary_use_proj=False), text("gpt2.double_noproj"), hidden=False)
     yield Case("gpt2.double_wide", "GPT2DoubleHeadsModel", config(summary_proj_to_labels=False), text("gpt2.double_wide"), hidden=False)
+    yield Case("gpt2.keep", "GPT2LMHeadModel", config(), text("gpt2.keep"), set={"logits_to_keep": 3, "use_cache": False})
     yield Case("gpt2.small", "GPT2LMHeadModel", dict(vocab_size=1000), text("gpt2.small", vocab=1000, batch=2, length=48), tol=2e-4, float64=False)
 
 
