@@ -24,3 +24,7 @@ func TestGolden(t *testing.T) {
 func TestRowsAlone(t *testing.T) {
 	golden.RunAlone(t, load, "mixtral.left_window", "mixtral.stacked", "qwen2moe.model", "llama.yarn")
 }
+
+func TestCachedBits(t *testing.T) {
+	golden.CachedBits(t, load, "mixtral.lm", "mixtral.stacked", "qwen2moe.lm", "qwen2.lm", "llama.yarn")
+}

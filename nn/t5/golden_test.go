@@ -24,3 +24,7 @@ func TestGolden(t *testing.T) {
 func TestRowsAlone(t *testing.T) {
 	golden.RunAlone(t, load, "switch.encoder", "switch.capacity", "t5.gated")
 }
+
+func TestCachedBits(t *testing.T) {
+	golden.CachedBits(t, load, "switch.seq2seq", "t5.gated")
+}

@@ -1,0 +1,126 @@
+package golden
+
+import (
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/seed-512d3d71/weft/nn"
+	"github.com/seed-512d3d71/weft/tensor"
+)
+
+// CachedBits checks of the named golden folders' models that their decoders
+// give, with a cache, in a batch of other lengths, after beams were split,
+// joined and left out, the logits of one pass over a sequence's tokens, to the
+// bit.
+func CachedBits(t *testing.T, load LoadFunc, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			c := Open(t, filepath.Join(Root(t), "testdata", "golden", name))
+			m, err := load(c.Config, c.Class, c.Params(t, 2))
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkDecoder(t, c, m.(nn.Generator))
+		})
+	}
+}
+
+// grown is a sequence that has been generated; row is that of its prompt.
+type grown struct {
+	row int
+	ids []int32
+}
+
+func checkDecoder(t *testing.T, c *Case, m nn.Generator) {
+	info := m.DecoderInfo()
+	id := func(seed, i int) int32 { return int32((seed*31 + i*i*7 + i*3) % info.VocabSize) }
+	lengths := []int{5, 31, 1, 33}
+	prompt := nn.Prompt{}
+	if info.Encoder {
+		prompt.Inputs = nn.Inputs{}
+		for name, x := range c.Inputs {
+			if !strings.HasPrefix(name, "decoder_") {
+				prompt.Inputs[name] = x
+			}
+		}
+		lengths = lengths[:prompt.Inputs[info.Input].Dim(0)]
+	}
+	var seqs []grown
+	for row, n := range lengths {
+		g := grown{row: row}
+		for i := range n {
+			g.ids = append(g.ids, id(row, i))
+		}
+		seqs = append(seqs, g)
+		prompt.IDs = append(prompt.IDs, g.ids)
+	}
+	last := len(seqs) - 1
+	d := m.NewDecoder()
+	logits, err := d.Prefill(t.Context(), prompt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for step := range 12 {
+		for s, g := range seqs {
+			want := uncached(t, c, m, g)
+			for i, v := range logits.SliceRows(s, s+1).F32() {
+				if math.Float32bits(v) != math.Float32bits(want[i]) {
+					t.Fatalf("step %d: sequence %d: logit %d is %v, without a cache %v", step, s, i, v, want[i])
+				}
+			}
+		}
+		var from []int32
+		switch step {
+		case 3:
+			from = []int32{1, 1, 0, int32(last), int32(last)}
+		case 6:
+			from = []int32{4, 0, 2}
+		case 9:
+			from = []int32{1, 0, 1}
+		}
+		if from != nil {
+			d.Reorder(from)
+			old := seqs
+			seqs = nil
+			for _, s := range from {
+				seqs = append(seqs, grown{old[s].row, append([]int32(nil), old[s].ids...)})
+			}
+		}
+		next := make([]int32, len(seqs))
+		for s := range seqs {
+			next[s] = id(step+s, s)
+			seqs[s].ids = append(seqs[s].ids, next[s])
+		}
+		if logits, err = d.Step(t.Context(), next); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// uncached returns the logits after the last token of a sequence, by one pass
+// over all of it.
+func uncached(t *testing.T, c *Case, m nn.Generator, g grown) []float32 {
+	list := make([]int64, len(g.ids))
+	for i, id := range g.ids {
+		list[i] = int64(id)
+	}
+	in, name := nn.Inputs{}, "input_ids"
+	if m.DecoderInfo().Encoder {
+		name = "decoder_input_ids"
+		for k, x := range rowOf(c.Inputs, g.row) {
+			if !strings.HasPrefix(k, "decoder_") {
+				in[k] = x
+			}
+		}
+	}
+	in[name] = tensor.FromI64(list, 1, len(list))
+	out, err := m.Run(t.Context(), in, nn.RunOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	logits := out.Get("logits")
+	return logits.F32()[(len(list)-1)*logits.Cols():]
+}
