@@ -137,3 +137,70 @@ func TestConvF32Epilogue(t *testing.T) {
 		})
 	}
 }
+
+// FuzzConvF32 holds every row against ref on random geometries.
+func FuzzConvF32(f *testing.F) {
+	f.Add(uint64(1), uint8(9), uint8(8), uint8(5), uint8(7), uint16(0x1133), uint16(0x1111))
+	f.Add(uint64(2), uint8(1), uint8(200), uint8(3), uint8(40), uint16(0x0171), uint16(0x1511))
+	f.Add(uint64(3), uint8(14), uint8(7), uint8(40), uint8(20), uint16(0x2213), uint16(0x2123))
+	f.Fuzz(func(t *testing.T, seed uint64, h, w, in, out uint8, kernel, window uint16) {
+		r := ktest.Rand(seed)
+		digit := func(x uint16, i int) int { return int(x >> (4 * i) & 15) }
+		c := convCase{h: int(h)%40 + 1, w: int(w) + 1, kh: digit(kernel, 0)%8 + 1, kw: digit(kernel, 1) + 1, groups: 1}
+		c.win = Window{StrideH: digit(window, 0)%3 + 1, StrideW: digit(window, 1)%5 + 1, DilH: digit(window, 2)%3 + 1, DilW: digit(window, 3)%3 + 1,
+			PadT: digit(kernel, 2), PadL: digit(kernel, 3), PadB: r.IntN(4), PadR: r.IntN(20)}
+		switch seed % 3 {
+		case 0:
+			c.groups = 1
+		case 1:
+			c.groups = r.IntN(5) + 1
+		case 2: // depthwise
+			c.groups, in, out = int(in)+1, 0, 0
+		}
+		c.in, c.out = (int(in)%48+1)*c.groups, (int(out)%48+1)*c.groups
+		if seed%3 == 2 {
+			c.in, c.out = c.groups, c.groups
+		}
+		oh, ow := c.win.Out(c.h, c.w, c.kh, c.kw)
+		if oh <= 0 || ow <= 0 || oh*ow*c.out*c.in/c.groups*c.kh*c.kw > 1<<21 {
+			return
+		}
+		x, weight := make([]float32, c.h*c.w*c.in), make([]float32, c.out*c.in/c.groups*c.kh*c.kw)
+		ktest.Fill(r, x)
+		ktest.Fill(r, weight)
+		ktest.Sprinkle(r, x, 60)
+		ktest.Sprinkle(r, weight, 60)
+		want := make([]float32, oh*ow*c.out)
+		ref.Conv2DF32(want, x, c.h, c.w, c.in, weight, c.out, c.kh, c.kw, c.groups,
+			c.win.StrideH, c.win.StrideW, c.win.PadT, c.win.PadL, oh, ow, c.win.DilH, c.win.DilW)
+		defer install(chosen.isa)
+		for _, isa := range ISAs() {
+			install(isa)
+			edge := ktest.Edges[r.IntN(2)]
+			got := ktest.Guard[float32](t, len(want), edge)
+			ConvF32(nil, got, ktest.GuardCopy(t, x, edge), c.h, c.w, PackConvF32(weight, c.out, c.in, c.kh, c.kw, c.groups), c.win, Epilogue{})
+			ktest.SameBits(t, fmt.Sprint(isa, " ", c), got, want)
+		}
+	})
+}
+
+func BenchmarkConvF32(b *testing.B) {
+	for _, isa := range ISAs()[:max(1, len(ISAs())-1)] {
+		for _, c := range []convCase{
+			{1, 16000, 1, 512, 1, 10, 1, win1(5, 0, 0, 1)}, {1, 3199, 512, 512, 1, 3, 1, win1(2, 0, 0, 1)}, {1, 49, 768, 768, 1, 128, 16, win1(1, 64, 64, 1)},
+			{224, 224, 3, 64, 7, 7, 1, win2(2, 3, 1)}, {56, 56, 64, 64, 3, 3, 1, win2(1, 1, 1)}, {14, 14, 256, 256, 3, 3, 1, win2(1, 1, 1)},
+			{56, 56, 144, 144, 3, 3, 144, win2(1, 1, 1)},
+		} {
+			b.Run(fmt.Sprintf("isa=%s/h=%d/w=%d/in=%d/out=%d/kernel=%dx%d/groups=%d", isa, c.h, c.w, c.in, c.out, c.kh, c.kw, c.groups), func(b *testing.B) {
+				Use(b, isa)
+				oh, ow := c.win.Out(c.h, c.w, c.kh, c.kw)
+				x, w, dst := make([]float32, c.h*c.w*c.in), make([]float32, c.out*c.in/c.groups*c.kh*c.kw), make([]float32, oh*ow*c.out)
+				packed := PackConvF32(w, c.out, c.in, c.kh, c.kw, c.groups)
+				for b.Loop() {
+					ConvF32(nil, dst, x, c.h, c.w, packed, c.win, Epilogue{})
+				}
+				b.ReportMetric(2*float64(oh*ow)*float64(len(w))*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
+			})
+		}
+	}
+}

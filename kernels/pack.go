@@ -91,6 +91,9 @@ func (p *packTask) Do(chunk int) {
 	}
 }
 
+// packSteps bounds the time that one call of a packing kernel takes.
+const packSteps = 512
+
 // packRows packs n rows of src as rows lane, lane+1, … of panels that are ldd
 // apart:
 //
@@ -102,8 +105,11 @@ func packRows(dst []float32, ldd, lane int, src []float32, ld, k, n int) {
 		panel, c := dst[at/panelWidth*ldd:], at%panelWidth
 		p, h := 0, min(panelWidth-c, n-i)
 		if h == panelWidth && row.packRows != nil && k >= panelWidth {
-			p = k &^ (panelWidth - 1)
-			row.packRows(&panel[0], &src[i*ld], ld, p)
+			for full := k &^ (panelWidth - 1); p < full; {
+				n := min(packSteps, full-p)
+				row.packRows(&panel[p*panelWidth], &src[i*ld+p], ld, n)
+				p += n
+			}
 		}
 		for ; p < k; p++ {
 			for r := range h {
@@ -122,7 +128,9 @@ func packColumns(dst []float32, ldd int, src []float32, ld, k, n int) {
 	row := &gemmF32.active
 	j := 0
 	if full := n / panelWidth; full > 0 && k > 0 && row.packColumns != nil {
-		row.packColumns(&dst[0], ldd, &src[0], ld, k, full)
+		for p := 0; p < k; p += packSteps {
+			row.packColumns(&dst[p*panelWidth], ldd, &src[p*ld], ld, min(packSteps, k-p), full)
+		}
 		j = full * panelWidth
 	}
 	for ; j < n; j += panelWidth {
