@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"math"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/seed-512d3d71/weft/internal/golden"
@@ -166,5 +168,49 @@ func TestCancelled(t *testing.T) {
 	cancel()
 	if _, err := d.Step(ctx, []int32{1}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// TestNotFinite: logits that are no numbers are an error that names the weight.
+func TestNotFinite(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(golden.Root(t), "testdata", "golden", "gpt2.lm"))); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "model.safetensors")
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(b[len(b)-2:], "\xc0\x7f") // a NaN at the end of the last tensor
+	if err := os.WriteFile(file, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := golden.Open(t, dir)
+	m, err := gpt.Load(c.Config, c.Class, c.Params(t, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = m.NewDecoder().Prefill(t.Context(), nn.Prompt{IDs: [][]int32{{59, 60}}})
+	if !errors.Is(err, nn.ErrNotFinite) || !strings.Contains(err.Error(), "transformer.") {
+		t.Error(err)
+	}
+}
+
+// TestBadTokens: what a caller may get wrong is an error.
+func TestBadTokens(t *testing.T) {
+	d := open(t, 1).NewDecoder()
+	for _, ids := range [][][]int32{{{61}}, {{-1}}, {{1}, {}}, {make([]int32, 65)}} {
+		if _, err := d.Prefill(t.Context(), nn.Prompt{IDs: ids}); !errors.Is(err, nn.ErrInput) {
+			t.Errorf("%v: %v", ids, err)
+		}
+	}
+	if _, err := d.Prefill(t.Context(), nn.Prompt{IDs: [][]int32{make([]int32, 64)}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, ids := range [][]int32{{1}, {}, {1, 2}} { // the positions are used up
+		if _, err := d.Step(t.Context(), ids); !errors.Is(err, nn.ErrInput) {
+			t.Errorf("%v: %v", ids, err)
+		}
 	}
 }
