@@ -44,7 +44,7 @@ func Load(c *hfconfig.Config, class string, p nn.Params) (*Model, error) {
 		tied, _ = p.F32("lm_head.weight", cfg.VocabSize, cfg.HiddenSize)
 	}
 	if m.Decoder, err = bindDecoder(base, cfg, tied); err != nil {
-		return nil, fmt.Errorf("%s: config.json: %w", family, err)
+		return nil, err
 	}
 	switch task {
 	case "Model":

@@ -138,7 +138,7 @@ func newRope(c RopeConfig) (*rope, error) {
 	}
 	for _, f := range freq {
 		if f-f != 0 {
-			return nil, fmt.Errorf("rope_theta %v and factor %v give an angle that is not finite", c.Theta, c.Factor)
+			return nil, fmt.Errorf("config.json: rope_theta %v and factor %v give an angle that is not finite", c.Theta, c.Factor)
 		}
 	}
 	return r, nil

@@ -1,8 +1,6 @@
 package llama
 
 import (
-	"fmt"
-
 	"github.com/seed-512d3d71/weft/nn"
 	"github.com/seed-512d3d71/weft/nn/moe"
 )
@@ -12,10 +10,6 @@ import (
 // nil if there is none.
 func bindDecoder(p nn.Params, c Config, tied []float32) (*Decoder, error) {
 	m := &Decoder{Config: c, Layers: make([]Layer, c.HiddenLayers)}
-	var err error
-	if m.rope, err = newRope(c.Rope); err != nil {
-		return nil, err
-	}
 	if tied != nil && !p.Has("embed_tokens.weight") {
 		m.Token.Table = p.Place("embed_tokens.weight", tied, c.VocabSize, c.HiddenSize)
 	} else {
@@ -35,13 +29,18 @@ func bindDecoder(p nn.Params, c Config, tied []float32) (*Decoder, error) {
 			AttentionOut: l.Linear("self_attn.o_proj", nq, c.HiddenSize, c.OutBias),
 			MLPNorm:      l.RMSNorm("post_attention_layernorm", c.HiddenSize, c.RMSNormEps),
 		}
-		if !c.MoE.Sparse[i] {
+		if c.MoE.Sparse[i] {
+			m.Layers[i].MoE = bindMoE(l, c)
+		} else {
 			m.Layers[i].MLP = bindMLP(l.Sub("mlp"), c)
-		} else if m.Layers[i].MoE, err = bindMoE(l, c); err != nil {
-			return nil, err
+		}
+		if p.Err() != nil {
+			return nil, p.Err()
 		}
 	}
-	return m, nil
+	var err error
+	m.rope, err = newRope(c.Rope)
+	return m, err
 }
 
 type output struct {
@@ -77,7 +76,7 @@ func bindMLP(p nn.Params, c Config) nn.GatedMLP {
 
 // bindMoE binds the mixture of experts of a layer. Published checkpoints hold
 // the experts one by one; Hugging Face's modules hold them together.
-func bindMoE(l nn.Params, c Config) (*moe.Layer, error) {
+func bindMoE(l nn.Params, c Config) *moe.Layer {
 	names := moe.Names{Gate: "gate_proj", Up: "up_proj", Down: "down_proj"}
 	p := l.Sub("mlp")
 	if c.Family == Mixtral && l.HasPrefix("block_sparse_moe") {
@@ -87,9 +86,6 @@ func bindMoE(l nn.Params, c Config) (*moe.Layer, error) {
 		names = moe.Names{Gate: "w1", Up: "w3", Down: "w2"}
 	}
 	m := &moe.Layer{Router: moe.Router{TopK: c.MoE.ExpertsPerToken, Normalize: c.MoE.NormTopKProb}}
-	if err := m.Router.Check(c.MoE.Experts); err != nil {
-		return nil, fmt.Errorf("num_experts_per_tok: %w", err)
-	}
 	m.Router.Gate = p.Linear("gate", c.HiddenSize, c.MoE.Experts, false)
 	s := moe.Sizes{Experts: c.MoE.Experts, Width: c.HiddenSize, Inner: c.MoE.IntermediateSize, Act: c.HiddenAct}
 	if p.Has("experts.gate_up_proj") {
@@ -102,5 +98,5 @@ func bindMoE(l nn.Params, c Config) (*moe.Layer, error) {
 		m.Shared = moe.NewExpert(p.Sub("shared_expert"), names, s)
 		m.SharedGate = p.Linear("shared_expert_gate", c.HiddenSize, 1, false)
 	}
-	return m, nil
+	return m
 }

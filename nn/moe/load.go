@@ -23,10 +23,9 @@ type Names struct{ Gate, Up, Down string }
 // "experts.%d"), and checks their shapes. Nothing of them is read before a token
 // reaches them.
 func Load(p nn.Params, format string, n Names, s Sizes) []Expert {
-	experts := make([]Expert, s.Experts)
-	for e := range experts {
-		l := p.Sub(format, e)
-		experts[e] = NewExpert(l, n, s)
+	var experts []Expert
+	for e := 0; e < s.Experts && p.Err() == nil; e++ {
+		experts = append(experts, NewExpert(p.Sub(format, e), n, s))
 	}
 	if extra := fmt.Sprintf(format, s.Experts); p.HasPrefix(extra) {
 		p.Fail(extra, fmt.Errorf("in a model of %d experts: %w", s.Experts, tensor.ErrShape))
@@ -50,17 +49,17 @@ func NewExpert(p nn.Params, n Names, s Sizes) Expert {
 // one tensor [E, 2F, C], or two [E, F, C] of the gates and of the others, and
 // down a tensor [E, C, F].
 func LoadStacked(p nn.Params, gateUp []string, down string, s Sizes) []Expert {
-	experts := make([]Expert, s.Experts)
-	for e := range experts {
+	var experts []Expert
+	for e := 0; e < s.Experts && p.Err() == nil; e++ {
 		var parts []nn.Stored
 		for _, name := range gateUp {
 			parts = append(parts, nn.Stored{Name: name, Out: 2 * s.Inner / len(gateUp), In: s.Width, Stack: s.Experts, Index: e})
 		}
-		experts[e] = &gated{
+		experts = append(experts, &gated{
 			act:    s.Act,
 			gateUp: p.Lazy(gateUp[0], parts...),
 			down:   p.Lazy(down, nn.Stored{Name: down, Out: s.Width, In: s.Inner, Stack: s.Experts, Index: e}),
-		}
+		})
 	}
 	return experts
 }

@@ -83,7 +83,7 @@ func (r *RelativeBias) Args(p nn.Pass, a nn.AttentionArgs, position []int32) nn.
 		longest, queries = max(longest, nk), max(queries, nq)
 		aligned = aligned && nk-nq == int(a.KOff[1]-a.KOff[0]-a.QOff[1]+a.QOff[0])
 	}
-	if longest == 0 {
+	if longest == 0 || r.Weight == nil { // no rows, or a stack without blocks
 		return a
 	}
 	span := longest
