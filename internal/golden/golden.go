@@ -12,6 +12,7 @@ package golden
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -173,6 +174,27 @@ func (c *Case) Params(tb testing.TB, threads int) nn.Params {
 		tb.Fatal(err)
 	}
 	return nn.NewParams(c.weights, cpu, c.Config.Str("model_type", ""))
+}
+
+// With returns config.json with the keys of a JSON object set.
+func (c *Case) With(tb testing.TB, set string) *hfconfig.Config {
+	tb.Helper()
+	b, err := os.ReadFile(filepath.Join(c.Dir, "config.json"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var keys map[string]json.RawMessage
+	if err := errors.Join(json.Unmarshal(b, &keys), json.Unmarshal([]byte(set), &keys)); err != nil {
+		tb.Fatal(err)
+	}
+	if b, err = json.Marshal(keys); err != nil {
+		tb.Fatal(err)
+	}
+	config, err := hfconfig.Parse(b)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return config
 }
 
 // Forward loads the model and runs it on the case's inputs.

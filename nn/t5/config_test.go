@@ -1,15 +1,12 @@
 package t5_test
 
 import (
-	"encoding/json"
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/seed-512d3d71/weft/internal/golden"
-	"github.com/seed-512d3d71/weft/internal/hfconfig"
 	"github.com/seed-512d3d71/weft/nn"
 	"github.com/seed-512d3d71/weft/nn/t5"
 	"github.com/seed-512d3d71/weft/tensor"
@@ -37,35 +34,11 @@ func TestBadConfigs(t *testing.T) {
 		{"t5.gated", `{"vocab_size": 32}`, "shape [31 12], want [32 12]", false},
 	} {
 		g := golden.Open(t, filepath.Join(golden.Root(t), "testdata", "golden", c.folder))
-		_, err := t5.Load(changed(t, g.Dir, c.set), g.Class, g.Params(t, 1))
+		_, err := t5.Load(g.With(t, c.set), g.Class, g.Params(t, 1))
 		if err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, nn.ErrUnsupported) != c.unsupported {
 			t.Errorf("%s: %s: %v, want %s", c.folder, c.set, err, c.want)
 		}
 	}
-}
-
-// changed returns a folder's config.json with keys set.
-func changed(t *testing.T, dir, set string) *hfconfig.Config {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join(dir, "config.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var config map[string]json.RawMessage
-	if err := json.Unmarshal(b, &config); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal([]byte(set), &config); err != nil {
-		t.Fatal(err)
-	}
-	if b, err = json.Marshal(config); err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := hfconfig.Parse(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return parsed
 }
 
 func TestBadInputs(t *testing.T) {
