@@ -11,6 +11,7 @@ import (
 	"github.com/seed-512d3d71/weft/internal/hfconfig"
 	"github.com/seed-512d3d71/weft/nn"
 	"github.com/seed-512d3d71/weft/nn/bert"
+	"github.com/seed-512d3d71/weft/nn/clip"
 	"github.com/seed-512d3d71/weft/nn/gpt"
 	"github.com/seed-512d3d71/weft/nn/llama"
 	"github.com/seed-512d3d71/weft/nn/t5"
@@ -125,6 +126,12 @@ func open(d *hub.Dir, backend nn.Backend, class string) (*Model, error) {
 		return nil, err
 	}
 	m.params = nn.NewParams(m.weights, backend, m.config.Str("model_type", ""))
+	stored, err := nn.ParseStoredQuantization(m.config)
+	if err != nil {
+		m.weights.Close()
+		return nil, err
+	}
+	m.params.SetStored(stored)
 	err = safetensors.Guard(func() error {
 		net, err := load(m.config, m.class, m.params)
 		m.net = guarded{net}
@@ -158,6 +165,8 @@ func loader(c *hfconfig.Config) (loadFunc, error) {
 	switch t := c.Str("model_type", ""); t {
 	case "bert", "roberta", "camembert", "xlm-roberta", "distilbert":
 		return wrap(bert.Load), nil
+	case "clip", "clip_text_model", "clip_vision_model", "siglip", "siglip_text_model", "siglip_vision_model":
+		return wrap(clip.Load), nil
 	case "gpt2":
 		return wrap(gpt.Load), nil
 	case "llama", "mistral", "qwen2", "mixtral", "qwen2_moe":

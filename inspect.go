@@ -63,7 +63,12 @@ func Inspect(dir string, opts ...Option) (*Info, error) {
 	load, err := loader(cfg)
 	if err == nil {
 		p := nn.NewParams(weights, backend, info.ModelType)
-		if _, err = load(cfg, info.Class, p); err == nil {
+		var stored nn.StoredQuantization
+		if stored, err = nn.ParseStoredQuantization(cfg); err == nil {
+			p.SetStored(stored)
+			_, err = load(cfg, info.Class, p)
+		}
+		if err == nil {
 			info.Unused = append(info.Unused, p.Unused()...)
 		}
 	}

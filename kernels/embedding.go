@@ -16,6 +16,31 @@ func EmbeddingF32(t *par.Team, dst []float32, cols int, ids []int32, table []flo
 	runRows(t, vecTask{run: embeddingChunk, dst: dst, ldd: cols, a: table, lda: cols, ids: ids, mul: accumulate, cols: cols}, len(ids), cols)
 }
 
+// EmbeddingS8 is EmbeddingF32 for a table of bytes with a scale a row:
+//
+//	dst[i][j] = float32(q[ids[i]][j])·scale[ids[i]]  (or dst[i][j] + that)
+func EmbeddingS8(t *par.Team, dst []float32, cols int, ids []int32, q []int8, scale []float32, accumulate bool) {
+	if len(ids) == 0 || cols <= 0 {
+		return
+	}
+	check(dst, cols, len(ids), cols)
+	runRows(t, vecTask{run: embeddingS8Chunk, dst: dst, ids: ids, q: q, a: scale, mul: accumulate, cols: cols}, len(ids), cols)
+}
+
+func embeddingS8Chunk(v *vecTask, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		dst, id := v.dst[i*v.cols:][:v.cols], int(v.ids[i])
+		s := v.a[id]
+		for j, x := range v.q[id*v.cols:][:v.cols] {
+			y := float32(float32(x) * s)
+			if v.mul {
+				y += dst[j]
+			}
+			dst[j] = y
+		}
+	}
+}
+
 // GatherF32 copies rows: dst[i] = x[rows[i]], or zeros for a negative row.
 //
 // Shapes: dst [len(rows), cols] with row stride ldd, x [_, cols] with row

@@ -31,8 +31,11 @@ func bytesIn(seed uint64, n, lo, hi int) []int8 {
 func randomQ(s Scheme, seed uint64, n, k, group int) *QMatrix {
 	lo, hi := -128, 127
 	groups := 1
+	if s != W8A8 {
+		groups = (k + group - 1) / max(1, group)
+	}
 	if s == W4 {
-		lo, hi, groups = -8, 7, (k+group-1)/max(1, group)
+		lo, hi = -8, 7
 	}
 	scale := make([]float32, n*max(1, groups))
 	r := ktest.Rand(seed + 1)

@@ -101,7 +101,8 @@ func QuantizeRows(w []float32, n, k int) Quantized {
 }
 
 // QuantizeF32 quantizes weights [ns[i], k], stacked as one product, by a
-// scheme. group is for W4, a multiple of 8; the last of a row may be shorter. If transposed, there is one weight,
+// scheme. group is for W4, and for W8 if it is not 0: a multiple of 8; the last
+// of a row may be shorter. If transposed, there is one weight,
 // k rows of n.
 func QuantizeF32(s Scheme, ws [][]float32, ns []int, k, group int, transposed bool) *QMatrix {
 	total := 0
@@ -145,11 +146,11 @@ func newQMatrix(s Scheme, n, k, group int) *QMatrix {
 		panic("kernels: too many columns for a quantized weight")
 	}
 	m := &QMatrix{scheme: s, n: n, k: k, group: max(k, 1)}
-	if s == W4 {
-		m.group = group
-	}
-	if s != W8A8 { // the kernels change scales between lanes
-		m.group = (m.group + 7) &^ 7
+	if s != W8A8 {
+		if group > 0 {
+			m.group = group
+		}
+		m.group = (m.group + 7) &^ 7 // the kernels change scales between lanes
 	}
 	panels := (n + pairWidth - 1) / pairWidth * 2
 	m.step = (k + m.per() - 1) / m.per() * panelWidth * 4
@@ -223,13 +224,13 @@ func (p *quantPack) Do(chunk int) {
 
 // quantize quantizes a row by the matrix's scheme.
 func (m *QMatrix) quantize(q []int8, scale, row []float32) {
-	if m.scheme != W4 {
-		scale[0] = ref.QuantizeS8(q, row)
-		return
-	}
 	for g := range scale {
 		lo, hi := g*m.group, min((g+1)*m.group, m.k)
-		scale[g] = ref.QuantizeS4(q[lo:hi], row[lo:hi])
+		if m.scheme == W4 {
+			scale[g] = ref.QuantizeS4(q[lo:hi], row[lo:hi])
+		} else {
+			scale[g] = ref.QuantizeS8(q[lo:hi], row[lo:hi])
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ type vecTask struct {
 	dst, a, b, c, d, e []float32
 	ldd, lda, ldb, ldc int
 	ids                []int32
+	q                  []int8
 	act                Act
 	mul                bool
 	s, s2              float32

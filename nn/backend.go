@@ -36,6 +36,9 @@ type MatrixPart struct {
 	Transposed bool
 	// Exact: the weight is not to be quantized.
 	Exact bool
+	// Stored is the weight as its checkpoint holds it, if that is quantized.
+	// Data may be nil then: see [StoredWeight.Float32].
+	Stored *StoredWeight
 }
 
 // Matrix is a weight [Out, In] packed for its backend.

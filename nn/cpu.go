@@ -51,12 +51,15 @@ func (c *CPU) Matrix(name string, parts ...MatrixPart) (Matrix, error) {
 		return nil, fmt.Errorf("%s: no weight", name)
 	}
 	for _, q := range parts {
-		if n, ok := tensor.Elems(q.Out, q.In); !ok || n > len(q.Data) || q.In != parts[0].In || q.Transposed != parts[0].Transposed {
+		if n, ok := tensor.Elems(q.Out, q.In); !ok || q.Stored == nil && n > len(q.Data) || q.In != parts[0].In || q.Transposed != parts[0].Transposed {
 			return nil, fmt.Errorf("%s: parts of a stacked weight disagree: %w", name, tensor.ErrShape)
 		}
 	}
 	if parts[0].Transposed && len(parts) > 1 {
 		return nil, Unsupported("%s: stacked transposed weights", name)
+	}
+	if m, err := c.storedMatrix(name, parts); m != nil || err != nil {
+		return m, err
 	}
 	if m, ok := c.quantized(name, parts); ok {
 		return m, nil
@@ -274,6 +277,10 @@ func (p *cpuPass) GroupNorm(dst, x, gain, bias tensor.Tensor, groups int, eps fl
 
 func (p *cpuPass) Embedding(dst, ids, table tensor.Tensor, accumulate bool) {
 	if p.done() {
+		return
+	}
+	if t, ok := table.Device().(*table8); ok {
+		t.lookup(p, dst, ids.I32(), accumulate)
 		return
 	}
 	kernels.EmbeddingF32(p.team, dst.F32(), dst.Cols(), ids.I32(), table.F32(), accumulate)

@@ -29,6 +29,7 @@ type LazyLinear struct {
 
 type lazyPart struct {
 	t       safetensors.Tensor
+	stored  *StoredWeight // if the checkpoint is quantized
 	out, in int
 }
 
@@ -40,6 +41,15 @@ func (p Params) Lazy(name string, parts ...Stored) *LazyLinear {
 		want := []int{s.Out, s.In}
 		if s.Stack > 0 {
 			want = []int{s.Stack, s.Out, s.In}
+		} else {
+			p.use(p.full(s.Name), UseLinear, false)
+			if w, ok := p.storedWeight(s.Name, want); ok {
+				if w == nil {
+					return l
+				}
+				l.parts = append(l.parts, lazyPart{stored: w, out: s.Out, in: s.In})
+				continue
+			}
 		}
 		t, ok := p.find(s.Name, want)
 		if !ok {
@@ -48,7 +58,7 @@ func (p Params) Lazy(name string, parts ...Stored) *LazyLinear {
 		if s.Stack > 0 {
 			t = t.Index(s.Index)
 		}
-		l.parts = append(l.parts, lazyPart{t, s.Out, s.In})
+		l.parts = append(l.parts, lazyPart{t: t, out: s.Out, in: s.In})
 	}
 	return l
 }
@@ -65,6 +75,10 @@ func (l *LazyLinear) Linear() (Linear, error) {
 	}
 	parts := make([]MatrixPart, len(l.parts))
 	for i, s := range l.parts {
+		if s.stored != nil {
+			parts[i] = MatrixPart{Stored: s.stored, Out: s.out, In: s.in}
+			continue
+		}
 		data, err := s.t.Float32()
 		if err != nil {
 			return Linear{}, err

@@ -31,11 +31,23 @@ type binding struct {
 	family  string
 	used    map[string]bool
 	err     error
+
+	stored StoredQuantization
+	from   map[*float32]origin // of what F32 returned, by its first element
+	uses   map[string]Use
+}
+
+// origin is where floats come from.
+type origin struct {
+	name   string // of the tensor
+	stored *StoredWeight
+	rank   int
 }
 
 // NewParams returns the root Params of a checkpoint. Errors start with family.
 func NewParams(src Source, backend Backend, family string) Params {
-	return Params{b: &binding{src: src, backend: backend, family: family, used: map[string]bool{}}}
+	return Params{b: &binding{src: src, backend: backend, family: family, used: map[string]bool{},
+		from: map[*float32]origin{}, uses: map[string]Use{}}}
 }
 
 // Backend returns the backend that weights are bound for.
@@ -76,6 +88,9 @@ func (p Params) Base(prefix string) Params {
 // Has reports whether the checkpoint holds the tensor name.
 func (p Params) Has(name string) bool {
 	_, ok := p.b.src.Lookup(p.full(name))
+	if !ok && strings.HasSuffix(name, ".weight") {
+		_, ok = p.b.src.Lookup(p.full(name) + "_packed")
+	}
 	return ok
 }
 
@@ -115,6 +130,18 @@ func (p Params) full(name string) string {
 // F32 returns a tensor's elements as float32 after checking its shape (-1
 // matches any length), and the shape it has. F32 data is the mapped file's own.
 func (p Params) F32(name string, want ...int) ([]float32, []int) {
+	if w, ok := p.storedWeight(name, want); ok {
+		if w == nil {
+			return nil, nil
+		}
+		data, err := w.Float32()
+		if err != nil {
+			p.failAs(fmt.Errorf("%s: %w", p.b.family, err))
+			return nil, nil
+		}
+		p.b.from[&data[0]] = origin{p.full(name), w, 2}
+		return data, w.shape()
+	}
 	t, ok := p.find(name, want)
 	if !ok {
 		return nil, nil
@@ -124,6 +151,9 @@ func (p Params) F32(name string, want ...int) ([]float32, []int) {
 		p.Fail(name, err)
 		return nil, nil
 	}
+	if len(data) > 0 {
+		p.b.from[&data[0]] = origin{name: p.full(name), rank: len(t.Shape)}
+	}
 	return data, t.Shape
 }
 
@@ -132,6 +162,10 @@ func (p Params) Vector(name string, n int) tensor.Tensor { return p.table(name, 
 
 // Table binds a [rows, cols] tensor that is looked up or added, not multiplied.
 func (p Params) Table(name string, rows, cols int) tensor.Tensor {
+	p.use(p.full(name), UseTable, false)
+	if t, ok := p.table8(name, rows, cols); ok {
+		return t
+	}
 	return p.table(name, rows, cols, rows, cols)
 }
 
@@ -163,11 +197,11 @@ func (p Params) Stacked(names []string, in, out int, bias bool) Linear {
 	parts := make([]MatrixPart, 0, len(names))
 	var biases []float32
 	for _, n := range names {
-		w, _ := p.F32(n+".weight", out, in)
-		if w == nil {
+		part, ok := p.part(n+".weight", out, in)
+		if !ok {
 			return Linear{}
 		}
-		parts = append(parts, MatrixPart{Data: w, Out: out, In: in})
+		parts = append(parts, part)
 		if bias {
 			b, _ := p.F32(n+".bias", out)
 			if b == nil {
@@ -202,17 +236,13 @@ func (p Params) LinearFrom(name string, parts []MatrixPart, bias []float32) Line
 			return Linear{}
 		}
 	}
+	p.trace(parts)
 	return p.pack(name, parts, bias)
 }
 
 func (p Params) pack(name string, parts []MatrixPart, bias []float32) Linear {
 	var l Linear
 	var err error
-	if t, ok := p.b.src.Lookup(p.full(name) + ".weight"); ok && len(t.Shape) > 2 {
-		for i := range parts {
-			parts[i].Exact = true // a convolution, as patch embeddings are
-		}
-	}
 	if l.W, err = p.b.backend.Matrix(p.full(name), parts...); err != nil {
 		p.Fail(name, err)
 		return Linear{}

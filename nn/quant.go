@@ -63,8 +63,11 @@ func (c *CPU) quantized(name string, parts []MatrixPart) (Matrix, bool) {
 	for i, p := range parts {
 		ws[i], ns[i] = p.Data, p.Out
 	}
-	in := parts[0].In
-	return cpuQMatrix{kernels.QuantizeF32(q.Scheme, ws, ns, in, q.group(in), parts[0].Transposed)}, true
+	in, group := parts[0].In, 0
+	if q.Scheme == kernels.W4 {
+		group = q.group(in)
+	}
+	return cpuQMatrix{kernels.QuantizeF32(q.Scheme, ws, ns, in, group, parts[0].Transposed)}, true
 }
 
 // linear multiplies by a weight however it is stored.

@@ -1,0 +1,457 @@
+package nn
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/seed-512d3d71/weft/internal/hfconfig"
+	"github.com/seed-512d3d71/weft/kernels"
+	"github.com/seed-512d3d71/weft/safetensors"
+	"github.com/seed-512d3d71/weft/tensor"
+)
+
+// ErrQuantized: a quantized checkpoint that is malformed.
+var ErrQuantized = errors.New("bad quantized weight")
+
+// StoredQuantization is what config.json says of a checkpoint that is quantized
+// in the compressed-tensors convention.
+type StoredQuantization struct {
+	// Quantized: there is a quantization_config.
+	Quantized bool
+	// Activations: those of layers with 8-bit weights are quantized too.
+	Activations bool
+}
+
+// ParseStoredQuantization reads the quantization_config of config.json. A
+// method, format or option that cannot be run is [ErrUnsupported].
+func ParseStoredQuantization(c *hfconfig.Config) (StoredQuantization, error) {
+	var s StoredQuantization
+	q := c.Sub("quantization_config")
+	if err := c.Err(); err != nil {
+		return s, fmt.Errorf("config.json: %w", err)
+	}
+	if q.Len() == 0 {
+		return s, nil
+	}
+	s.Quantized = true
+	if m := q.Str("quant_method", ""); m != "compressed-tensors" {
+		return s, Unsupported("quantization_config: quant_method %q", m)
+	}
+	checkFormat := func(format string) error {
+		switch format {
+		case "int-quantized", "naive-quantized", "pack-quantized", "dense", "":
+			return nil
+		}
+		return Unsupported("quantization_config: format %q", format)
+	}
+	if f := q.Str("format", ""); f != "mixed-precision" {
+		if err := checkFormat(f); err != nil {
+			return s, err
+		}
+	}
+	for _, key := range []string{"kv_cache_scheme", "sparsity_config", "transform_config"} {
+		if q.Sub(key).Len() > 0 && q.Sub(key).Str("format", "") != "dense" {
+			return s, Unsupported("quantization_config: %s", key)
+		}
+	}
+	groups := q.Sub("config_groups")
+	for _, name := range groups.Keys() {
+		g := groups.Sub(name)
+		if err := checkFormat(g.Str("format", "")); err != nil {
+			return s, err
+		}
+		w := g.Sub("weights")
+		if w.Len() > 0 {
+			if t := w.Str("type", "int"); t != "int" {
+				return s, Unsupported("quantization_config: weights of type %q", t)
+			}
+			if b := w.IntRange("num_bits", 8, 1, 64); b != 8 && b != 4 {
+				return s, Unsupported("quantization_config: weights of %d bits", b)
+			}
+			if a := w.Str("actorder", ""); a == "group" {
+				return s, Unsupported("quantization_config: actorder %q", a)
+			}
+			switch st := w.Str("strategy", "channel"); st {
+			case "channel", "group", "tensor":
+			default:
+				return s, Unsupported("quantization_config: weights by %s", st)
+			}
+		}
+		if g.Sub("output_activations").Len() > 0 {
+			return s, Unsupported("quantization_config: output_activations")
+		}
+		if in := g.Sub("input_activations"); in.Len() > 0 {
+			// A static scale gives way to each row's own, which is closer.
+			s.Activations = s.Activations || in.Str("type", "int") == "int" && in.IntRange("num_bits", 8, 1, 64) == 8
+		}
+	}
+	if err := q.Err(); err != nil {
+		return s, fmt.Errorf("config.json: %w", err)
+	}
+	return s, nil
+}
+
+// StoredWeight is a weight as a quantized checkpoint holds it: integers Q with
+// scales, and zero points if it is not symmetric:
+//
+//	w[i][p] = (q[i][p] - zero[i][p/group]) · scale[i][p/group]
+type StoredWeight struct {
+	name       string // of the layer
+	rows, cols int    // as stored
+	bits       int
+	packed     bool // integers lie in int32, and count from 0
+	groups     int  // scales of a row
+	columns    bool // a scale for each column instead: the weight is transposed
+	acts       bool
+
+	data, scale, zero safetensors.Tensor
+}
+
+// findStored returns the quantized weight of the layer name, nil if the
+// checkpoint holds none or holds it as floats.
+func findStored(src Source, name string, acts bool) (*StoredWeight, error) {
+	w := &StoredWeight{name: name, bits: 8, acts: acts}
+	fail := func(tensor, format string, a ...any) error {
+		return fmt.Errorf("%s.%s: %w: %s", name, tensor, ErrQuantized, fmt.Sprintf(format, a...))
+	}
+	var ok bool
+	if w.data, ok = src.Lookup(name + ".weight_packed"); ok {
+		w.packed = true
+		shape, ok := src.Lookup(name + ".weight_shape")
+		if !ok {
+			return nil, fmt.Errorf("%s.weight_shape: %w", name, ErrMissingWeight)
+		}
+		dims, err := shape.Int64()
+		if err != nil {
+			return nil, err
+		}
+		if w.data.DType != safetensors.I32 || len(w.data.Shape) != 2 || len(dims) != 2 || dims[0] != int64(w.data.Shape[0]) || dims[1] < 1 || dims[1] > 1<<31 {
+			return nil, fail("weight_packed", "%v%v for a weight of %v", w.data.DType, w.data.Shape, dims)
+		}
+		w.rows, w.cols = int(dims[0]), int(dims[1])
+		switch w.data.Shape[1] {
+		case (w.cols + 7) / 8:
+			w.bits = 4
+		case (w.cols + 3) / 4:
+		default:
+			return nil, fail("weight_packed", "%d words a row hold %d elements of neither 4 nor 8 bits", w.data.Shape[1], w.cols)
+		}
+	} else {
+		w.data, ok = src.Lookup(name + ".weight")
+		if !ok || w.data.DType != safetensors.I8 {
+			return nil, nil
+		}
+		if len(w.data.Shape) != 2 {
+			return nil, fail("weight", "shape %v", w.data.Shape)
+		}
+		w.rows, w.cols = w.data.Shape[0], w.data.Shape[1]
+	}
+	if w.scale, ok = src.Lookup(name + ".weight_scale"); !ok {
+		return nil, fmt.Errorf("%s.weight_scale: %w", name, ErrMissingWeight)
+	}
+	switch n, s := w.scale.Len(), w.scale.Shape; {
+	case n == 1:
+		w.groups = 1
+	case len(s) == 2 && s[0] == 1 && s[1] == w.cols && !w.packed:
+		w.columns, w.groups = true, 1
+	case len(s) == 2 && s[0] == w.rows && s[1] > 0 && w.cols%s[1] == 0, len(s) == 1 && s[0] == w.rows:
+		w.groups = n / w.rows
+	default:
+		return nil, fail("weight_scale", "shape %v does not divide a weight of [%d %d]", s, w.rows, w.cols)
+	}
+	if w.zero, ok = src.Lookup(name + ".weight_zero_point"); ok && !w.packed && w.zero.Len() != w.scale.Len() ||
+		ok && w.packed && (w.zero.DType != safetensors.I32 || w.zero.Len() != (w.rows*w.bits+31)/32*w.groups) {
+		return nil, fail("weight_zero_point", "shape %v for scales of %v", w.zero.Shape, w.scale.Shape)
+	}
+	if _, ok := src.Lookup(name + ".weight_g_idx"); ok {
+		return nil, Unsupported("%s.weight_g_idx", name)
+	}
+	return w, nil
+}
+
+// shape returns the shape as stored.
+func (w *StoredWeight) shape() []int { return []int{w.rows, w.cols} }
+
+// names are the tensors that the weight is made of.
+func (w *StoredWeight) names() []string {
+	list := []string{w.data.Name, w.scale.Name, w.name + ".weight_shape"}
+	return append(list, w.name+".weight_zero_point", w.name+".input_scale", w.name+".input_zero_point")
+}
+
+// scheme returns what the weight can be multiplied by as it is stored;
+// Float32 if it has to be dequantized.
+func (w *StoredWeight) scheme() kernels.Scheme {
+	switch {
+	case w.zero.Name != "" && !w.zeroless() || w.cols > kernels.MaxQuantK || w.groups > 1 && w.cols/w.groups%8 != 0:
+		return kernels.Float32
+	case w.bits == 4 && !w.columns:
+		return kernels.W4
+	case w.acts && w.groups == 1:
+		return kernels.W8A8
+	}
+	return kernels.W8
+}
+
+// zeroless reports whether all zero points are 0.
+func (w *StoredWeight) zeroless() bool {
+	if w.packed {
+		return false
+	}
+	z, err := w.zero.Int64()
+	for _, v := range z {
+		if v != 0 {
+			return false
+		}
+	}
+	return err == nil
+}
+
+// quantized reads the integers and scales.
+func (w *StoredWeight) quantized() (kernels.Quantized, error) {
+	q := kernels.Quantized{N: w.rows, Q: make([]int8, w.rows*w.cols)}
+	data := w.data.Data()
+	if n := int64(len(data)); n != w.data.End-w.data.Begin {
+		return q, fmt.Errorf("%s: %w", w.data.Name, safetensors.ErrClosed)
+	}
+	w.integers(q.Q, data, w.rows, w.cols)
+	scale, err := w.scales()
+	if err != nil {
+		return q, err
+	}
+	q.Scale = scale
+	if w.columns { // as [out, in]
+		t := make([]int8, len(q.Q))
+		for i := range w.rows {
+			for j := range w.cols {
+				t[j*w.rows+i] = q.Q[i*w.cols+j]
+			}
+		}
+		q.Q, q.N = t, w.cols
+	}
+	return q, nil
+}
+
+// integers reads rows of cols integers.
+func (w *StoredWeight) integers(dst []int8, data []byte, rows, cols int) {
+	if !w.packed {
+		for i := range dst {
+			dst[i] = int8(data[i])
+		}
+		return
+	}
+	words := (cols*w.bits + 31) / 32
+	for i := range rows {
+		row := data[i*words*4:]
+		for p := range cols {
+			if w.bits == 4 {
+				dst[i*cols+p] = int8(row[p/2]>>(p%2*4)&15) - 8
+			} else {
+				dst[i*cols+p] = int8(row[p] ^ 0x80)
+			}
+		}
+	}
+}
+
+// scales returns the scales, one or more a row, or one a column.
+func (w *StoredWeight) scales() ([]float32, error) {
+	raw, err := w.scale.Float32()
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range raw {
+		if !(v > 0) || math.IsInf(float64(v), 0) {
+			return nil, fmt.Errorf("%s: %w: scale %d is %v", w.scale.Name, ErrQuantized, i, v)
+		}
+	}
+	want := w.rows * w.groups
+	if w.columns {
+		want = w.cols
+	}
+	if len(raw) == want {
+		return raw, nil
+	}
+	all := make([]float32, want) // one for the whole tensor
+	for i := range all {
+		all[i] = raw[0]
+	}
+	return all, nil
+}
+
+// zeros returns the zero points, nil if there are none.
+func (w *StoredWeight) zeros() ([]int64, error) {
+	if w.zero.Name == "" {
+		return nil, nil
+	}
+	var z []int64
+	if !w.packed {
+		var err error
+		if z, err = w.zero.Int64(); err != nil {
+			return nil, err
+		}
+		if len(z) == 1 && w.rows*w.groups > 1 {
+			one := z[0]
+			z = make([]int64, w.rows*w.groups)
+			for i := range z {
+				z[i] = one
+			}
+		}
+	} else { // packed along the rows
+		data := w.zero.Data()
+		if int64(len(data)) != w.zero.End-w.zero.Begin {
+			return nil, fmt.Errorf("%s: %w", w.zero.Name, safetensors.ErrClosed)
+		}
+		z = make([]int64, w.rows*w.groups)
+		for i := range w.rows {
+			for g := range w.groups {
+				at := i * w.bits
+				word := binary.LittleEndian.Uint32(data[(at/32*w.groups+g)*4:])
+				z[i*w.groups+g] = int64(word>>(at%32)&(1<<w.bits-1)) - 1<<(w.bits-1)
+			}
+		}
+	}
+	for i, v := range z {
+		if limit := int64(1) << (w.bits - 1); v < -limit || v >= limit {
+			return nil, fmt.Errorf("%s: %w: zero point %d is %d, not of %d bits", w.zero.Name, ErrQuantized, i, v, w.bits)
+		}
+	}
+	return z, nil
+}
+
+// Float32 returns the weight dequantized, in the shape in which it is stored.
+func (w *StoredWeight) Float32() ([]float32, error) {
+	data := w.data.Data()
+	if int64(len(data)) != w.data.End-w.data.Begin {
+		return nil, fmt.Errorf("%s: %w", w.data.Name, safetensors.ErrClosed)
+	}
+	q := make([]int8, w.rows*w.cols)
+	w.integers(q, data, w.rows, w.cols)
+	scale, err := w.scales()
+	if err != nil {
+		return nil, err
+	}
+	zero, err := w.zeros()
+	if err != nil {
+		return nil, err
+	}
+	x := make([]float32, len(q))
+	group := w.cols / w.groups
+	for i := range w.rows {
+		for p := range w.cols {
+			at := i*w.groups + p/group
+			if w.columns {
+				at = p
+			}
+			v := float32(q[i*w.cols+p])
+			if zero != nil {
+				v -= float32(zero[at])
+			}
+			x[i*w.cols+p] = v * scale[at]
+		}
+	}
+	return x, nil
+}
+
+// storedMatrix packs parts as they are stored, if all are of one kind; if not,
+// it dequantizes those that are.
+func (c *CPU) storedMatrix(name string, parts []MatrixPart) (Matrix, error) {
+	scheme, group := kernels.Float32, 0
+	for i, p := range parts {
+		s, g := kernels.Float32, 0
+		if p.Stored != nil && p.Transposed == p.Stored.columns {
+			s = p.Stored.scheme()
+			if g = p.In / p.Stored.groups; s == kernels.W8 && p.Stored.groups == 1 && c.quant.Scheme == kernels.W8A8 {
+				s = kernels.W8A8
+			} else if s == kernels.W8A8 && c.quant.Scheme == kernels.W8 {
+				s = kernels.W8
+			}
+		}
+		if i > 0 && (s != scheme || g != group) {
+			s = kernels.Float32
+		}
+		if scheme, group = s, g; s == kernels.Float32 {
+			break
+		}
+	}
+	if scheme != kernels.Float32 {
+		list := make([]kernels.Quantized, len(parts))
+		for i, p := range parts {
+			var err error
+			if list[i], err = p.Stored.quantized(); err != nil {
+				return nil, err
+			}
+		}
+		return cpuQMatrix{kernels.PackQuantized(scheme, list, parts[0].In, group)}, nil
+	}
+	for i, p := range parts {
+		if p.Stored != nil && p.Data == nil {
+			data, err := p.Stored.Float32()
+			if err != nil {
+				return nil, err
+			}
+			parts[i].Data = data
+		}
+	}
+	return nil, nil
+}
+
+// SetStored says how the checkpoint is quantized.
+func (p Params) SetStored(s StoredQuantization) { p.b.stored = s }
+
+// storedWeight returns the quantized weight whose tensor would be called name
+// if it were not quantized, and checks its shape.
+func (p Params) storedWeight(name string, want []int) (*StoredWeight, bool) {
+	layer, ok := strings.CutSuffix(p.full(name), ".weight")
+	if !ok {
+		return nil, false
+	}
+	w, err := findStored(p.b.src, layer, p.b.stored.Activations)
+	if err != nil {
+		p.failAs(fmt.Errorf("%s: %w", p.b.family, err))
+		return nil, true
+	}
+	if w == nil {
+		return nil, false
+	}
+	for _, n := range w.names() {
+		p.b.used[n] = true
+	}
+	if err := tensor.CheckShape(p.full(name), w.shape(), want); err != nil {
+		p.failAs(err)
+		return nil, true
+	}
+	return w, true
+}
+
+// part returns the weight name [out, in] as the part of a matrix.
+func (p Params) part(name string, out, in int) (MatrixPart, bool) {
+	p.use(p.full(name), UseLinear, false)
+	if w, ok := p.storedWeight(name, []int{out, in}); ok {
+		return MatrixPart{Stored: w, Out: out, In: in}, w != nil
+	}
+	data, _ := p.F32(name, out, in)
+	return MatrixPart{Data: data, Out: out, In: in}, data != nil
+}
+
+// trace completes parts whose data came from F32 by what is known of their
+// tensors.
+func (p Params) trace(parts []MatrixPart) {
+	for i := range parts {
+		part := &parts[i]
+		if len(part.Data) == 0 {
+			continue
+		}
+		o, ok := p.b.from[&part.Data[0]]
+		if !ok {
+			continue
+		}
+		if o.rank > 2 {
+			part.Exact = true // a convolution, as patch embeddings are
+			continue
+		}
+		part.Stored = o.stored
+		p.use(o.name, UseLinear, part.Transposed)
+	}
+}

@@ -1,0 +1,88 @@
+package nn
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/seed-512d3d71/weft/kernels"
+	"github.com/seed-512d3d71/weft/tensor"
+)
+
+// table8 is a table of embeddings in 8 bits with a scale a row: the handle of
+// the tensor that stands for it.
+type table8 struct {
+	q     []int8
+	scale []float32
+}
+
+// lookup sets dst[i] to the row ids[i], or adds it.
+func (t *table8) lookup(p *cpuPass, dst tensor.Tensor, ids []int32, accumulate bool) {
+	kernels.EmbeddingS8(p.team, dst.F32(), dst.Cols(), ids, t.q, t.scale, accumulate)
+}
+
+// table8 binds a table in 8 bits, if the checkpoint stores it so or the
+// backend is asked to.
+func (p Params) table8(name string, rows, cols int) (tensor.Tensor, bool) {
+	cpu, ok := p.b.backend.(*CPU)
+	if !ok {
+		return tensor.Tensor{}, false
+	}
+	var q kernels.Quantized
+	if w, ok := p.storedWeight(name, []int{rows, cols}); ok {
+		if w == nil {
+			return tensor.Tensor{}, true
+		}
+		if s := w.scheme(); s != kernels.W8 && s != kernels.W8A8 || w.groups > 1 || w.columns {
+			return tensor.Tensor{}, false
+		}
+		var err error
+		if q, err = w.quantized(); err != nil {
+			p.failAs(err)
+			return tensor.Tensor{}, true
+		}
+	} else {
+		if !cpu.quant.Embeddings {
+			return tensor.Tensor{}, false
+		}
+		data, _ := p.F32(name, rows, cols)
+		if data == nil {
+			return tensor.Tensor{}, true
+		}
+		q = kernels.QuantizeRows(data, rows, cols)
+	}
+	return tensor.OnDevice(&table8{q.Q, q.Scale}, tensor.F32, rows, cols), true
+}
+
+// UseKind is what a tensor of a checkpoint is for.
+type UseKind uint8
+
+const (
+	UseOther  UseKind = iota // norms, biases, convolutions
+	UseLinear                // the weight of a linear layer, and nothing else
+	UseTable                 // embeddings that are looked up by id
+)
+
+// Use is a tensor that a model has bound.
+type Use struct {
+	Name       string
+	Kind       UseKind
+	Transposed bool // the weight is [in, out]
+}
+
+// use notes what a tensor is for.
+func (p Params) use(name string, k UseKind, transposed bool) {
+	if u := p.b.uses[name]; u.Kind != UseTable {
+		p.b.uses[name] = Use{name, k, transposed}
+	}
+}
+
+// Uses returns the weights of linear layers and the tables of embeddings that
+// have been bound, by name. A table that is a linear layer too is a table.
+func (p Params) Uses() []Use {
+	var list []Use
+	for _, u := range p.b.uses {
+		list = append(list, u)
+	}
+	slices.SortFunc(list, func(a, b Use) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
