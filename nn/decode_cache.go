@@ -158,6 +158,7 @@ func (c *Cache) Reorder(from []int32) {
 
 // Cut leaves the first rows tokens of every sequence.
 func (c *Cache) Cut(rows int) {
+	rows = max(rows, 0)
 	for s := range c.n {
 		used := c.pagesOf(s)
 		if int(c.rows[s]) <= rows {

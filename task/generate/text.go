@@ -63,10 +63,20 @@ func (t *streamText) next(tok *text.Tokenizer, ids []int32, last bool) string {
 		return ""
 	}
 	t.begin, t.end = max(t.begin, t.end-lookBack), len(ids)
-	if len(now) <= len(before) {
-		return ""
+	return now[common(before, now):]
+}
+
+// common returns the length of what a and b begin with alike, in whole
+// characters: a text that ends within a character changes its end.
+func common(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
 	}
-	return now[len(before):]
+	for n > 0 && n < len(b) && !utf8.RuneStart(b[n]) {
+		n--
+	}
+	return n
 }
 
 // decode32 returns the text of ids without special tokens; "" if they have none.
@@ -94,7 +104,7 @@ func (s *search) stopString(ids []int32) bool {
 			continue
 		}
 		// A match that the text before had is not this token's.
-		from := max(0, len(before)-len(stop)+1)
+		from := max(0, common(before, now)-len(stop)+1)
 		if from < len(now) && strings.Contains(now[from:], stop) {
 			return true
 		}
