@@ -88,12 +88,12 @@ func (m *Model) batch(p nn.Pass, in nn.Inputs) (Batch, error) {
 	}
 	types := make([]int32, batch*t)
 	if in.Has("token_type_ids") {
-		if types, err = broadcastIDs(in, "token_type_ids", c.TypeVocabSize, batch, t); err != nil {
+		if types, err = in.BroadcastIDs("token_type_ids", c.TypeVocabSize, batch, t); err != nil {
 			return b, err
 		}
 	}
 	b.R = nn.NewRagged(mask, batch, t, m.readsFirst())
-	b.IDs, b.TokenType, b.Position = pick(ids, b.R), pick(types, b.R), pick(positions, b.R)
+	b.IDs, b.TokenType, b.Position = b.R.Pick(ids), b.R.Pick(types), b.R.Pick(positions)
 	if !embeds.IsZero() {
 		b.Embeds = b.R.Pack(p, p.Floats(embeds.F32(), batch*t, c.HiddenSize))
 	}
@@ -128,41 +128,12 @@ func (m *Model) encoderStates(p nn.Pass, in nn.Inputs, b *Batch) error {
 	return nil
 }
 
-func pick(all []int32, r *nn.Ragged) []int32 {
-	if all == nil || r.Whole() {
-		return all
-	}
-	out := make([]int32, len(r.Row))
-	for i, g := range r.Row {
-		out[i] = all[g]
-	}
-	return out
-}
-
-// broadcastIDs returns an input of ids [B, T], which may be given once for all
-// rows [1, T].
-func broadcastIDs(in nn.Inputs, name string, limit, batch, t int) ([]int32, error) {
-	rows := batch
-	if x := in[name]; x.Rank() == 2 && x.Dim(0) == 1 {
-		rows = 1
-	}
-	given, err := in.IDs(name, limit, rows, t)
-	if err != nil || rows == batch {
-		return given, err
-	}
-	out := make([]int32, batch*t)
-	for i := range out {
-		out[i] = given[i%t]
-	}
-	return out, nil
-}
-
 // positions returns the position ids [B·T]: those given, else 0 … T-1, else
 // for RoBERTa pad+1 … counted over the tokens that are not padding.
 func (m *Model) positions(in nn.Inputs, ids []int32, batch, t int) ([]int32, error) {
 	c := m.Encoder.Config
 	if in.Has("position_ids") {
-		return broadcastIDs(in, "position_ids", c.MaxPositionEmbeddings, batch, t)
+		return in.BroadcastIDs("position_ids", c.MaxPositionEmbeddings, batch, t)
 	}
 	out := make([]int32, batch*t)
 	first := 0
