@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/seed-512d3d71/weft/internal/golden"
+	"github.com/seed-512d3d71/weft/kernels"
 	"github.com/seed-512d3d71/weft/nn"
 	"github.com/seed-512d3d71/weft/nn/gpt"
 	"github.com/seed-512d3d71/weft/tensor"
@@ -63,7 +64,20 @@ func sameBits(t *testing.T, what string, got, want []float32) {
 // split, joined and left out, the logits are those of one pass over a
 // sequence's tokens, to the bit.
 func TestCachedBits(t *testing.T) {
-	for _, threads := range []int{1, 3} {
+	for _, isa := range kernels.ISAs() {
+		t.Run(isa, func(t *testing.T) {
+			kernels.Use(t, isa)
+			if isa == "ref" { // slow
+				cachedBits(t, 10, 1)
+			} else {
+				cachedBits(t, 30, 1, 3)
+			}
+		})
+	}
+}
+
+func cachedBits(t *testing.T, steps int, threads ...int) {
+	for _, threads := range threads {
 		m := open(t, threads)
 		d := m.NewDecoder()
 		seqs := [][]int32{ids(1, 5), ids(2, 31), ids(3, 1), ids(4, 33)}
@@ -71,7 +85,7 @@ func TestCachedBits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for step := range 30 {
+		for step := range steps {
 			for s, seq := range seqs {
 				sameBits(t, "cached", logits.SliceRows(s, s+1).F32(), uncached(t, m, seq))
 			}

@@ -102,7 +102,8 @@ var (
 )
 
 // ParseConfig reads the settings of a model: file is its generation_config.json
-// or, if it has none, its config.json; set overrides single keys, null meaning
+// or, if it has none, its config.json, where what is not set is looked for in
+// the configuration of the decoder; set overrides single keys, null meaning
 // none. A key that no version of Hugging Face knows is ignored in the file and
 // an error in set.
 func ParseConfig(file *hfconfig.Config, set map[string]json.RawMessage) (Config, error) {
@@ -118,6 +119,12 @@ func ParseConfig(file *hfconfig.Config, set map[string]json.RawMessage) (Config,
 		return Config{}, nn.InputError("set", "%v", err)
 	}
 	f := &fields{file: file, over: over, known: map[string]bool{}}
+	for _, part := range []string{"decoder", "generator", "text_config"} {
+		if b := file.JSON(part); b[0] == '{' && string(b) != "{}" {
+			f.decoder = file.Sub(part)
+			break
+		}
+	}
 	c := f.parse()
 	if err := over.Err(); err != nil {
 		return c, fmt.Errorf("%w: %w", nn.ErrInput, err)
@@ -139,6 +146,7 @@ func ParseConfig(file *hfconfig.Config, set map[string]json.RawMessage) (Config,
 // fields looks a key up in the overrides, then in the file.
 type fields struct {
 	file, over *hfconfig.Config
+	decoder    *hfconfig.Config // a part of file, or nil
 	known      map[string]bool
 }
 
@@ -153,6 +161,8 @@ func read[T any](f *fields, key string, def, none T, get func(c *hfconfig.Config
 		return get(f.over)
 	case f.file.Has(key) && !f.file.Null(key):
 		return get(f.file)
+	case f.decoder != nil && f.decoder.Has(key) && !f.decoder.Null(key):
+		return get(f.decoder)
 	}
 	return def
 }

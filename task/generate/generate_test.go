@@ -285,6 +285,13 @@ func TestParseConfig(t *testing.T) {
 		c.EarlyStopping != generate.StopNever || c.TopP != 0.5 || c.PadTokenID != -1 {
 		t.Errorf("%+v", c)
 	}
+	nested, err := hfconfig.Parse([]byte(`{"eos_token_id": 3, "decoder": {"eos_token_id": 5, "pad_token_id": 6}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := generate.ParseConfig(nested, nil); err != nil || !slices.Equal(c.EOSTokenID, []int{3}) || c.PadTokenID != 6 {
+		t.Errorf("%+v, %v", c, err)
+	}
 	if c, _ := generate.ParseConfig(file, settings("top_k", "null")); c.TopK != 0 || !slices.Equal(c.EOSTokenID, []int{3, 4}) {
 		t.Errorf("%+v", c)
 	}
