@@ -49,8 +49,11 @@ type Config struct {
 	Rope    RopeConfig
 
 	TieWordEmbeddings bool
-	PadTokenID        int // -1: none
-	NumLabels         int
+	// UseCache is Hugging Face's default for a call that keeps keys and values.
+	// Without, positions that do not rise by one begin another sequence.
+	UseCache   bool
+	PadTokenID int // -1: none
+	NumLabels  int
 
 	MoE MoEConfig
 }
@@ -84,6 +87,7 @@ func ParseConfig(c *hfconfig.Config) (Config, error) {
 		Heads:             c.Dim("num_attention_heads", d.heads),
 		RMSNormEps:        float32(c.Float("rms_norm_eps", d.eps)),
 		TieWordEmbeddings: c.Bool("tie_word_embeddings", false),
+		UseCache:          c.Bool("use_cache", true),
 		PadTokenID:        c.IntRange("pad_token_id", -1, -1, 1<<31-1),
 		NumLabels:         nn.NumLabels(c),
 	}

@@ -17,7 +17,8 @@ const maxPosition = 1 << 22
 // Run does one forward pass. Inputs: input_ids [B, T] or inputs_embeds
 // [B, T, C], and attention_mask, position_ids, as Hugging Face's forward() takes
 // them. Positions count from the left edge, padding included, unless
-// position_ids says otherwise. Arguments: logits_to_keep, output_router_logits.
+// position_ids says otherwise. Arguments: logits_to_keep, output_router_logits,
+// use_cache.
 // Outputs carry the names of the class's output object.
 func (m *Model) Run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outputs, error) {
 	fail := func(err error) (nn.Outputs, error) { return nil, fmt.Errorf("%s: %w", m.Class, err) }
@@ -29,9 +30,13 @@ func (m *Model) Run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outp
 	if err != nil {
 		return fail(err)
 	}
+	cached, err := o.Bool("use_cache", c.UseCache)
+	if err != nil {
+		return fail(err)
+	}
 	p := m.params.Backend().Begin(ctx)
 	defer p.End()
-	b, err := m.input(p, in, routers)
+	b, err := m.input(p, in, routers, !cached)
 	if err != nil {
 		return fail(err)
 	}
@@ -76,7 +81,9 @@ type input struct {
 	last []int32 // the row that a head over one position reads, by sequence
 }
 
-func (m *Model) input(p nn.Pass, in nn.Inputs, routers bool) (*input, error) {
+// input checks a call. routers: the routers' logits are wanted, of hidden
+// positions too. packed: position_ids may tell that sequences lie end to end.
+func (m *Model) input(p nn.Pass, in nn.Inputs, routers, packed bool) (*input, error) {
 	c := m.Decoder.Config
 	if err := in.Known("input_ids", "attention_mask", "position_ids", "inputs_embeds"); err != nil {
 		return nil, err
@@ -127,10 +134,26 @@ func (m *Model) input(p nn.Pass, in nn.Inputs, routers bool) (*input, error) {
 	}
 	b.Attention = b.r.Args(p)
 	b.Attention.Causal = true
+	if packed && in.Has("position_ids") && b.mask == nil {
+		off := unpack(positions, t)
+		b.Attention.QOff, b.Attention.KOff = off, off
+	}
 	if m.task == "ForSequenceClassification" {
 		b.last, err = lastTokens(ids, batch, t, c.PadTokenID)
 	}
 	return b, err
+}
+
+// unpack returns the offsets of the sequences in rows of t positions: one begins
+// wherever positions do not rise by one.
+func unpack(positions []int32, t int) []int32 {
+	off := []int32{0}
+	for i := 1; i < len(positions); i++ {
+		if i%t == 0 || positions[i] != positions[i-1]+1 {
+			off = append(off, int32(i))
+		}
+	}
+	return append(off, int32(len(positions)))
 }
 
 // slides reports whether a layer's attention has a window.

@@ -91,6 +91,10 @@ def llama_case(r, name):
         x["attention_mask"] = m
     if r.random() < 0.2:
         x["position_ids"] = np.array([[r.randrange(max(length, 40)) for _ in range(length)] for _ in range(r.choice([1, batch]))], np.int64)
+    if r.random() < 0.1:  # sequences end to end
+        c["use_cache"] = False
+        starts = sorted({0, *(r.randrange(length) for _ in range(3))})
+        x["position_ids"] = np.array([[i - max(s for s in starts if s <= i) for i in range(length)]] * batch, np.int64)
     if r.random() < 0.1:
         x["inputs_embeds"] = common.rng(name).standard_normal((batch, length, width)).astype(np.float32)
         del x["input_ids"]
