@@ -29,14 +29,12 @@ func MatMulF32(t *par.Team, dst []float32, ldd int, a []float32, lda int, b []fl
 	task := matmulTasks.Get().(*matmulTask)
 	*task = matmulTask{dst: dst, a: a, b: b, ldd: ldd, lda: lda, ldb: ldb, sd: sd, sa: sa, sb: sb, bT: bT, m: m, n: n, k: k}
 	threads := t.Threads()
-	if batch >= 4*threads {
+	if batch*m*n*k <= splitWork {
+		t, threads = nil, 1
+	} else if batch >= 4*threads {
 		threads = 1 // the batch alone feeds them
 	}
-	// A block of B is packed for every block of rows: make those tall.
 	task.grid = split(threads, m, n, k, blockRows())
-	if threads := t.Threads(); threads > 1 && batch*m*n*k <= splitWork {
-		t = nil
-	}
 	t.Run(task, batch*task.grid.chunks())
 	*task = matmulTask{}
 	matmulTasks.Put(task)

@@ -20,7 +20,7 @@ var isaNeeds = map[string][]cpuid.FeatureID{
 var gemmF32 = family[gemmRow]{op: "gemm_f32", rows: []row[gemmRow]{
 	{name: "GemmF32Tile12x32AVX512", isa: ISAAVX512, tile: "12x32", impl: gemmRow{
 		rows: [5]int{1: 16, 2: 12, 4: 4}, once: 16, thin: 4, deep: cpu.l2 / 2 / 640, fetch: 16, side: sideAVX512, tile: gemmTileAVX512,
-		directRows: 12, direct: gemmDirectAVX512, packing: gemmPackingAVX512,
+		directRows: 16, direct: gemmDirectAVX512, packing: gemmPackingAVX512,
 		packRows: amd64.GemmPackRowsF32AVX512, packColumns: amd64.GemmPackColumnsF32AVX512, copyRows: amd64.GemmCopyRowsF32AVX2}},
 	{name: "GemmF32Tile6x16AVX2", isa: ISAAVX2, tile: "6x16", impl: gemmRow{
 		rows: [5]int{1: 6, 2: 3, 4: 1}, once: 6, thin: 5, deep: cpu.l1 * 3 / 4 / (4 * panelWidth), fetch: 8, side: sideAVX2, tile: gemmTileAVX2,

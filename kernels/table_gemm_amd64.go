@@ -179,6 +179,14 @@ func gemmDirectAVX512(h, n int, a *float32, lda int, b *float32, ldb int, c *flo
 		amd64.GemmF32Direct2x32AVX512(a, lda, b, ldb, c, ldc, k, add, next)
 	case 2<<5 | 1:
 		amd64.GemmF32Direct1x32AVX512(a, lda, b, ldb, c, ldc, k, add, next)
+	case 1<<5 | 16:
+		amd64.GemmF32Direct16x16AVX512(a, lda, b, ldb, c, ldc, k, add, next)
+	case 1<<5 | 15:
+		amd64.GemmF32Direct15x16AVX512(a, lda, b, ldb, c, ldc, k, add, next)
+	case 1<<5 | 14:
+		amd64.GemmF32Direct14x16AVX512(a, lda, b, ldb, c, ldc, k, add, next)
+	case 1<<5 | 13:
+		amd64.GemmF32Direct13x16AVX512(a, lda, b, ldb, c, ldc, k, add, next)
 	case 1<<5 | 12:
 		amd64.GemmF32Direct12x16AVX512(a, lda, b, ldb, c, ldc, k, add, next)
 	case 1<<5 | 11:

@@ -52,9 +52,9 @@ func gemmF32(v isa) {
 	for _, m := range []mode{packed, direct, packing} {
 		for _, panels := range []int{4, 2, 1} {
 			for rows := v.tall[panels]; rows >= 1; rows-- {
-				// Few rows read B directly. The tile that packs is the first of at least
+				// The tile that packs is the first of at least
 				// two that share out the rows evenly: it is not thin.
-				if m == direct && rows > 12 || m == packing && (panels == 4 || panels == 2 && v.lanes == 8 || rows < v.packing) {
+				if m == packing && (panels == 4 || panels == 2 && v.lanes == 8 || rows < v.packing) {
 					continue
 				}
 				gemmTile(v, rows, panels, m)

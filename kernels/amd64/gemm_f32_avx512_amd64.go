@@ -756,6 +756,66 @@ func GemmF32Direct2x32AVX512(a *float32, lda int, b *float32, ldb int, c *float3
 //go:noescape
 func GemmF32Direct1x32AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
 
+// GemmF32Direct16x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 16 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+//
+//go:noescape
+func GemmF32Direct16x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+
+// GemmF32Direct15x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 15 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+//
+//go:noescape
+func GemmF32Direct15x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+
+// GemmF32Direct14x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 14 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+//
+//go:noescape
+func GemmF32Direct14x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+
+// GemmF32Direct13x16AVX512 sets a tile of C = A·B, or adds to it:
+//
+//	for i := range 13 {
+//		for j := range 16 {
+//			s := c[i*ldc+j] or 0
+//			for p := range k { s = fma(a[i*lda+p], b[p*ldb+j], s) }
+//			c[i*ldc+j] = s
+//		}
+//	}
+//
+// Strides are in floats. k may be 0. The rows of B at next are brought into L1.
+//
+//go:noescape
+func GemmF32Direct13x16AVX512(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+
 // GemmF32Direct12x16AVX512 sets a tile of C = A·B, or adds to it:
 //
 //	for i := range 12 {
