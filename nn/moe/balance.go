@@ -53,7 +53,7 @@ func (b *Balance) Add(logits tensor.Tensor, mask []int64) {
 func (b *Balance) Loss() tensor.Tensor {
 	sum := 0.0
 	for e := range b.probs {
-		sum += b.tokens[e] / b.rows * (b.probs[e] / b.rows)
+		sum += float64(b.tokens[e] / b.rows * (b.probs[e] / b.rows)) // rounded, not fused
 	}
 	return tensor.FromF32([]float32{float32(sum * float64(len(b.probs)))})
 }

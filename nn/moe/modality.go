@@ -154,7 +154,7 @@ func (a *Answer) mix(o nn.Output, j int, weight float32, total map[string]float3
 	share := weight / total[o.Name]
 	mean := have.F32()
 	for i, v := range o.F32()[j*each:][:each] {
-		mean[i] += share * (v - mean[i])
+		mean[i] += float32(share * (v - mean[i]))
 	}
 	return nil
 }
