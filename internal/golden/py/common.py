@@ -73,6 +73,8 @@ def fill(model, name):
                     p.copy_(0.4 + torch.rand(p.shape, generator=g))
             elif isinstance(m, torch.nn.PReLU):
                 normal(p, 0.05, 0.25)
+            elif pname == "logit_scale":
+                normal(p, 0.3, 1.5)
             elif pname == "bias" or p.dim() == 1:
                 normal(p, 0.4)
             elif isinstance(m, torch.nn.Embedding) or p.dim() == 3 and p.shape[0] == 1 and "original" not in pname:
@@ -133,14 +135,22 @@ def outputs(model, case, dtype):
             inputs[k] = inputs[k].bool()
     with torch.no_grad():
         out = model(**inputs, **case.set, output_hidden_states=case.hidden, return_dict=True)
+    return flatten(out)
+
+
+def flatten(out, prefix=""):
+    """The tensors of an output object; those of an object within it are
+    NAME.FIELD."""
     flat = {}
     for k, v in out.items():
         if isinstance(v, torch.Tensor):
             if k != "past_key_values":
-                flat[k] = v.numpy().copy()
+                flat[prefix + k] = v.numpy().copy()
         elif isinstance(v, (tuple, list)) and k.endswith(("hidden_states", "router_logits")):
             for i, x in enumerate(v):
-                flat[f"{k}.{i}"] = x.numpy().copy()
+                flat[f"{prefix}{k}.{i}"] = x.numpy().copy()
+        elif isinstance(v, transformers.utils.ModelOutput):
+            flat.update(flatten(v, f"{k}."))
     return flat
 
 
@@ -167,7 +177,7 @@ def reference(case, folder):
     for k, v in ref.items():
         of_decoder = "decoder_input_ids" in case.inputs and not k.startswith("encoder_")
         mask = case.inputs.get("decoder_attention_mask" if of_decoder else "attention_mask")
-        if mask is not None:
+        if mask is not None and not k.startswith(("vision_model_output.", "logits_per_")):
             m = mask = mask.reshape(-1, mask.shape[-1])  # multiple choice: a row a choice
             if hasattr(model, "_get_feature_vector_attention_mask") and v.ndim >= 2:
                 after = {"add_adapter": getattr(model.config, "add_adapter", False) and k in ("last_hidden_state", "logits")}

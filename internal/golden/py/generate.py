@@ -17,13 +17,14 @@ import torch
 import transformers
 
 import bert
+import clip
 import common
 import gpt
 import moe
 import vit
 import wav2vec
 
-FAMILIES = (bert, gpt, moe, vit, wav2vec)
+FAMILIES = (bert, clip, gpt, moe, vit, wav2vec)
 
 
 def main():

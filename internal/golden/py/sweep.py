@@ -26,6 +26,7 @@ import transformers
 from safetensors.torch import load_file
 
 import bert
+import clip
 import common
 import gpt
 import vit
@@ -239,7 +240,70 @@ def gpt2_case(r, name):
     return Case(name, "GPT2" + task, c, x, rename=rename)
 
 
-KINDS = {"bert": bert_case, "gpt2": gpt2_case, "vit": vit_case, "wav2vec2": wav2vec_case}
+def clip_case(r, name):
+    siglip = r.random() < 0.4
+    tasks = ["Model", "Model", "TextModel", "VisionModel", "ForImageClassification"]
+    if not siglip:
+        tasks += ["TextModelWithProjection", "VisionModelWithProjection"]
+    task = r.choice(tasks)
+    has_text, has_vision = task == "Model" or "Text" in task, task == "Model" or "Text" not in task
+    length, batch, vocab, space = r.randint(1, 30), r.randint(1, 4), r.randint(20, 200), r.randint(1, 50)
+    act = lambda: dict(hidden_act=r.choice(ACTS)) if r.random() < 0.6 else {}
+    heads, width = heads_and_width(r)
+    t = dict(vocab_size=vocab, hidden_size=width, num_attention_heads=heads, num_hidden_layers=r.randint(0, 3), intermediate_size=r.randint(1, 90),
+             max_position_embeddings=length + r.randint(0, 5), layer_norm_eps=r.choice([1e-5, 1e-6, 1e-3]), **act())  # fmt: skip
+    heads, width = heads_and_width(r)
+    patch, channels = r.randint(1, 12), r.choice([1, 3, 3, 4])
+    size = patch * r.randint(1, 5) + r.randint(0, patch - 1)
+    v = dict(hidden_size=width, num_attention_heads=heads, num_hidden_layers=r.randint(0, 3), intermediate_size=r.randint(1, 90), image_size=size, patch_size=patch,
+             num_channels=channels, layer_norm_eps=r.choice([1e-5, 1e-6, 1e-3]), **act())  # fmt: skip
+    eos = vocab - 1
+    if siglip:
+        t["projection_size"] = width if task == "Model" else r.choice([None, r.randint(1, 50)])
+        v["vision_use_head"] = task == "Model" or r.random() < 0.7
+    else:
+        t["projection_dim"], v["projection_dim"] = space, space
+        eos = t["eos_token_id"] = r.choice([2, vocab - 1, vocab - 1, r.randrange(vocab)])
+    x, kw = {}, {}
+    if has_text:
+        ids = np.array([[r.randrange(vocab) for _ in range(length)] for _ in range(batch)], np.int64)
+        m = mask_of(r, r.choice(["none", "right", "right", "left", "holes"]), batch, length)
+        if r.random() < 0.7:  # else a sentence may lack its end
+            ids[:, r.randrange(length)] = eos
+        if m is not None:
+            x["attention_mask"] = m
+        if r.random() < 0.2:
+            x["position_ids"] = np.array([[r.randrange(t["max_position_embeddings"]) for _ in range(length)] for _ in range(r.choice([1, batch]))], np.int64)
+        x["input_ids"] = ids
+    if has_vision:
+        h = w = size
+        if r.random() < 0.4:
+            kw["interpolate_pos_encoding"] = r.random() < 0.9
+        if kw.get("interpolate_pos_encoding"):
+            h, w = patch * r.randint(1, 8) + r.randint(0, patch - 1), patch * r.randint(1, 8) + r.randint(0, patch - 1)
+        x["pixel_values"] = common.rng(name).standard_normal((r.randint(1, 3), channels, h, w)).astype(np.float32)
+        if has_text and len(x["pixel_values"]) == batch:
+            kw["return_loss"] = True
+    prefix = "Siglip" if siglip else "CLIP"
+    rename = r.choice([None, None, clip.buffers])
+    nested = dict(text_config=t, vision_config=v, **({} if siglip else dict(projection_dim=space)), **bert.labels(r.randint(1, 6)))
+    if task in ("Model", "ForImageClassification"):
+        keys = {}
+        if not siglip and r.random() < 0.3:  # as old checkpoints have it
+            keys["text_config_dict"], keys["vision_config_dict"] = t, r.choice([v, None])
+            if r.random() < 0.5:
+                keys["text_config"] = None
+        return Case(name, prefix + task, nested, x, set=kw, rename=rename, keys={k: y for k, y in keys.items() if y or k == "text_config"})
+    if r.random() < 0.4:
+        if siglip:
+            t["projection_size"], v["vision_use_head"] = width, True
+        return Case(name, prefix + "Model", nested, x, set=kw, rename=rename, run_as=prefix + task)
+    if not task.endswith("Projection") and r.random() < 0.3:
+        rename = clip.bare("text_model" if has_text else "vision_model")
+    return Case(name, prefix + task, t if has_text else v, x, set=kw, rename=rename)
+
+
+KINDS = {"bert": bert_case, "clip": clip_case, "gpt2": gpt2_case, "vit": vit_case, "wav2vec2": wav2vec_case}
 
 
 def compare(got, ref, masks, noise):
@@ -312,6 +376,8 @@ def main():
                 continue
             common.save_file(common.to_torch(case.inputs), inputs)
             argv = [a.weft, "run", "--model", model, "--in", inputs, "--out", out, "--hidden-states"]
+            if case.run_as:
+                argv += ["--class", case.run_as]
             for k, v in case.set.items():
                 argv += ["--set", f"{k}={json.dumps(v)}"]
             p = subprocess.run(argv, capture_output=True, text=True)

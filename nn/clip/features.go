@@ -1,0 +1,52 @@
+package clip
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/seed-512d3d71/weft/nn"
+	"github.com/seed-512d3d71/weft/tensor"
+)
+
+// TextFeatures returns the vectors [B, D] of sentences in the common space, as
+// get_text_features does: not normalised. Inputs are those of Run for texts.
+func (m *Model) TextFeatures(ctx context.Context, in nn.Inputs) (tensor.Tensor, error) {
+	if !m.parts.text || !m.parts.projection && !m.Config.SigLIP {
+		return tensor.Tensor{}, nn.Unsupported("text features of %s", m.Class)
+	}
+	err := in.Known(textInputs...)
+	return m.features(ctx, err, func(p nn.Pass) (encoded, error) { return m.text(p, in, nn.RunOptions{}) })
+}
+
+// ImageFeatures returns the vectors [B, D] of pictures in the common space, as
+// get_image_features does: not normalised. Inputs are those of Run for
+// pictures, with its argument interpolate_pos_encoding.
+func (m *Model) ImageFeatures(ctx context.Context, in nn.Inputs, o nn.RunOptions) (tensor.Tensor, error) {
+	if !m.parts.vision || !m.parts.projection && m.pool == nil {
+		return tensor.Tensor{}, nn.Unsupported("image features of %s", m.Class)
+	}
+	err := in.Known(visionInput)
+	if err == nil {
+		err = o.Known(interpolates)
+	}
+	o.HiddenStates = false
+	return m.features(ctx, err, func(p nn.Pass) (encoded, error) { return m.vision(p, in, o) })
+}
+
+// features runs an encoder and returns its pooled output.
+func (m *Model) features(ctx context.Context, err error, run func(p nn.Pass) (encoded, error)) (tensor.Tensor, error) {
+	if err != nil {
+		return tensor.Tensor{}, fmt.Errorf("clip: %w", err)
+	}
+	p := m.params.Backend().Begin(ctx)
+	defer p.End()
+	e, err := run(p)
+	if err != nil {
+		return tensor.Tensor{}, fmt.Errorf("clip: %w", err)
+	}
+	out, err := nn.Finish(p, m.params, nn.Outputs{{Name: "features", Tensor: p.Host(e.pooled).Clone()}})
+	if err != nil {
+		return tensor.Tensor{}, err
+	}
+	return out[0].Tensor, nil
+}
