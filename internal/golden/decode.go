@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed-512d3d71/weft/internal/ktest"
 	"github.com/seed-512d3d71/weft/nn"
 	"github.com/seed-512d3d71/weft/tensor"
 )
@@ -28,6 +29,49 @@ func CachedBits(t *testing.T, load LoadFunc, names ...string) {
 	}
 }
 
+// StepAllocations checks that a decoder of the named golden folder's model
+// allocates nothing on the Go heap for a token.
+func StepAllocations(t *testing.T, load LoadFunc, name string) {
+	t.Helper()
+	c := Open(t, filepath.Join(Root(t), "testdata", "golden", name))
+	m, err := load(c.Config, c.Class, c.Params(t, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := m.(nn.Generator)
+	prompt := nn.Prompt{IDs: [][]int32{{1, 2, 3}, {4, 5, 6}}, Room: 256, Inputs: encoderInputs(c, g)}
+	d := g.NewDecoder()
+	if _, err := d.Prefill(t.Context(), prompt); err != nil {
+		t.Fatal(err)
+	}
+	ctx, next := t.Context(), []int32{7, 8}
+	step := func() {
+		if _, err := d.Step(ctx, next); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 40 { // tables grow and experts are bound
+		step()
+	}
+	if n := testing.AllocsPerRun(20, step); n > 0 && !ktest.Race {
+		t.Errorf("%s: %v allocations a token", name, n)
+	}
+}
+
+// encoderInputs returns the case's inputs that an encoder reads.
+func encoderInputs(c *Case, m nn.Generator) nn.Inputs {
+	if !m.DecoderInfo().Encoder {
+		return nil
+	}
+	in := nn.Inputs{}
+	for name, x := range c.Inputs {
+		if !strings.HasPrefix(name, "decoder_") {
+			in[name] = x
+		}
+	}
+	return in
+}
+
 // grown is a sequence that has been generated; row is that of its prompt.
 type grown struct {
 	row int
@@ -38,14 +82,8 @@ func checkDecoder(t *testing.T, c *Case, m nn.Generator) {
 	info := m.DecoderInfo()
 	id := func(seed, i int) int32 { return int32((seed*31 + i*i*7 + i*3) % info.VocabSize) }
 	lengths := []int{5, 31, 1, 33}
-	prompt := nn.Prompt{}
+	prompt := nn.Prompt{Inputs: encoderInputs(c, m)}
 	if info.Encoder {
-		prompt.Inputs = nn.Inputs{}
-		for name, x := range c.Inputs {
-			if !strings.HasPrefix(name, "decoder_") {
-				prompt.Inputs[name] = x
-			}
-		}
 		lengths = lengths[:prompt.Inputs[info.Input].Dim(0)]
 	}
 	var seqs []grown

@@ -28,3 +28,5 @@ func TestRowsAlone(t *testing.T) {
 func TestCachedBits(t *testing.T) {
 	golden.CachedBits(t, load, "mixtral.lm", "mixtral.stacked", "qwen2moe.lm", "qwen2.lm", "llama.yarn")
 }
+
+func TestStepAllocations(t *testing.T) { golden.StepAllocations(t, load, "qwen2moe.lm") }

@@ -28,3 +28,5 @@ func TestRowsAlone(t *testing.T) {
 func TestCachedBits(t *testing.T) {
 	golden.CachedBits(t, load, "switch.seq2seq", "t5.gated")
 }
+
+func TestStepAllocations(t *testing.T) { golden.StepAllocations(t, load, "switch.seq2seq") }
