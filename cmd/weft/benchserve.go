@@ -269,6 +269,7 @@ func noise(n int) []float32 {
 var inputName = map[string]string{
 	"bert": "input_ids", "roberta": "input_ids", "xlm-roberta": "input_ids", "distilbert": "input_ids",
 	"vit": "pixel_values", "deit": "pixel_values", "wav2vec2": "input_values", "hubert": "input_values",
+	"clip_text_model": "input_ids", "clip_vision_model": "pixel_values",
 }
 
 func openModelCase(dir, name string, scheme kernels.Scheme) (*benchCase, error) {
