@@ -2,7 +2,7 @@ package generate
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"iter"
 	"math"
 	"math/rand/v2"
@@ -60,11 +60,17 @@ func (g *Generator) Generate(ctx context.Context, in nn.Inputs) (*Result, error)
 	if err != nil {
 		return nil, err
 	}
+	var r *Result
 	if g.Config.NumBeams > 1 {
-		return s.beams(ctx)
+		r, err = s.beams(ctx)
+	} else {
+		err = s.sample(ctx, nil)
+		r = s.result()
 	}
-	err = s.sample(ctx, nil)
-	return s.result(), err
+	if err != nil && ctx.Err() == nil {
+		return nil, err
+	}
+	return r, err
 }
 
 // Stream writes like Generate and yields each token as it comes; those of a
@@ -155,7 +161,7 @@ func (g *Generator) start(in nn.Inputs) (*search, error) {
 	return s, nil
 }
 
-var errStopped = fmt.Errorf("generate: the caller has stopped")
+var errStopped = errors.New("generate: the caller has stopped")
 
 // sample is greedy search and sampling. yield, if not nil, is given each token.
 func (s *search) sample(ctx context.Context, yield func(Token, error) bool) error {
@@ -190,12 +196,12 @@ func (s *search) sample(ctx context.Context, yield func(Token, error) bool) erro
 		}
 		for i, q := range active {
 			q.ids = append(q.ids, next[i])
-			s.ends(q)
+			q.done = q.done || s.isEnd(q.ids)
 			if yield != nil && !yield(s.token(q), nil) {
 				return errStopped
 			}
 		}
-		if s.finished(active) {
+		if !slices.ContainsFunc(active, func(q *sequence) bool { return !q.done }) {
 			return nil
 		}
 		// Sequences that have ended leave the batch.
@@ -239,12 +245,8 @@ func (s *search) begin() {
 
 // choose picks the token that follows q. It changes scores.
 func (s *search) choose(q *sequence, scores []float32) int {
-	var chosen float64
+	var raw []float32
 	if s.LogProbs {
-		chosen = logSumExp(scores)
-	}
-	raw := scores
-	if s.LogProbs && len(s.processors) > 0 {
 		raw = slices.Clone(scores)
 	}
 	for _, p := range s.processors {
@@ -261,7 +263,7 @@ func (s *search) choose(q *sequence, scores []float32) int {
 		}
 	}
 	if s.LogProbs {
-		q.probs = append(q.probs, float32(float64(raw[id])-chosen))
+		q.probs = append(q.probs, float32(float64(raw[id])-logSumExp(raw)))
 	}
 	return id
 }
@@ -293,28 +295,11 @@ func draw(rng *rand.Rand, scores []float32) int {
 	return last
 }
 
-// ends says whether q, which has just grown, has ended.
-func (s *search) ends(q *sequence) {
-	if q.done {
-		return
-	}
-	q.done = s.isEnd(q.ids)
-}
-
 // isEnd reports whether a sequence ends with its last token.
 func (s *search) isEnd(ids []int32) bool {
 	return len(ids) >= s.maxLength || slices.Contains(s.Config.EOSTokenID, int(ids[len(ids)-1])) ||
 		len(s.Config.StopStrings) > 0 && s.stopString(ids) ||
 		!s.deadline.IsZero() && time.Now().After(s.deadline)
-}
-
-func (s *search) finished(active []*sequence) bool {
-	for _, q := range active {
-		if !q.done {
-			return false
-		}
-	}
-	return true
 }
 
 func (s *search) token(q *sequence) Token {

@@ -140,6 +140,18 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// TestFails: an error of the model leaves no result.
+func TestFails(t *testing.T) {
+	for _, beams := range []string{"1", "3"} {
+		m := counting(40)
+		m.onStep = func(int) error { return nn.ErrNotFinite }
+		g := generator(t, m, empty(t), settings("max_new_tokens", "20", "num_beams", beams))
+		if r, err := g.Generate(t.Context(), nn.Inputs{"input_ids": grid([][]int64{{1}})}); !errors.Is(err, nn.ErrNotFinite) || r != nil {
+			t.Errorf("%s beams: %v, %v", beams, r, err)
+		}
+	}
+}
+
 func TestStream(t *testing.T) {
 	for _, beams := range []string{"1", "2"} {
 		g := generator(t, counting(40), empty(t), settings("max_new_tokens", "3", "num_beams", beams))
