@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/seed-512d3d71/weft/internal/hfconfig"
+	"github.com/seed-512d3d71/weft/internal/ktest"
 	"github.com/seed-512d3d71/weft/nn"
 	"github.com/seed-512d3d71/weft/task/generate"
 	"github.com/seed-512d3d71/weft/tensor"
@@ -322,7 +323,7 @@ func TestAllocations(t *testing.T) {
 		})
 	}
 	run("60")
-	if few, many := run("12"), run("60"); many > few+4 { // the cache's own growth
+	if few, many := run("12"), run("60"); many > few+4 && !ktest.Race { // the cache's own growth
 		t.Errorf("%v allocations for 12 tokens, %v for 60", few, many)
 	}
 }
