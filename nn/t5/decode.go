@@ -47,7 +47,7 @@ func (d *decoder) prefill(ctx context.Context, prompt nn.Prompt) (tensor.Tensor,
 	}
 	p := d.m.params.Backend().Begin(ctx)
 	defer p.End()
-	in, err := d.m.input(p, prompt.Inputs, d.m.Encoder, "")
+	in, err := d.m.input(p, prompt.Inputs, d.m.Encoder, "", false)
 	if err != nil {
 		return tensor.Tensor{}, err
 	}

@@ -12,7 +12,7 @@ import (
 // Run does one forward pass. Inputs: input_ids [B, T] or inputs_embeds, and
 // attention_mask; unless the class is an EncoderModel decoder_input_ids [B, S]
 // or decoder_inputs_embeds, and decoder_attention_mask, as Hugging Face's
-// forward() takes them. Outputs carry the names of the class's output object.
+// forward() takes them. Arguments: output_router_logits. Outputs carry the names of the class's output object.
 func (m *Model) Run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outputs, error) {
 	out, err := m.run(ctx, in, o)
 	if err != nil {
@@ -22,8 +22,15 @@ func (m *Model) Run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outp
 }
 
 func (m *Model) run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outputs, error) {
-	if err := o.Known("use_cache"); err != nil {
+	if err := o.Known("use_cache", "output_router_logits"); err != nil {
 		return nil, err
+	}
+	routers, err := o.Bool("output_router_logits", false)
+	if err != nil {
+		return nil, err
+	}
+	if routers && !m.Config.Switch {
+		return nil, nn.Unsupported("output_router_logits of T5")
 	}
 	known := []string{"input_ids", "attention_mask", "inputs_embeds"}
 	if m.Decoder != nil {
@@ -34,29 +41,30 @@ func (m *Model) run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outp
 	}
 	p := m.params.Backend().Begin(ctx)
 	defer p.End()
-	encoder, err := m.input(p, in, m.Encoder, "")
+	encoder, err := m.input(p, in, m.Encoder, "", routers)
 	if err != nil {
 		return nil, err
 	}
 	var decoder *input
 	if m.Decoder != nil {
-		if decoder, err = m.input(p, in, m.Decoder, "decoder_"); err != nil {
+		if decoder, err = m.input(p, in, m.Decoder, "decoder_", routers); err != nil {
 			return nil, err
 		}
 		if decoder.r.B != encoder.r.B {
 			return nil, nn.InputError("decoder_input_ids", "%d sequences, want %d", decoder.r.B, encoder.r.B)
 		}
 	}
-	var out, hidden nn.Outputs
+	var out nn.Outputs
 	prefix := "encoder_"
 	if m.Decoder == nil {
 		prefix = ""
 	}
-	x := m.Encoder.last(p, encoder, watch(p, o, &hidden, prefix, encoder.r))
+	shown := watcher{p: p, hidden: o.HiddenStates, routers: routers, prefix: prefix, r: encoder.r}
+	x := m.Encoder.last(p, encoder, shown.watch())
 	last := encoder.r.Pad(p, x)
 	if m.Decoder == nil {
 		out.Add("last_hidden_state", last)
-		return nn.Finish(p, m.params, append(out, hidden...))
+		return nn.Finish(p, m.params, append(out, shown.out...))
 	}
 	visible := encoder.r
 	if visible.Hidden != nil {
@@ -64,14 +72,17 @@ func (m *Model) run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outp
 		x = m.gather(p, x, visible.Row) // the grid keeps every position
 	}
 	decoder.Encoder, decoder.Cross = x, nn.AttentionArgs{QOff: decoder.r.Off, KOff: visible.Off}
-	y := m.Decoder.last(p, decoder, watch(p, o, &hidden, "decoder_", decoder.r))
+	written := watcher{p: p, hidden: o.HiddenStates, routers: routers, prefix: "decoder_", r: decoder.r}
+	y := m.Decoder.last(p, decoder, written.watch())
 	if m.task == "Model" {
 		out.Add("last_hidden_state", decoder.r.Pad(p, y))
 	} else {
 		out.Add("logits", decoder.r.Pad(p, m.project(p, y)))
+		shown.losses(m.Config.EncoderStep)
+		written.losses(m.Config.DecoderStep)
 	}
 	out.Add("encoder_last_hidden_state", last)
-	return nn.Finish(p, m.params, append(out, hidden...))
+	return nn.Finish(p, m.params, append(append(out, shown.out...), written.out...))
 }
 
 // last returns the last hidden state of a stack [rows, C].
@@ -83,14 +94,74 @@ func (m *Stack) last(p nn.Pass, in *input, w Watch) tensor.Tensor {
 	return x
 }
 
-// watch collects every block's input if the options ask for it.
-func watch(p nn.Pass, o nn.RunOptions, out *nn.Outputs, prefix string, r *nn.Ragged) Watch {
-	if !o.HiddenStates {
-		return Watch{}
+// watcher collects what the options of a call ask for of one stack.
+type watcher struct {
+	p               nn.Pass
+	hidden, routers bool
+	prefix          string // of the outputs' names
+	r               *nn.Ragged
+	out             nn.Outputs
+	logits          []tensor.Tensor // of the routers, [B, T, experts]
+}
+
+func (w *watcher) watch() Watch {
+	var f Watch
+	if w.hidden {
+		f.Layer = func(i int, x tensor.Tensor) {
+			w.out.Add(fmt.Sprintf("%shidden_states.%d", w.prefix, i), w.r.Pad(w.p, x))
+		}
 	}
-	return Watch{Layer: func(i int, x tensor.Tensor) {
-		out.Add(fmt.Sprintf("%shidden_states.%d", prefix, i), r.Pad(p, x))
-	}}
+	if w.routers {
+		f.Router = func(logits tensor.Tensor) {
+			all := w.r.Pad(w.p, logits)
+			w.out.Add(fmt.Sprintf("%srouter_logits.%d", w.prefix, len(w.logits)), all)
+			w.logits = append(w.logits, all)
+		}
+	}
+	return f
+}
+
+// losses adds the routers' z-loss (Zoph et al. 2022, ST-MoE, arXiv:2202.08906,
+// equation 5) and Switch's load balancing loss, the tokens of all layers of a
+// sequence taken together. As in Hugging Face there are none if every layer is
+// sparse.
+func (w *watcher) losses(step int) {
+	if len(w.logits) == 0 || step <= 1 {
+		return
+	}
+	z, balance := 0.0, 0.0
+	b, t, experts := w.logits[0].Dim(0), w.logits[0].Dim(1), w.logits[0].Dim(2)
+	tokens := float64(t * len(w.logits))
+	for s := range b {
+		first, probs := make([]float64, experts), make([]float64, experts)
+		for _, logits := range w.logits {
+			for i := range t {
+				row := logits.F32()[(s*t+i)*experts:][:experts]
+				best, sum := 0, 0.0
+				for e, v := range row {
+					if v > row[best] {
+						best = e
+					}
+				}
+				for _, v := range row {
+					sum += math.Exp(float64(v - row[best]))
+				}
+				first[best]++
+				for e, v := range row {
+					probs[e] += math.Exp(float64(v-row[best])) / sum
+				}
+				log := float64(row[best]) + math.Log(sum)
+				z += float64(log * log)
+			}
+		}
+		for e := range experts {
+			balance += float64(first[e] / tokens * probs[e] / tokens)
+		}
+	}
+	// The mean over sequences and experts, times experts².
+	balance *= float64(experts) / float64(b)
+	w.out.Add(w.prefix+"z_loss", tensor.FromF32([]float32{float32(z / (float64(b) * tokens))}))
+	w.out.Add(w.prefix+"aux_loss", tensor.FromF32([]float32{float32(balance)}))
 }
 
 // project returns the logits [rows, V] of the decoder's output.
@@ -115,8 +186,9 @@ type input struct {
 	r *nn.Ragged
 }
 
-// input reads the inputs of a stack, whose names begin with prefix.
-func (m *Model) input(p nn.Pass, in nn.Inputs, stack *Stack, prefix string) (*input, error) {
+// input reads the inputs of a stack, whose names begin with prefix. routers: the
+// routers' logits are wanted, of hidden positions too.
+func (m *Model) input(p nn.Pass, in nn.Inputs, stack *Stack, prefix string, routers bool) (*input, error) {
 	name, embedName := prefix+"input_ids", prefix+"inputs_embeds"
 	if in.Has(name) == in.Has(embedName) {
 		return nil, nn.InputError(name, "exactly one of %s and %s is needed", name, embedName)
@@ -143,7 +215,7 @@ func (m *Model) input(p nn.Pass, in nn.Inputs, stack *Stack, prefix string) (*in
 	}
 	b := &input{r: nn.NewRagged(mask, batch, t, false)}
 	early, holes := hiddenBefore(mask, batch, t)
-	if early && m.Config.Switch && t > m.Config.Capacity {
+	if early && m.Config.Switch && t > m.Config.Capacity || routers && !b.r.Whole() {
 		// Hidden positions take their share of the experts' capacity.
 		b.r = nn.NewGrid(mask, batch, t)
 	}

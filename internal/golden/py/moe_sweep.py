@@ -136,7 +136,12 @@ def t5_case(r, name):
             m = sweep.mask_of(r, r.choice(["right", "right", "holes"]), batch, target)
             m[:, 0] = 1
             x["decoder_attention_mask"] = m
-    return Case(name, ("SwitchTransformers" if is_switch else "T5") + task, c, x)
+    kw = {}
+    every = c["num_layers"] // max(1, c.get("num_sparse_encoder_layers", 1)) > 1 or task != "ForConditionalGeneration"
+    if is_switch and every and r.random() < 0.2:
+        kw["output_router_logits"] = True
+        x = {k: v for k, v in x.items() if not k.endswith("mask")}
+    return Case(name, ("SwitchTransformers" if is_switch else "T5") + task, c, x, set=kw)
 
 
 sweep.KINDS.clear()
