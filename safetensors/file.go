@@ -176,11 +176,11 @@ func (t Tensor) Len() int { return int(min(t.elems, math.MaxInt)) }
 // It reads nothing. It panics if there is no such element, or if the elements
 // do not begin at whole bytes.
 func (t Tensor) Index(i int) Tensor {
-	n := t.Shape[0]
-	size := (t.End - t.Begin) / int64(n)
-	if i < 0 || i >= n || size*int64(n) != t.End-t.Begin {
+	if len(t.Shape) == 0 || i < 0 || i >= t.Shape[0] || (t.End-t.Begin)%int64(t.Shape[0]) != 0 {
 		panic(fmt.Sprintf("safetensors: %s: element %d of %v", t.Name, i, t.Shape))
 	}
+	n := t.Shape[0]
+	size := (t.End - t.Begin) / int64(n)
 	t.Begin += int64(i) * size
 	t.End = t.Begin + size
 	t.Shape, t.elems = t.Shape[1:], t.elems/uint64(n)
