@@ -8,6 +8,7 @@ import (
 	"github.com/seed-512d3d71/weft/internal/ktest"
 	"github.com/seed-512d3d71/weft/nn"
 	"github.com/seed-512d3d71/weft/nn/bert"
+	"github.com/seed-512d3d71/weft/nn/clip"
 	"github.com/seed-512d3d71/weft/nn/vit"
 	"github.com/seed-512d3d71/weft/nn/wav2vec"
 	"github.com/seed-512d3d71/weft/tensor"
@@ -39,6 +40,24 @@ func TestForwardAllocs(t *testing.T) {
 			patches := m.Encoder.Embeddings.Position
 			b := vit.Batch{Pixels: pixels, Position: patches, R: nn.NewRagged(nil, pixels.Dim(0), cfg.Prefix()+patches.Rows(), false)}
 			return func(p nn.Pass) { m.Encoder.Forward(p, b, nil) }
+		},
+		"clip.text": func(t *testing.T, c *golden.Case, p nn.Params) func(nn.Pass) {
+			m, err := clip.Load(c.Config, c.Class, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			const n = 8
+			b := clip.TextBatch{R: nn.NewRagged(nil, 1, n, false), IDs: make([]int32, n), Position: make([]int32, n)}
+			return func(p nn.Pass) { m.Text.Forward(p, b, nil) }
+		},
+		"clip.vision": func(t *testing.T, c *golden.Case, p nn.Params) func(nn.Pass) {
+			m, err := clip.Load(c.Config, c.Class, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pixels, patches := c.Inputs["pixel_values"], m.Vision.Position
+			b := clip.VisionBatch{Pixels: pixels, Position: patches, R: nn.NewRagged(nil, pixels.Dim(0), 1+patches.Rows(), false)}
+			return func(p nn.Pass) { m.Vision.Forward(p, b, nil) }
 		},
 		"wav2vec2.group": func(t *testing.T, c *golden.Case, p nn.Params) func(nn.Pass) {
 			m, err := wav2vec.Load(c.Config, c.Class, p)

@@ -35,6 +35,7 @@ type TextConfig struct {
 	VocabSize             int
 	MaxPositionEmbeddings int
 	EOSTokenID            int
+	PadTokenID            int // see Model.PadTexts
 	ProjectionDim         int // SigLIP: projection_size
 }
 
@@ -95,12 +96,12 @@ func ParseConfig(c *hfconfig.Config, class string) (Config, error) {
 	cfg := Config{SigLIP: siglip, ProjectionDim: c.Dim("projection_dim", 512), NumLabels: nn.NumLabels(c)}
 	if has.text {
 		if cfg.Text, err = parseText(encoderConfig(c, "text_config", has.joint(), siglip), siglip); err != nil {
-			return cfg, fmt.Errorf("text_config: %w", err)
+			return cfg, within(c, "text_config", err)
 		}
 	}
 	if has.vision {
 		if cfg.Vision, err = parseVision(encoderConfig(c, "vision_config", has.joint(), siglip), siglip); err != nil {
-			return cfg, fmt.Errorf("vision_config: %w", err)
+			return cfg, within(c, "vision_config", err)
 		}
 	}
 	if siglip && has.text && has.vision {
@@ -112,6 +113,15 @@ func ParseConfig(c *hfconfig.Config, class string) (Config, error) {
 		}
 	}
 	return cfg, c.Err()
+}
+
+// within says which encoder's configuration an error is about, unless the
+// error names its key in full.
+func within(c *hfconfig.Config, key string, err error) error {
+	if c.Err() != nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w", key, err)
 }
 
 // encoderConfig returns the object with an encoder's keys: for a class of both
@@ -162,6 +172,7 @@ func parseText(c *hfconfig.Config, siglip bool) (TextConfig, error) {
 		EncoderConfig:         e,
 		VocabSize:             c.Dim("vocab_size", vocab),
 		MaxPositionEmbeddings: c.Dim("max_position_embeddings", positions),
+		PadTokenID:            c.IntRange("pad_token_id", 1, -1<<31, 1<<31-1),
 	}
 	if siglip {
 		cfg.ProjectionDim = c.Dim("projection_size", e.HiddenSize)

@@ -50,3 +50,30 @@ func (m *Model) features(ctx context.Context, err error, run func(p nn.Pass) (en
 	}
 	return out[0].Tensor, nil
 }
+
+// PadTexts lays out token ids as the model was trained on them: input_ids
+// [B, T], filled up with pad_token_id to the longest and with an attention_mask,
+// or, for SigLIP, to max_position_embeddings and without a mask.
+func (m *Model) PadTexts(sentences [][]int64) nn.Inputs {
+	c, t := m.Config.Text, 0
+	for _, ids := range sentences {
+		t = max(t, len(ids))
+	}
+	if m.Config.SigLIP {
+		t = max(t, c.MaxPositionEmbeddings)
+	}
+	ids, mask := make([]int64, len(sentences)*t), make([]int64, len(sentences)*t)
+	for s, row := range sentences {
+		for j := range t {
+			i := s*t + j
+			if ids[i] = int64(c.PadTokenID); j < len(row) {
+				ids[i], mask[i] = row[j], 1
+			}
+		}
+	}
+	in := nn.Inputs{"input_ids": tensor.FromI64(ids, len(sentences), t)}
+	if !m.Config.SigLIP {
+		in["attention_mask"] = tensor.FromI64(mask, len(sentences), t)
+	}
+	return in
+}

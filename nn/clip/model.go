@@ -61,8 +61,8 @@ type VisionBatch struct {
 	R        *nn.Ragged    // over class token and patches
 }
 
-// Forward returns the last hidden state [rows, C], normalised. layer is shown
-// the embedding output (0) and each layer's output (1, 2, …).
+// Forward returns the last hidden state [rows, C], normalised. layer, if not
+// nil, is shown the embedding output (0) and each layer's output (1, 2, …).
 func (m *TextEncoder) Forward(p nn.Pass, b TextBatch, layer func(i int, x tensor.Tensor)) tensor.Tensor {
 	x := p.New(b.R.Rows(), m.Config.HiddenSize)
 	p.Embedding(x, p.Ints(b.IDs), m.Token.Table, false)
@@ -72,8 +72,8 @@ func (m *TextEncoder) Forward(p nn.Pass, b TextBatch, layer func(i int, x tensor
 	return m.Norm.Forward(p, forward(p, m.Layers, x, args, layer))
 }
 
-// Forward returns the last layer's output [rows, C]. layer is shown the input
-// of the first layer (0) and each layer's output (1, 2, …).
+// Forward returns the last layer's output [rows, C]. layer, if not nil, is shown
+// the input of the first layer (0) and each layer's output (1, 2, …).
 func (m *VisionEncoder) Forward(p nn.Pass, b VisionBatch, layer func(i int, x tensor.Tensor)) tensor.Tensor {
 	x := p.New(b.R.Rows(), m.Config.HiddenSize)
 	m.embed(p, x, b)
@@ -104,6 +104,9 @@ func (m *VisionEncoder) embed(p nn.Pass, dst tensor.Tensor, b VisionBatch) {
 
 // forward runs x through the layers and returns where the result lies.
 func forward(p nn.Pass, layers []Layer, x tensor.Tensor, args nn.AttentionArgs, layer func(i int, x tensor.Tensor)) tensor.Tensor {
+	if layer == nil {
+		layer = func(int, tensor.Tensor) {}
+	}
 	layer(0, x)
 	y := p.New(x.Rows(), x.Cols())
 	for i := range layers {

@@ -107,7 +107,9 @@ func (m *Model) bindLogits(p nn.Params) {
 	if s, _ := p.F32("logit_scale", shape...); s != nil {
 		m.scale = float32(math.Exp(float64(s[0])))
 	}
-	m.unit = bindUnit(p, width)
+	if p.Err() == nil {
+		m.unit = bindUnit(p, width)
+	}
 }
 
 // projectionDim is the width of the common space: an encoder alone has its own.
@@ -169,7 +171,10 @@ func (m *Model) run(p nn.Pass, in nn.Inputs, o nn.RunOptions) (nn.Outputs, error
 		return nil, err
 	}
 	var text, vision encoded
-	var err error
+	loss, err := o.Bool(returnLoss, false)
+	if err != nil {
+		return nil, err
+	}
 	if m.parts.text {
 		if text, err = m.text(p, in, o); err != nil {
 			return nil, err
@@ -185,7 +190,7 @@ func (m *Model) run(p nn.Pass, in nn.Inputs, o nn.RunOptions) (nn.Outputs, error
 	case m.parts.classify:
 		return m.classify(p, in, o)
 	case m.parts.text && m.parts.vision:
-		return m.compare(p, text, vision, o)
+		return m.compare(p, text, vision, loss)
 	case m.parts.text:
 		m.addTo(p, &out, text, "text_embeds")
 	default:
@@ -387,8 +392,9 @@ func (m *Model) classify(p nn.Pass, in nn.Inputs, o nn.RunOptions) (nn.Outputs, 
 	return append(out, e.layers...), nil
 }
 
-// compare returns the similarity of each text to each picture.
-func (m *Model) compare(p nn.Pass, text, vision encoded, o nn.RunOptions) (nn.Outputs, error) {
+// compare returns the similarity of each text to each picture and, if wanted,
+// the loss of text i and picture i as pairs.
+func (m *Model) compare(p nn.Pass, text, vision encoded, wanted bool) (nn.Outputs, error) {
 	unit := func(x tensor.Tensor) tensor.Tensor {
 		dst := p.New(x.Rows(), x.Cols())
 		p.RMSNorm(dst, x, m.unit, 0)
@@ -405,10 +411,6 @@ func (m *Model) compare(p nn.Pass, text, vision encoded, o nn.RunOptions) (nn.Ou
 		}
 	}
 	var out nn.Outputs
-	wanted, err := o.Bool(returnLoss, false)
-	if err != nil {
-		return nil, err
-	}
 	if wanted {
 		loss := align.InfoNCELogits
 		if m.Config.SigLIP {
