@@ -20,8 +20,12 @@ type Generator interface {
 // DecoderInfo describes the decoder of a [Generator].
 type DecoderInfo struct {
 	VocabSize int
-	// MaxPositions is the most tokens that a sequence can have; 0: any number.
+	// MaxPositions is the most tokens that a sequence can have, or with Longer is
+	// meant to have; 0: any number.
 	MaxPositions int
+	// Longer says that sequences of more than MaxPositions tokens run too: rotary
+	// positions have no last one.
+	Longer bool
 	// Encoder says that an encoder's output is attended to.
 	Encoder bool
 	// Input is the encoder's main input ("input_ids", "pixel_values",

@@ -8,10 +8,10 @@ import (
 	"github.com/seed-512d3d71/weft/tensor"
 )
 
-// DecoderInfo describes the class as a generator of text. Rotary positions have
-// no last one.
+// DecoderInfo describes the class as a generator of text.
 func (m *Model) DecoderInfo() nn.DecoderInfo {
-	return nn.DecoderInfo{VocabSize: m.Decoder.Config.VocabSize}
+	c := m.Decoder.Config
+	return nn.DecoderInfo{VocabSize: c.VocabSize, MaxPositions: c.Rope.MaxPositions, Longer: true}
 }
 
 // NewDecoder returns a decoder of a ForCausalLM class, nil for others.

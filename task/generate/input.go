@@ -168,6 +168,9 @@ func (s *search) limits() error {
 		longest = max(longest, len(ids))
 	}
 	limit := s.info.MaxPositions
+	if s.info.Longer {
+		limit = 0
+	}
 	if limit > 0 && longest > limit {
 		return nn.InputError("input_ids", "a prompt of %d tokens; the model has %d positions", longest, limit)
 	}

@@ -12,6 +12,7 @@ import numpy as np
 import transformers
 
 import generate_sweep as sweep
+from moe_sweep import rope
 
 load = transformers.PreTrainedModel.from_pretrained.__func__
 
@@ -35,6 +36,9 @@ def decoder(r, name):
              num_key_value_heads=kv, max_position_embeddings=128, tie_word_embeddings=r.random() < 0.4, bos_token_id=vocab - 1, eos_token_id=r.choice([vocab - 1, [vocab - 1, 3]]))  # fmt: skip
     if r.random() < 0.3:
         c["pad_token_id"] = r.randrange(vocab)
+    if r.random() < 0.4:
+        c["rope_parameters"] = rope(r, c["hidden_size"] // heads, 0)
+        c["max_position_embeddings"] = r.choice([16, 128])
     if family == "mixtral":
         c.update(num_local_experts=r.randint(2, 6), num_experts_per_tok=r.randint(1, 2), sliding_window=r.choice([None, None, 5]))
     if family == "qwen2_moe":
