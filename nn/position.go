@@ -60,11 +60,15 @@ func cubicTaps(in, out int) []taps {
 	return list
 }
 
-// cubic is the convolution kernel of Keys 1981 with a = -0.75.
+// cubic is the convolution kernel of Keys 1981 with a = -0.75. The conversions
+// keep compilers from fusing a product with the sum after it.
 func cubic(x float64) float64 {
 	const a = -0.75
 	if x <= 1 {
-		return ((a+2)*x-(a+3))*x*x + 1
+		y := float64((a+2)*x) - (a + 3)
+		return float64(float64(y*x)*x) + 1
 	}
-	return ((a*x-5*a)*x+8*a)*x - 4*a
+	y := float64(a*x) - 5*a
+	y = float64(y*x) + 8*a
+	return float64(y*x) - 4*a
 }

@@ -5,7 +5,8 @@
 // Radford et al. 2021, arXiv:2103.00020. Sigmoid is that of SigLIP: Zhai et al.
 // 2023, arXiv:2303.15343.
 //
-// Vectors are float32 and lie in rows; sums are float64.
+// Vectors are float32 and lie in rows; sums are float64, and no product is fused
+// with the sum after it, so that results do not depend on the compiler.
 package align
 
 import (
@@ -105,7 +106,7 @@ func infoNCE(s []float64, n int, grad []float64) float64 {
 	for i := range n {
 		side(i*n, 1) // row i
 		side(i, n)   // column i
-		loss -= 2 * s[i*n+i]
+		loss -= float64(2 * s[i*n+i])
 		if grad != nil {
 			grad[i*n+i] -= 1 / float64(n)
 		}
@@ -181,10 +182,10 @@ func (s *similarities) gradient(grad []float64) Gradient {
 	for i := range n {
 		for j := range n {
 			v := grad[i*n+j] / s.temperature
-			g.Temperature -= v * s.dot[i*n+j] / s.temperature
+			g.Temperature -= float64(v*s.dot[i*n+j]) / s.temperature
 			for k := range d {
-				a[i*d+k] += v * s.b[j*d+k]
-				b[j*d+k] += v * s.a[i*d+k]
+				a[i*d+k] += float64(v * s.b[j*d+k])
+				b[j*d+k] += float64(v * s.a[i*d+k])
 			}
 		}
 	}
@@ -220,7 +221,7 @@ func Normalize(x tensor.Tensor) (unit tensor.Tensor, back func(grad tensor.Tenso
 			row, by := u[i*d:(i+1)*d], g[i*d:(i+1)*d]
 			along := dot(row, by)
 			for k := range row {
-				by[k] = (by[k] - along*row[k]) / length[i]
+				by[k] = (by[k] - float64(along*row[k])) / length[i]
 			}
 		}
 		return tensorOf(g, n, d), nil
@@ -231,7 +232,7 @@ func Normalize(x tensor.Tensor) (unit tensor.Tensor, back func(grad tensor.Tenso
 func dot(a, b []float64) float64 {
 	sum := 0.0
 	for k, v := range a {
-		sum += v * b[k]
+		sum += float64(v * b[k])
 	}
 	return sum
 }
