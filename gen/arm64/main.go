@@ -16,9 +16,13 @@ import (
 
 // files are the generators by the stem of what they write.
 var files = map[string]func(){
-	"gemm_f32":   gemmF32,
-	"gemm_pack":  gemmPack,
-	"gemm_other": func() { depthwise(); peak() },
+	"gemm_f32":    gemmF32,
+	"gemm_pack":   gemmPack,
+	"gemm_other":  func() { depthwise(); peak() },
+	"vec_act":     actRows,
+	"vec_norm":    vecNorm,
+	"vec_map":     vecMap,
+	"vec_convert": vecConvert,
 }
 
 // generate builds a file.
