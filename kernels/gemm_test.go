@@ -134,6 +134,34 @@ func TestGemmF32Threads(t *testing.T) {
 	})
 }
 
+// TestSplit: the chunks of a product are its elements, each once, and several
+// for every thread if it is large.
+func TestSplit(t *testing.T) {
+	for _, threads := range []int{1, 2, 3, 8, 64} {
+		for _, s := range [][3]int{{1, 1, 1}, {1, 768, 768}, {16, 768, 768}, {128, 384, 384}, {197, 2304, 768}, {1000, 17, 40}, {145, 50257, 64}, {3, 5, 0}} {
+			g := split(threads, s[0], s[1], s[2], 144)
+			seen := make([]int, g.m*g.n)
+			for c := range g.chunks() {
+				i0, i1, j0, j1 := g.chunk(c)
+				if i0 >= i1 || j0 >= j1 {
+					t.Errorf("%d threads, %v: chunk %d is empty", threads, s, c)
+				}
+				for i := i0; i < i1; i++ {
+					for j := j0; j < j1; j++ {
+						seen[i*g.n+j]++
+					}
+				}
+			}
+			if slices.Min(seen) != 1 || slices.Max(seen) != 1 {
+				t.Errorf("%d threads, %v: the chunks are not a division", threads, s)
+			}
+			if s[0]*s[1]*s[2] > splitWork && g.chunks() < min(threads, g.n) {
+				t.Errorf("%d threads, %v: %d chunks", threads, s, g.chunks())
+			}
+		}
+	}
+}
+
 // TestGemmF32Strides: rows further apart than they are long, the batch of a
 // product, an epilogue whose residual is the destination, and no write beyond
 // the columns.
