@@ -134,6 +134,7 @@ func open(d *hub.Dir, backend nn.Backend, class string) (*Model, error) {
 	m.params.SetStored(stored)
 	err = safetensors.Guard(func() error {
 		net, err := load(m.config, m.class, m.params)
+		m.params.Forget()
 		m.net = guarded{net}
 		return err
 	})

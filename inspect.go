@@ -86,3 +86,18 @@ func firstFile(d *hub.Dir, names ...string) string {
 	}
 	return ""
 }
+
+// Uses returns what the model of a directory uses its weights for: see
+// [nn.Params.Uses]. It packs and runs nothing.
+func Uses(d *hub.Dir, opts ...Option) ([]nn.Use, error) {
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	m, err := open(d, nn.NewPlanner(), o.class)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	return m.params.Uses(), nil
+}

@@ -49,8 +49,9 @@ var layers = map[string][]string{
 	"nn/wav2vec":        {"nn", "tensor", "kernels", "internal/hfconfig"},
 	"task":              {"nn/…", "hub", "text", "vision", "audio", "video", "tensor", "safetensors", "kernels", "internal/hfconfig"},
 	"":                  {"task/…", "nn/…", "hub", "text", "vision", "audio", "video", "tensor", "safetensors", "kernels", "internal/hfconfig"},
+	"quantize":          {"", "nn", "hub", "tensor", "safetensors", "kernels"},
 	"serve":             {"", "task/…", "tensor"},
-	"cmd":               {"", "task/…", "nn", "nn/moe", "hub", "text", "vision", "audio", "tensor", "safetensors", "kernels", "internal/hfconfig"},
+	"cmd":               {"", "quantize", "task/…", "nn", "nn/moe", "hub", "text", "vision", "audio", "tensor", "safetensors", "kernels", "internal/hfconfig"},
 }
 
 // testLayers may be imported by any test file, and by each other.

@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/seed-512d3d71/weft/internal/par"
 	"github.com/seed-512d3d71/weft/kernels/ref"
@@ -92,12 +93,83 @@ type Quantized struct {
 const MaxQuantK = 1 << 16
 
 // QuantizeRows quantizes n rows of k by ref.QuantizeS8.
-func QuantizeRows(w []float32, n, k int) Quantized {
-	q := Quantized{Q: make([]int8, n*k), Scale: make([]float32, n), N: n}
-	for i := range n {
-		q.Scale[i] = ref.QuantizeS8(q.Q[i*k:][:k], w[i*k:][:k])
+func QuantizeRows(w []float32, n, k int) Quantized { return QuantizeGroups(w, n, k, max(k, 1), 8, nil) }
+
+// QuantizeGroups quantizes n rows of k to 8 or 4 bits, with a scale for each
+// group of a row; group divides k. Groups of zeros get the scale 1. second, if
+// not nil, is the mean square of each of the k inputs: the scales then minimize
+// the error of the product rather than use the range to its ends.
+func QuantizeGroups(w []float32, n, k, group, bits int, second []float32) Quantized {
+	q := Quantized{Q: make([]int8, n*k), Scale: make([]float32, n*(k/group)), N: n}
+	task := &groupTask{q: q, w: w, second: second, k: k, group: group, bits: bits}
+	var t *par.Team
+	if n*k > 1<<18 {
+		t = par.Enter(0)
+		defer t.Leave()
 	}
+	task.rows = max(1, 1<<14/max(1, k))
+	t.Run(task, (n+task.rows-1)/task.rows)
 	return q
+}
+
+// groupTask is one QuantizeGroups; a chunk is some rows.
+type groupTask struct {
+	q              Quantized
+	w, second      []float32
+	k, group, bits int
+	rows           int
+}
+
+func (g *groupTask) Do(chunk int) {
+	per := g.k / g.group
+	for i := chunk * g.rows; i < min((chunk+1)*g.rows, g.q.N); i++ {
+		for at := range per {
+			lo := i*g.k + at*g.group
+			x, q := g.w[lo:lo+g.group], g.q.Q[lo:lo+g.group]
+			var scale float32
+			if g.bits == 4 {
+				scale = ref.QuantizeS4(q, x)
+			} else {
+				scale = ref.QuantizeS8(q, x)
+			}
+			if g.second != nil {
+				scale = refine(q, x, g.second[at*g.group:][:g.group], scale, g.bits)
+			}
+			if scale == 0 {
+				scale = 1
+			}
+			g.q.Scale[i*per+at] = scale
+		}
+	}
+}
+
+// refine looks for a smaller scale, which clips the largest weights, with a
+// smaller mean square error of the product: Σ second[p]·(x[p]-scale·q[p])².
+func refine(q []int8, x, second []float32, scale float32, bits int) float32 {
+	lo, hi := float64(-int(1)<<(bits-1)), float64(int(1)<<(bits-1)-1)
+	cost := func(s float32) float64 {
+		sum := 0.0
+		for p, v := range x {
+			r := min(max(math.RoundToEven(float64(v/s)), lo), hi)
+			d := float64(v) - r*float64(s)
+			sum += float64(second[p]) * d * d
+		}
+		return sum
+	}
+	if !(scale > 0) {
+		return scale
+	}
+	best, least := scale, cost(scale)
+	for i := 1; i <= 16; i++ {
+		s := scale * (1 - float32(i)/32)
+		if c := cost(s); c < least {
+			best, least = s, c
+		}
+	}
+	for p, v := range x {
+		q[p] = int8(min(max(math.RoundToEven(float64(v/best)), lo), hi))
+	}
+	return best
 }
 
 // QuantizeF32 quantizes weights [ns[i], k], stacked as one product, by a

@@ -61,19 +61,28 @@ func (c *CPU) Matrix(name string, parts ...MatrixPart) (Matrix, error) {
 	if m, err := c.storedMatrix(name, parts); m != nil || err != nil {
 		return m, err
 	}
-	if m, ok := c.quantized(name, parts); ok {
+	m, ok := c.quantized(name, parts)
+	if c.quant.Trial != nil {
+		return cpuTrial{c.packed(parts), name, m}, nil
+	}
+	if ok {
 		return m, nil
 	}
+	return c.packed(parts), nil
+}
+
+// packed packs parts as float32.
+func (c *CPU) packed(parts []MatrixPart) cpuMatrix {
 	if parts[0].Transposed {
 		q := parts[0]
-		return cpuMatrix{kernels.PackF32T(q.Data, q.In, q.Out, q.Out)}, nil
+		return cpuMatrix{kernels.PackF32T(q.Data, q.In, q.Out, q.Out)}
 	}
 	rows := make([][]float32, len(parts))
 	ns := make([]int, len(parts))
 	for i, q := range parts {
 		rows[i], ns[i] = q.Data, q.Out
 	}
-	return cpuMatrix{kernels.PackRowsF32(rows, ns, parts[0].In)}, nil
+	return cpuMatrix{kernels.PackRowsF32(rows, ns, parts[0].In)}
 }
 
 // Conv1D packs w [out, in/groups, width].

@@ -42,7 +42,7 @@ func (p Params) Lazy(name string, parts ...Stored) *LazyLinear {
 		if s.Stack > 0 {
 			want = []int{s.Stack, s.Out, s.In}
 		} else {
-			p.use(p.full(s.Name), UseLinear, false)
+			p.use(Use{Name: p.full(s.Name), Kind: UseLinear, Layer: l.name})
 			if w, ok := p.storedWeight(s.Name, want); ok {
 				if w == nil {
 					return l

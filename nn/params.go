@@ -33,21 +33,13 @@ type binding struct {
 	err     error
 
 	stored StoredQuantization
-	from   map[*float32]origin // of what F32 returned, by its first element
+	from   origins
 	uses   map[string]Use
-}
-
-// origin is where floats come from.
-type origin struct {
-	name   string // of the tensor
-	stored *StoredWeight
-	rank   int
 }
 
 // NewParams returns the root Params of a checkpoint. Errors start with family.
 func NewParams(src Source, backend Backend, family string) Params {
-	return Params{b: &binding{src: src, backend: backend, family: family, used: map[string]bool{},
-		from: map[*float32]origin{}, uses: map[string]Use{}}}
+	return Params{b: &binding{src: src, backend: backend, family: family, used: map[string]bool{}, uses: map[string]Use{}}}
 }
 
 // Backend returns the backend that weights are bound for.
@@ -139,7 +131,7 @@ func (p Params) F32(name string, want ...int) ([]float32, []int) {
 			p.failAs(fmt.Errorf("%s: %w", p.b.family, err))
 			return nil, nil
 		}
-		p.b.from[&data[0]] = origin{p.full(name), w, 2}
+		p.b.from.add(data, origin{p.full(name), w, 2})
 		return data, w.shape()
 	}
 	t, ok := p.find(name, want)
@@ -151,9 +143,7 @@ func (p Params) F32(name string, want ...int) ([]float32, []int) {
 		p.Fail(name, err)
 		return nil, nil
 	}
-	if len(data) > 0 {
-		p.b.from[&data[0]] = origin{name: p.full(name), rank: len(t.Shape)}
-	}
+	p.b.from.add(data, origin{name: p.full(name), rank: len(t.Shape)})
 	return data, t.Shape
 }
 
@@ -162,7 +152,7 @@ func (p Params) Vector(name string, n int) tensor.Tensor { return p.table(name, 
 
 // Table binds a [rows, cols] tensor that is looked up or added, not multiplied.
 func (p Params) Table(name string, rows, cols int) tensor.Tensor {
-	p.use(p.full(name), UseTable, false)
+	p.use(Use{Name: p.full(name), Kind: UseTable})
 	if t, ok := p.table8(name, rows, cols); ok {
 		return t
 	}
@@ -196,8 +186,9 @@ func (p Params) Linear(name string, in, out int, bias bool) Linear {
 func (p Params) Stacked(names []string, in, out int, bias bool) Linear {
 	parts := make([]MatrixPart, 0, len(names))
 	var biases []float32
+	layer := p.full(names[0])
 	for _, n := range names {
-		part, ok := p.part(n+".weight", out, in)
+		part, ok := p.part(layer, n+".weight", out, in)
 		if !ok {
 			return Linear{}
 		}
@@ -236,7 +227,7 @@ func (p Params) LinearFrom(name string, parts []MatrixPart, bias []float32) Line
 			return Linear{}
 		}
 	}
-	p.trace(parts)
+	p.trace(name, parts)
 	return p.pack(name, parts, bias)
 }
 

@@ -20,6 +20,11 @@ type Quantization struct {
 	Embeddings bool
 	// Keep reports whether a layer stays float32, by its name in the checkpoint.
 	Keep func(name string) bool
+	// Trial, if not nil, keeps each weight in float32 too and is asked at every
+	// product whether to use the quantized one: for a search of what to keep.
+	Trial func(name string) bool
+	// Observe, if not nil, is shown the input of every product, with Trial.
+	Observe func(name string, x tensor.Tensor)
 }
 
 // group returns the group of a weight with in inputs.
@@ -70,8 +75,25 @@ func (c *CPU) quantized(name string, parts []MatrixPart) (Matrix, bool) {
 	return cpuQMatrix{kernels.QuantizeF32(q.Scheme, ws, ns, in, group, parts[0].Transposed)}, true
 }
 
+// cpuTrial is a weight in both forms, for a search.
+type cpuTrial struct {
+	cpuMatrix
+	name  string
+	quant Matrix // nil: it is not quantized
+}
+
 // linear multiplies by a weight however it is stored.
 func (p *cpuPass) linear(dst, x tensor.Tensor, w Matrix, e kernels.Epilogue) {
+	if t, ok := w.(cpuTrial); ok {
+		q := &p.backend.quant
+		if q.Observe != nil {
+			q.Observe(t.name, x)
+		}
+		w = t.cpuMatrix
+		if t.quant != nil && q.Trial(t.name) {
+			w = t.quant
+		}
+	}
 	switch w := w.(type) {
 	case cpuMatrix:
 		kernels.LinearF32(p.team, dst.F32(), dst.LD(), x.F32(), x.LD(), x.Rows(), w.Matrix, e)

@@ -424,34 +424,3 @@ func (p Params) storedWeight(name string, want []int) (*StoredWeight, bool) {
 	}
 	return w, true
 }
-
-// part returns the weight name [out, in] as the part of a matrix.
-func (p Params) part(name string, out, in int) (MatrixPart, bool) {
-	p.use(p.full(name), UseLinear, false)
-	if w, ok := p.storedWeight(name, []int{out, in}); ok {
-		return MatrixPart{Stored: w, Out: out, In: in}, w != nil
-	}
-	data, _ := p.F32(name, out, in)
-	return MatrixPart{Data: data, Out: out, In: in}, data != nil
-}
-
-// trace completes parts whose data came from F32 by what is known of their
-// tensors.
-func (p Params) trace(parts []MatrixPart) {
-	for i := range parts {
-		part := &parts[i]
-		if len(part.Data) == 0 {
-			continue
-		}
-		o, ok := p.b.from[&part.Data[0]]
-		if !ok {
-			continue
-		}
-		if o.rank > 2 {
-			part.Exact = true // a convolution, as patch embeddings are
-			continue
-		}
-		part.Stored = o.stored
-		p.use(o.name, UseLinear, part.Transposed)
-	}
-}

@@ -1,9 +1,6 @@
 package nn
 
 import (
-	"slices"
-	"strings"
-
 	"github.com/seed-512d3d71/weft/kernels"
 	"github.com/seed-512d3d71/weft/tensor"
 )
@@ -51,38 +48,4 @@ func (p Params) table8(name string, rows, cols int) (tensor.Tensor, bool) {
 		q = kernels.QuantizeRows(data, rows, cols)
 	}
 	return tensor.OnDevice(&table8{q.Q, q.Scale}, tensor.F32, rows, cols), true
-}
-
-// UseKind is what a tensor of a checkpoint is for.
-type UseKind uint8
-
-const (
-	UseOther  UseKind = iota // norms, biases, convolutions
-	UseLinear                // the weight of a linear layer, and nothing else
-	UseTable                 // embeddings that are looked up by id
-)
-
-// Use is a tensor that a model has bound.
-type Use struct {
-	Name       string
-	Kind       UseKind
-	Transposed bool // the weight is [in, out]
-}
-
-// use notes what a tensor is for.
-func (p Params) use(name string, k UseKind, transposed bool) {
-	if u := p.b.uses[name]; u.Kind != UseTable {
-		p.b.uses[name] = Use{name, k, transposed}
-	}
-}
-
-// Uses returns the weights of linear layers and the tables of embeddings that
-// have been bound, by name. A table that is a linear layer too is a table.
-func (p Params) Uses() []Use {
-	var list []Use
-	for _, u := range p.b.uses {
-		list = append(list, u)
-	}
-	slices.SortFunc(list, func(a, b Use) int { return strings.Compare(a.Name, b.Name) })
-	return list
 }

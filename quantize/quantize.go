@@ -1,0 +1,277 @@
+// Package quantize turns a Hugging Face directory into one whose linear layers
+// are stored in 8 or 4 bits, in the compressed-tensors convention
+// (https://github.com/neuralmagic/compressed-tensors): config.json gets a
+// quantization_config, a layer X the tensors
+//
+//	X.weight         I8 [out, in]            w8a8, embeddings
+//	X.weight_packed  I32 [out, in·bits/32]   w8, w4: from the least bits on, counted from the least value
+//	X.weight_scale   F32 [out, in/group]     one a row in 8 bits
+//	X.weight_shape   I64 [2]                 of what is packed
+//
+// and w = q·scale. A checkpoint is read and written tensor by tensor: memory is
+// bounded by the largest one. The new directory appears whole or not at all.
+package quantize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+
+	"github.com/seed-512d3d71/weft"
+	"github.com/seed-512d3d71/weft/hub"
+	"github.com/seed-512d3d71/weft/kernels"
+	"github.com/seed-512d3d71/weft/nn"
+	"github.com/seed-512d3d71/weft/safetensors"
+)
+
+// Errors of this package, beside those of the packages that read the model.
+var (
+	// ErrQuantized: the checkpoint is quantized already.
+	ErrQuantized = errors.New("the checkpoint is quantized already")
+	// ErrExists: the new directory exists and is not empty.
+	ErrExists = errors.New("exists and is not an empty directory")
+	// ErrWeight: a weight that cannot be quantized.
+	ErrWeight = errors.New("cannot be quantized")
+)
+
+// Options say how to quantize.
+type Options struct {
+	Scheme kernels.Scheme
+	// Group is the number of inputs that share a scale in W4. It must divide the
+	// inputs of every layer. 0: the largest of 128, 64 and 32 that does; a layer
+	// that none of them divides stays float32.
+	Group int
+	// Keep names layers that stay as they are: those of whose name it matches a
+	// part. May be nil.
+	Keep *regexp.Regexp
+	// Embeddings stores tables of embeddings in 8 bits too.
+	Embeddings bool
+	// Cosine, if not 0, is the cosine with the float32 model's outputs that the
+	// quantized one is to reach on Samples: as few layers as can be found stay
+	// float32. 0 leaves all to be quantized.
+	Cosine float64
+	// Samples are inputs of the model. With them the weights are rounded for the
+	// inputs that the layers really see. Without them Cosine is measured on
+	// inputs made up.
+	Samples []weft.Inputs
+	// Progress, if not nil, is told about every layer.
+	Progress func(Layer)
+}
+
+// Report is what was done.
+type Report struct {
+	Scheme string  `json:"scheme"`
+	Group  int     `json:"group,omitempty"`
+	Layers []Layer `json:"layers"`
+	Before int64   `json:"bytes_before"` // of the tensors
+	After  int64   `json:"bytes_after"`
+	// Cosine is the least cosine of an output with the float32 model's, if it was
+	// asked for.
+	Cosine float64  `json:"cosine,omitempty"`
+	Left   []string `json:"left,omitempty"` // files of the directory that were not copied
+}
+
+// Layer is one layer of the report.
+type Layer struct {
+	Name  string `json:"name"`
+	Shape []int  `json:"shape"` // as stored
+	Bits  int    `json:"bits"`  // 0: kept as it was
+	Why   string `json:"why,omitempty"`
+	// RMS is the error's root mean square relative to the weight's, Cosine the
+	// cosine between what was stored and the weight.
+	RMS    float64 `json:"rms"`
+	Cosine float64 `json:"cosine"`
+}
+
+// Dir quantizes the model of the directory src into dst, which must not exist
+// or be an empty directory.
+func Dir(ctx context.Context, src, dst string, o Options) (*Report, error) {
+	if o.Scheme == kernels.Float32 {
+		return nil, nn.Unsupported("quantization to %v", o.Scheme)
+	}
+	if o.Group < 0 || o.Group%8 != 0 {
+		return nil, nn.InputError("group size", "%d is not a multiple of 8", o.Group)
+	}
+	if err := vacant(dst); err != nil {
+		return nil, err
+	}
+	d, err := hub.OpenDir(src)
+	if err != nil {
+		return nil, err
+	}
+	job, err := newJob(ctx, d, o)
+	if err != nil {
+		return nil, err
+	}
+	defer job.weights.Close()
+	if err := job.choose(src); err != nil {
+		return nil, err
+	}
+	err = replace(dst, func(tmp string) error {
+		if err := safetensors.Guard(func() error { return job.writeWeights(tmp) }); err != nil {
+			return err
+		}
+		if err := job.writeConfig(tmp); err != nil {
+			return err
+		}
+		return job.copyFiles(src, tmp)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return job.report, nil
+}
+
+// job is one call of Dir.
+type job struct {
+	Options
+	ctx     context.Context
+	dir     *hub.Dir
+	config  []byte
+	weights *safetensors.Set
+	index   string // the index file, "" if there is one weight file
+	uses    map[string]nn.Use
+	layers  []*layer // in the order of the files
+	byName  map[string]*layer
+	tied    []string // layers whose weight is another tensor
+	report  *Report
+}
+
+// layer is a tensor that is, or could have been, quantized.
+type layer struct {
+	use    nn.Use
+	t      safetensors.Tensor
+	bits   int
+	group  int
+	why    string // it stays as it is
+	second []float32
+
+	scale  []float32 // once it has been quantized
+	result Layer
+}
+
+func newJob(ctx context.Context, d *hub.Dir, o Options) (*job, error) {
+	j := &job{Options: o, ctx: ctx, dir: d, byName: map[string]*layer{}, uses: map[string]nn.Use{}, report: &Report{Scheme: o.Scheme.String()}}
+	config, err := d.Config("config.json")
+	if err != nil {
+		return nil, err
+	}
+	if config.Has("quantization_config") && !config.Null("quantization_config") {
+		return nil, fmt.Errorf("config.json: quantization_config: %w", ErrQuantized)
+	}
+	if j.config, err = d.ReadFile("config.json", maxConfig); err != nil {
+		return nil, err
+	}
+	uses, err := weft.Uses(d)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range uses {
+		j.uses[u.Name] = u
+		if u.Kind == nn.UseTied {
+			j.tied = append(j.tied, trimWeight(u.Name))
+		}
+	}
+	if j.weights, err = d.Weights(); err != nil {
+		return nil, err
+	}
+	if err = j.plan(); err != nil {
+		j.weights.Close()
+		return nil, err
+	}
+	return j, nil
+}
+
+// plan decides what becomes of each tensor.
+func (j *job) plan() error {
+	for _, name := range j.weights.Names() {
+		t, _ := j.weights.Lookup(name)
+		switch t.DType {
+		case safetensors.I8, safetensors.F8_E4M3, safetensors.F8_E5M2:
+			return fmt.Errorf("%s: stored as %v: %w", name, t.DType, ErrQuantized)
+		}
+		u := j.uses[name]
+		if u.Kind == nn.UseOther || len(t.Shape) != 2 {
+			continue
+		}
+		l := &layer{use: u, t: t, bits: 8, group: t.Shape[1]}
+		if u.Transposed {
+			l.group = t.Shape[0]
+		}
+		j.layers = append(j.layers, l)
+		j.byName[name] = l
+		switch in := l.group; {
+		case j.Keep != nil && j.Keep.MatchString(name):
+			l.why = "asked for"
+		case trimWeight(name) == name:
+			l.why = "not called weight"
+		case u.Kind == nn.UseTable && !j.Embeddings:
+			l.why = "embeddings"
+		case nn.IsRouter(u.Layer):
+			l.why = "chooses experts"
+		case in > kernels.MaxQuantK:
+			l.why = fmt.Sprintf("more than %d inputs", kernels.MaxQuantK)
+		case u.Kind == nn.UseLinear && j.Scheme == kernels.W4:
+			l.bits = 4
+		}
+		if l.why != "" {
+			l.bits = 0
+		}
+	}
+	if j.Scheme == kernels.W4 {
+		if err := j.groups(); err != nil {
+			return err
+		}
+	}
+	for _, l := range j.layers {
+		if l.bits > 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: no linear layer is left to quantize", ErrWeight)
+}
+
+// groups gives the layers of 4 bits their group: one size for all, since the
+// convention names one.
+func (j *job) groups() error {
+	sizes := []int{128, 64, 32}
+	if j.Group > 0 {
+		sizes = []int{j.Group}
+	}
+	best, most := 0, -1
+	for _, size := range sizes {
+		n := 0
+		for _, l := range j.layers {
+			if l.bits == 4 && l.group%size == 0 && !l.use.Transposed {
+				n++
+			}
+		}
+		if n > most {
+			best, most = size, n
+		}
+	}
+	for _, l := range j.layers {
+		switch {
+		case l.bits != 4:
+		case l.use.Transposed:
+			l.bits = 8 // there is no layout for groups along the rows
+		case l.group%best == 0:
+			l.group = best
+		case j.Group > 0:
+			return fmt.Errorf("%s: %w: groups of %d do not divide %d inputs", l.t.Name, ErrWeight, j.Group, l.group)
+		default:
+			l.bits, l.why = 0, fmt.Sprintf("groups of %d do not divide %d inputs", best, l.group)
+		}
+	}
+	j.report.Group = best
+	return nil
+}
+
+func trimWeight(name string) string {
+	if base := filepath.Ext(name); base == ".weight" {
+		return name[:len(name)-len(base)]
+	}
+	return name
+}
