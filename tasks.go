@@ -74,6 +74,14 @@ func baseClass(modelType string) string {
 		return "XLMRobertaModel"
 	case "distilbert":
 		return "DistilBertModel"
+	case "llama":
+		return "LlamaModel"
+	case "mistral":
+		return "MistralModel"
+	case "qwen2":
+		return "Qwen2Model"
+	case "t5":
+		return "T5EncoderModel"
 	}
 	return ""
 }

@@ -53,8 +53,10 @@ func Open(dir *hub.Dir, backend nn.Backend, load Loader) (*Embedder, error) {
 			return nil, err
 		}
 		width := "hidden_size"
-		if c.Has("dim") && !c.Has(width) { // DistilBERT
-			width = "dim"
+		for _, other := range []string{"dim", "d_model"} { // DistilBERT, T5
+			if c.Has(other) && !c.Has(width) {
+				width = other
+			}
 		}
 		e.width = c.Dim(width, 768)
 		e.dim = e.width
