@@ -7,15 +7,15 @@ package main
 import (
 	"flag"
 	"log"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-
-	"maps"
 )
 
 // files are the generators by the stem of what they write.
 var files = map[string]func(){
+	"attn_f32":    attention,
 	"gemm_f32":    gemmF32,
 	"gemm_pack":   gemmPack,
 	"gemm_other":  func() { depthwise(); peak() },
