@@ -91,6 +91,7 @@ def cases():
         yield Case("clip.full_as_" + task, "CLIPModel", {**clip(), "projection_dim": 28}, x, run_as="CLIP" + task)
     yield Case("clip.bare_text", "CLIPTextModel", text(), sentences("clip.bare_text"), rename=bare("text_model"))
     yield Case("clip.bare_vision", "CLIPVisionModel", vision(), pictures("clip.bare_vision"), rename=bare("vision_model"))
+    yield Case("clip.prefixed", "CLIPModel", clip(), both("clip.prefixed"), rename=prefixed("clip"), hidden=False)
     yield Case("clip.nomask", "CLIPTextModel", text(), sentences("clip.nomask", mask=False))
     x = sentences("clip.positions", mask=False)
     x["position_ids"] = rng("clip.positions").integers(0, 20, (1, 13)).astype(np.int64)
