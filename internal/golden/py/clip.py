@@ -109,6 +109,7 @@ def cases():
     yield Case("siglip.text", "SiglipTextModel", siglip_text(), sentences("siglip.text"))
     yield Case("siglip.vision", "SiglipVisionModel", siglip_vision(), pictures("siglip.vision"))
     yield Case("siglip.nohead", "SiglipVisionModel", siglip_vision(vision_use_head=False), pictures("siglip.nohead"))
+    yield Case("siglip.base_vision", "SiglipVisionModel", {}, pictures("siglip.base_vision", batch=1, height=224, width=224), tol=2e-4, float64=False, hidden=False)
     yield Case("siglip.full_as_text", "SiglipModel", siglip(), sentences("siglip.fat"), run_as="SiglipTextModel")
     yield Case("siglip.full_as_vision", "SiglipModel", siglip(), pictures("siglip.fav"), run_as="SiglipVisionModel")
     yield Case("siglip.classify", "SiglipForImageClassification", siglip(**labels(5)), pictures("siglip.classify"))
