@@ -165,7 +165,7 @@ var convTasks = sync.Pool{New: func() any { return new(convTask) }}
 // divide sets the blocks: about blockRows pixels whose input stays in L2, and
 // several chunks for every thread.
 func (g *convTask) divide(threads int) {
-	most := blockRows()
+	most := blockRows(longestK)
 	panels := (g.c.out/g.c.groups + panelWidth - 1) / panelWidth
 	if g.c.depthwise() {
 		panels = 1

@@ -48,7 +48,7 @@ func LinearF32(t *par.Team, dst []float32, ldd int, a []float32, lda, m int, w *
 	}
 	task := linearTasks.Get().(*linearTask)
 	*task = linearTask{dst: dst, ldd: ldd, a: a, lda: lda, m: m, w: w, ep: ep}
-	task.grid = split(t.Threads(), m, w.n, w.k, blockRows())
+	task.grid = split(t.Threads(), m, w.n, w.k, blockRows(w.k))
 	t.Run(task, task.grid.chunks())
 	*task = linearTask{}
 	linearTasks.Put(task)
@@ -136,8 +136,14 @@ func even(k, most int) int {
 }
 
 // blockRows is the number of rows whose part of a block of k stays in L2 while
-// the panels of a chunk pass by.
-func blockRows() int { return max(24, cpu.l2/2/(4*max(1, gemmF32.active.deep))/24*24) }
+// the panels of a chunk pass by; so does the result of groupPanels.
+func blockRows(k int) int {
+	wide := groupPanels * panelWidth
+	if deep := gemmF32.active.deep; deep > 0 {
+		wide = max(wide, min(k, deep))
+	}
+	return max(24, cpu.l2/2/(4*wide)/24*24)
+}
 
 // grid divides a result into chunks: blocks of rows by ranges of panels.
 type grid struct {

@@ -34,7 +34,7 @@ func MatMulF32(t *par.Team, dst []float32, ldd int, a []float32, lda int, b []fl
 	} else if batch >= 4*threads {
 		threads = 1 // the batch alone feeds them
 	}
-	task.grid = split(threads, m, n, k, blockRows())
+	task.grid = split(threads, m, n, k, blockRows(k))
 	t.Run(task, batch*task.grid.chunks())
 	*task = matmulTask{}
 	matmulTasks.Put(task)

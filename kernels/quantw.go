@@ -25,7 +25,7 @@ func linearWeightOnly(t *par.Team, dst []float32, ldd int, a []float32, lda, m i
 	task.grid = splitPairs(t.Threads(), m, w.n, w.k)
 	if m > weight.active.rows {
 		// A block is unpacked for every block of rows: make those tall.
-		task.grid = split(t.Threads(), m, w.n, w.k, blockRows())
+		task.grid = split(t.Threads(), m, w.n, w.k, blockRows(w.k))
 	}
 	t.Run(task, task.grid.chunks())
 	*task = weightTask{}
