@@ -1,6 +1,9 @@
 package vision
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // resizeRule is how a class turns "size" into the size to resize to.
 type resizeRule int
@@ -135,8 +138,10 @@ var classes = func() map[string]*class {
 		c.options.pad = true
 		list = append(list, c)
 	}
+	converted := []string{"CLIP", "ChineseCLIP", "Bit", "Blip", "Siglip", "OwlViT", "Idefics", "Chameleon", "Llava", "TextNet"}
 	m := map[string]*class{}
 	for _, c := range list {
+		c.options.convertRGB = slices.Contains(converted, strings.TrimSuffix(c.name, "ImageProcessor"))
 		switch c.rule {
 		case resizeCropPct:
 			c.options.cropPct = ptr(224.0 / 256)

@@ -31,6 +31,7 @@ type options struct {
 	multiple      int      // ensure_multiple_of
 	keepAspect    bool     // keep_aspect_ratio
 	flip          bool     // do_flip_channel_order
+	convertRGB    bool     // do_convert_rgb
 }
 
 // size is a size dictionary; 0 is an absent key.
@@ -383,6 +384,7 @@ func (p *options) read(o object, c *class) error {
 	r.boolean("do_pad", &p.pad)
 	r.size("pad_size", true, &p.padSize)
 	r.filter("resample", &p.resample)
+	r.boolean("do_convert_rgb", &p.convertRGB)
 	switch c.rule {
 	case resizeCropPct, resizeScalePct:
 		r.number("crop_pct", &p.cropPct)

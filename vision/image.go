@@ -28,6 +28,10 @@ var (
 type Image struct {
 	W, H int     // pixels
 	Pix  []uint8 // W·H·3 bytes, row-major, red first
+	// Transparent is the one colour that a GIF or PNG file without alpha
+	// channel declares transparent; nil: none. [Processor.Process] paints it
+	// white where the configuration says do_convert_rgb, as Transformers does.
+	Transparent *[3]uint8
 }
 
 // Limits bounds what [Decode] takes; a field that is 0 has its default.
@@ -95,7 +99,7 @@ func DecodeBytes(b []byte, lim Limits) (*Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("vision: %w", err)
 	}
-	return &Image{W: im.W, H: im.H, Pix: im.Pix}, nil
+	return &Image{W: im.W, H: im.H, Pix: im.Pix, Transparent: im.Transparent}, nil
 }
 
 // Open reads the picture file at path; see [Decode].

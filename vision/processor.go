@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Processor turns a picture into a model's pixel_values as one of Transformers'
@@ -38,6 +39,9 @@ func (p *Processor) Process(im *Image) (pixels []float32, shape [3]int, err erro
 		return nil, shape, errors.New("vision: processor without a class")
 	}
 	o, c := &p.opt, p.class
+	if o.convertRGB {
+		im = onWhite(im)
+	}
 	if c.padFirst && o.pad {
 		im = padSquare(im, o.mean)
 	}
@@ -95,6 +99,20 @@ func (p *Processor) Process(im *Image) (pixels []float32, shape [3]int, err erro
 		}
 	}
 	return pixels, [3]int{3, h, w}, nil
+}
+
+// onWhite paints the transparent colour white (image_transforms.convert_to_rgb).
+func onWhite(im *Image) *Image {
+	if im.Transparent == nil {
+		return im
+	}
+	out := &Image{W: im.W, H: im.H, Pix: slices.Clone(im.Pix)}
+	for i := 0; i < len(out.Pix); i += 3 {
+		if p := (*[3]uint8)(out.Pix[i:]); *p == *im.Transparent {
+			*p = [3]uint8{255, 255, 255}
+		}
+	}
+	return out
 }
 
 // levels gives the value of each of the 256 levels of channel c: rescaled in

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"image"
 	"image/color"
+	"image/gif"
 	"image/jpeg"
 	"image/png"
 	"io"
@@ -281,4 +282,43 @@ func BenchmarkPhoto(b *testing.B) {
 			}
 		}
 	})
+}
+
+// A colour that the file declares transparent becomes white where the
+// processor converts to RGB, and stays where it does not.
+func TestConvertRGB(t *testing.T) {
+	red, blue := color.RGBA{200, 0, 0, 255}, color.RGBA{0, 0, 200, 255}
+	im := image.NewPaletted(image.Rect(0, 0, 2, 1), color.Palette{red, color.RGBA{}})
+	im.Pix[0], im.Pix[1] = 0, 1
+	im.Palette[1] = color.RGBA{blue.R, blue.G, blue.B, 0}
+	var b bytes.Buffer
+	if err := gif.Encode(&b, im, nil); err != nil {
+		t.Fatal(err)
+	}
+	in, err := DecodeBytes(b.Bytes(), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in.Transparent == nil {
+		t.Fatal("no transparent colour")
+	}
+	const raw = `"do_resize": false, "do_center_crop": false, "do_rescale": false, "do_normalize": false}`
+	for config, want := range map[string]float32{
+		`{"image_processor_type": "CLIPImageProcessor", ` + raw:                          255,
+		`{"image_processor_type": "CLIPImageProcessor", "do_convert_rgb": false, ` + raw: float32(in.Transparent[0]),
+		`{"image_processor_type": "ViTImageProcessor", ` + raw:                           float32(in.Transparent[0]),
+		`{"image_processor_type": "ViTImageProcessor", "do_convert_rgb": true, ` + raw:   255,
+	} {
+		p, err := ParseProcessor([]byte(config), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := p.Process(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got[0] != 200 || got[1] != want {
+			t.Errorf("%s: red %v, want [200 %v]", config, got[:2], want)
+		}
+	}
 }

@@ -158,6 +158,9 @@ func decodeGIF(b []byte, lim Limits) (*Image, orientation, error) {
 		lut = greyLUT(8)
 	}
 	im := newImage(f.w, f.h)
+	if f.transparent >= 0 {
+		im.Transparent = &lut[f.transparent]
+	}
 	// What the frame does not cover shows the transparent index if there is
 	// one, else index 0.
 	if fw < f.w || fh < f.h {

@@ -13,7 +13,7 @@ func (o orientation) apply(im *Image) *Image {
 	if o >= 5 {
 		w, h = h, w
 	}
-	out := &Image{W: w, H: h, Pix: make([]uint8, len(im.Pix))}
+	out := &Image{W: w, H: h, Pix: make([]uint8, len(im.Pix)), Transparent: im.Transparent}
 	// Destination pixel (x, y) comes from source offset base + x·dx + y·dy.
 	row, col := im.W*3, 3
 	last := len(im.Pix) - 3

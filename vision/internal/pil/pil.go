@@ -43,6 +43,10 @@ type Limits struct {
 type Image struct {
 	W, H int
 	Pix  []uint8
+	// Transparent is the colour that stands for transparent in the picture,
+	// nil when there is none: what Pillow keeps in info["transparency"] after
+	// convert("RGB"). An alpha channel and a palette of several alphas leave none.
+	Transparent *[3]uint8
 }
 
 // Config is what a file's header says, before any pixel is decoded.

@@ -32,6 +32,7 @@ type pngHeader struct {
 	colour     int
 	interlaced bool
 	palette    []byte
+	trns       []byte // of the chunk tRNS
 	meta       metadata
 }
 
@@ -169,7 +170,41 @@ func decodePNG(b []byte, lim Limits) (*Image, orientation, error) {
 		return nil, 0, err
 	}
 	im, err := h.pixels(idat)
-	return im, o, err
+	if err != nil {
+		return nil, 0, err
+	}
+	im.Transparent = h.transparent()
+	return im, o, nil
+}
+
+// transparent is the transparent colour as Pillow sees it: the tRNS chunk's
+// entry of a palette if that alone is transparent and the rest opaque; else its
+// sample as it stands, unscaled and of 16 bits the low byte.
+func (h *pngHeader) transparent() *[3]uint8 {
+	if h.trns == nil {
+		return nil
+	}
+	sample := func(i int) int { return int(binary.BigEndian.Uint16(h.trns[2*i:])) }
+	switch {
+	case h.colour == pngPalette:
+		i := bytes.IndexByte(h.trns, 0)
+		if i < 0 || bytes.Count(h.trns, []byte{0xff}) != len(h.trns)-1 {
+			return nil
+		}
+		c := h.lut()[min(i, 255)]
+		return &c
+	case h.colour == pngRGB:
+		return &[3]uint8{uint8(sample(0)), uint8(sample(1)), uint8(sample(2))}
+	case h.colour != pngGrey:
+		return nil
+	case h.depth == 1: // Pillow takes a single number as red alone
+		return &[3]uint8{uint8(min(sample(0), 1) * 255)}
+	case h.depth == 16:
+		return &[3]uint8{uint8(sample(0))}
+	default:
+		v := uint8(min(sample(0), 255))
+		return &[3]uint8{v, v, v}
+	}
 }
 
 // chunk takes in what an auxiliary chunk says.
@@ -179,6 +214,11 @@ func (h *pngHeader) chunk(id string, s []byte, inData bool) error {
 		if h.colour == pngPalette && !inData {
 			h.palette = s
 		}
+	case "tRNS":
+		if want := map[int]int{pngGrey: 2, pngRGB: 6}[h.colour]; len(s) < want {
+			return ErrTruncated
+		}
+		h.trns = s
 	case "fcTL":
 		if inData {
 			return nil
