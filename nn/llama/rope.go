@@ -22,11 +22,11 @@ type RopeConfig struct {
 	LowFreqFactor, HighFreqFactor float64 // llama3
 
 	// yarn and longrope
-	AttentionFactor       float64 // 0: derived
-	BetaFast, BetaSlow    float64
-	MScale, MScaleAllDim  float64
-	Truncate              bool
-	ShortFactor, LongFact []float64
+	AttentionFactor         float64 // 0: derived
+	BetaFast, BetaSlow      float64
+	MScale, MScaleAllDim    float64
+	Truncate                bool
+	ShortFactor, LongFactor []float64
 }
 
 func parseRope(c *hfconfig.Config, d familyDefaults, dim int) (RopeConfig, error) {
@@ -95,9 +95,9 @@ func parseRope(c *hfconfig.Config, d familyDefaults, dim int) (RopeConfig, error
 		r.Original = original()
 		r.Factor = s.Float("factor", float64(r.MaxPositions)/float64(r.Original))
 		r.AttentionFactor = s.Float("attention_factor", 0)
-		r.ShortFactor, r.LongFact = s.Floats("short_factor"), s.Floats("long_factor")
-		if len(r.ShortFactor) != dim/2 || len(r.LongFact) != dim/2 {
-			s.Fail("short_factor", "%d and %d (long_factor) elements, want %d", len(r.ShortFactor), len(r.LongFact), dim/2)
+		r.ShortFactor, r.LongFactor = s.Floats("short_factor"), s.Floats("long_factor")
+		if len(r.ShortFactor) != dim/2 || len(r.LongFactor) != dim/2 {
+			s.Fail("short_factor", "%d and %d (long_factor) elements, want %d", len(r.ShortFactor), len(r.LongFactor), dim/2)
 		}
 	default:
 		return r, nn.Unsupported("%s.rope_type %q", key, r.Type)
@@ -131,7 +131,7 @@ func newRope(c RopeConfig) (*rope, error) {
 		for i := range freq {
 			power := 1 / freq[i]
 			freq[i] = 1 / (float32(c.ShortFactor[i]) * power)
-			r.long.Freq[i] = 1 / (float32(c.LongFact[i]) * power)
+			r.long.Freq[i] = 1 / (float32(c.LongFactor[i]) * power)
 		}
 		r.fixed.Scale = float32(c.attentionFactor())
 		r.long.Scale = r.fixed.Scale

@@ -27,6 +27,9 @@ type Config struct {
 	TieWordEmbeddings bool
 	ScaleOutputs      bool // the last hidden state by 1/√DModel before lm_head
 
+	DecoderStart, EOS int // -1: none
+	NumLabels         int
+
 	// Of Switch. Layer i is sparse if i mod step is 1, or step is 1.
 	Experts                  int
 	Capacity                 int // expert_capacity
@@ -52,6 +55,9 @@ func ParseConfig(c *hfconfig.Config) (Config, error) {
 		Buckets:       c.IntRange("relative_attention_num_buckets", 32, 4, 1<<20),
 		MaxDistance:   c.Dim("relative_attention_max_distance", 128),
 		Eps:           float32(c.Float("layer_norm_epsilon", 1e-6)),
+		DecoderStart:  c.IntRange("decoder_start_token_id", -1, -1, 1<<31-1),
+		EOS:           -1,
+		NumLabels:     nn.NumLabels(c),
 	}
 	act := ""
 	switch t := c.Str("model_type", ""); t {
@@ -80,6 +86,9 @@ func ParseConfig(c *hfconfig.Config) (Config, error) {
 
 func (cfg *Config) parseT5(c *hfconfig.Config) (act string) {
 	cfg.DecoderLayers = c.IntRange("num_decoder_layers", cfg.EncoderLayers, 0, 1<<12)
+	if _, several := c.List("eos_token_id"); !several { // a class that needs one says so
+		cfg.EOS = c.IntRange("eos_token_id", 1, -1, 1<<31-1)
+	}
 	// "relu", "gated-silu", …; gated-gelu has always meant gelu_new.
 	proj := c.Str("feed_forward_proj", "relu")
 	act = proj
@@ -147,6 +156,10 @@ func (cfg Config) task(class string) (string, error) {
 	switch task := strings.TrimPrefix(class, prefix); task {
 	case "Model", "ForConditionalGeneration", "EncoderModel":
 		return task, nil
+	case "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering":
+		if !cfg.Switch {
+			return task, nil
+		}
 	}
 	return "", nn.Unsupported("class %q for model_type %q", class, modelType)
 }

@@ -3,8 +3,10 @@ package t5
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 
+	"github.com/seed-512d3d71/weft/kernels"
 	"github.com/seed-512d3d71/weft/nn"
 	"github.com/seed-512d3d71/weft/tensor"
 )
@@ -12,7 +14,9 @@ import (
 // Run does one forward pass. Inputs: input_ids [B, T] or inputs_embeds, and
 // attention_mask; unless the class is an EncoderModel decoder_input_ids [B, S]
 // or decoder_inputs_embeds, and decoder_attention_mask, as Hugging Face's
-// forward() takes them. Arguments: output_router_logits. Outputs carry the names of the class's output object.
+// forward() takes them; classes with a head on labels shift input_ids where the
+// decoder's are absent. Arguments: output_router_logits. Outputs carry the names
+// of the class's output object.
 func (m *Model) Run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outputs, error) {
 	out, err := m.run(ctx, in, o)
 	if err != nil {
@@ -47,6 +51,7 @@ func (m *Model) run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outp
 	}
 	var decoder *input
 	if m.Decoder != nil {
+		in = m.shiftRight(in)
 		if decoder, err = m.input(p, in, m.Decoder, "decoder_", routers); err != nil {
 			return nil, err
 		}
@@ -63,7 +68,11 @@ func (m *Model) run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outp
 	x := m.Encoder.last(p, encoder, shown.watch())
 	last := encoder.r.Pad(p, x)
 	if m.Decoder == nil {
-		out.Add("last_hidden_state", last)
+		if m.task == "ForTokenClassification" {
+			out.Add("logits", encoder.r.Pad(p, m.project(p, x)))
+		} else {
+			out.Add("last_hidden_state", last)
+		}
 		return nn.Finish(p, m.params, append(out, shown.out...))
 	}
 	visible := encoder.r
@@ -74,15 +83,83 @@ func (m *Model) run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outp
 	decoder.Encoder, decoder.Cross = x, nn.AttentionArgs{QOff: decoder.r.Off, KOff: visible.Off}
 	written := watcher{p: p, hidden: o.HiddenStates, routers: routers, prefix: "decoder_", r: decoder.r}
 	y := m.Decoder.last(p, decoder, written.watch())
-	if m.task == "Model" {
+	switch m.task {
+	case "Model":
 		out.Add("last_hidden_state", decoder.r.Pad(p, y))
-	} else {
+	case "ForConditionalGeneration":
 		out.Add("logits", decoder.r.Pad(p, m.project(p, y)))
 		shown.losses(m.Config.EncoderStep)
 		written.losses(m.Config.DecoderStep)
+	case "ForQuestionAnswering":
+		span := m.project(p, y)
+		out.Add("start_logits", decoder.r.Pad(p, span.SliceCols(0, 1)).Reshape(decoder.r.B, decoder.r.T))
+		out.Add("end_logits", decoder.r.Pad(p, span.SliceCols(1, 2)).Reshape(decoder.r.B, decoder.r.T))
+	case "ForSequenceClassification":
+		ends, err := m.lastEnds(in, decoder)
+		if err != nil {
+			return nil, err
+		}
+		h := m.dense.Forward(p, m.gather(p, y, ends), kernels.ActTanh)
+		out.Add("logits", p.Host(m.project(p, h)).Clone())
 	}
 	out.Add("encoder_last_hidden_state", last)
 	return nn.Finish(p, m.params, append(append(out, shown.out...), written.out...))
+}
+
+// shiftRight adds the decoder's input where a class makes it of the encoder's:
+// the start token, and the ids but the last.
+func (m *Model) shiftRight(in nn.Inputs) nn.Inputs {
+	x, ok := in["input_ids"]
+	if m.task == "Model" || m.task == "ForConditionalGeneration" || in.Has("decoder_input_ids") || in.Has("decoder_inputs_embeds") ||
+		!ok || m.Config.DecoderStart < 0 || x.Rank() != 2 || x.DType() != tensor.I64 {
+		return in
+	}
+	t := x.Dim(1)
+	shifted := make([]int64, x.Len())
+	for i := range shifted {
+		if i%t == 0 {
+			shifted[i] = int64(m.Config.DecoderStart)
+		} else {
+			shifted[i] = x.I64()[i-1]
+		}
+	}
+	in = maps.Clone(in)
+	in["decoder_input_ids"] = tensor.FromI64(shifted, x.Shape()...)
+	return in
+}
+
+// lastEnds returns the decoder's row at the position of each sequence's last end
+// token in input_ids, which stands for the sequence.
+func (m *Model) lastEnds(in nn.Inputs, decoder *input) ([]int32, error) {
+	x := in["input_ids"]
+	if x.IsZero() || x.Dim(1) != decoder.r.T {
+		return nil, nn.InputError("input_ids", "%v; the class reads the decoder where they have end tokens", x)
+	}
+	at := make(map[int32]int32, len(decoder.r.Row)) // the rows by their place in the grid
+	for i, g := range decoder.r.Row {
+		at[g] = int32(i)
+	}
+	ends, first := make([]int32, x.Dim(0)), 0
+	for s := range ends {
+		n := 0
+		for j, id := range x.I64()[s*x.Dim(1) : (s+1)*x.Dim(1)] {
+			if id == int64(m.Config.EOS) {
+				n++
+				row, ok := at[int32(s*decoder.r.T+j)]
+				if !ok {
+					return nil, nn.InputError("decoder_attention_mask", "hides an end token of sequence %d", s)
+				}
+				ends[s] = row
+			}
+		}
+		if s == 0 {
+			first = n
+		}
+		if n == 0 || n != first {
+			return nil, nn.InputError("input_ids", "sequence %d has %d end tokens (eos_token_id %d), the first has %d; the class wants as many in all, and one at least", s, n, m.Config.EOS, first)
+		}
+	}
+	return ends, nil
 }
 
 // last returns the last hidden state of a stack [rows, C].
@@ -164,9 +241,9 @@ func (w *watcher) losses(step int) {
 	w.out.Add(w.prefix+"aux_loss", tensor.FromF32([]float32{float32(balance)}))
 }
 
-// project returns the logits [rows, V] of the decoder's output.
+// project returns the logits [rows, V] of a last hidden state.
 func (m *Model) project(p nn.Pass, x tensor.Tensor) tensor.Tensor {
-	if m.Config.ScaleOutputs {
+	if m.Config.ScaleOutputs && m.task == "ForConditionalGeneration" {
 		scaled := p.New(x.Rows(), x.Cols())
 		p.Scale(scaled, x, float32(1/math.Sqrt(float64(m.Config.DModel))))
 		x = scaled

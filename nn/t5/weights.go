@@ -9,8 +9,8 @@ import (
 	"github.com/seed-512d3d71/weft/tensor"
 )
 
-// Model is one class. Decoder is nil in an EncoderModel, and the output
-// projection zero in a class without head.
+// Model is one class. Decoder is nil in a class of the encoder alone, and the
+// output projection zero in a class without head.
 type Model struct {
 	Config  Config
 	Class   string
@@ -19,7 +19,9 @@ type Model struct {
 
 	params nn.Params
 	task   string
-	output nn.Linear // lm_head
+	// output projects to the vocabulary (lm_head) or to labels, from what dense
+	// makes of a sentence's vector in ForSequenceClassification.
+	output, dense nn.Linear
 }
 
 // Load binds class ("SwitchTransformersForConditionalGeneration",
@@ -33,17 +35,32 @@ func Load(c *hfconfig.Config, class string, p nn.Params) (*Model, error) {
 	if m.task, err = cfg.task(class); err != nil {
 		return nil, err
 	}
-	m.Encoder = bindStack(p, "encoder", cfg, cfg.EncoderLayers, cfg.EncoderStep)
-	if m.task != "EncoderModel" {
-		m.Decoder = bindStack(p, "decoder", cfg, cfg.DecoderLayers, cfg.DecoderStep)
+	base := p
+	if m.task == "ForSequenceClassification" || m.task == "ForTokenClassification" {
+		base = p.Base("transformer")
 	}
-	if m.task == "ForConditionalGeneration" {
+	m.Encoder = bindStack(base, "encoder", cfg, cfg.EncoderLayers, cfg.EncoderStep)
+	if m.task != "EncoderModel" && m.task != "ForTokenClassification" {
+		m.Decoder = bindStack(base, "decoder", cfg, cfg.DecoderLayers, cfg.DecoderStep)
+	}
+	switch m.task {
+	case "ForConditionalGeneration":
 		name := "lm_head.weight"
 		if !p.Has(name) && cfg.TieWordEmbeddings {
 			name = tokenWeight(p, "decoder")
 		}
 		w, _ := p.F32(name, cfg.VocabSize, cfg.DModel)
 		m.output = p.LinearFrom("lm_head", []nn.MatrixPart{{Data: w, Out: cfg.VocabSize, In: cfg.DModel}}, nil)
+	case "ForSequenceClassification":
+		m.dense = p.Linear("classification_head.dense", cfg.DModel, cfg.DModel, true)
+		m.output = p.Linear("classification_head.out_proj", cfg.DModel, cfg.NumLabels, true)
+	case "ForTokenClassification":
+		m.output = p.Linear("classifier", cfg.DModel, cfg.NumLabels, true)
+	case "ForQuestionAnswering":
+		if cfg.NumLabels != 2 {
+			return nil, nn.Unsupported("%s with %d labels", class, cfg.NumLabels)
+		}
+		m.output = p.Linear("qa_outputs", cfg.DModel, 2, true)
 	}
 	if err := p.Err(); err != nil {
 		return nil, err

@@ -127,6 +127,14 @@ def t5_case(r, name):
     m = sweep.mask_of(r, r.choice(["none", "right", "right", "left", "holes"]), batch, length)
     if m is not None:
         x["attention_mask"] = m
+    if not is_switch and r.random() < 0.5:
+        task = r.choice(["ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering"])
+        c.update(decoder_start_token_id=r.randrange(vocab), eos_token_id=1, **labels(2 if task == "ForQuestionAnswering" else r.randint(1, 5)))
+        if task == "ForSequenceClassification":
+            x["input_ids"] = np.where(x["input_ids"] == 1, 2, x["input_ids"])
+            for row in x["input_ids"]:
+                row[r.randrange(length)] = 1
+        return Case(name, "T5" + task, c, x)
     if r.random() < 0.1:
         x["inputs_embeds"] = common.rng(name).standard_normal((batch, length, c["d_model"])).astype(np.float32)
         del x["input_ids"]
