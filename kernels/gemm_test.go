@@ -204,6 +204,30 @@ func TestGemmF32Strides(t *testing.T) {
 	})
 }
 
+// TestMatMulF32Rows: every number of rows has its tiles, also where A's stride
+// puts its rows into one set of the cache.
+func TestMatMulF32Rows(t *testing.T) {
+	const most, n, k = 40, 83, 9
+	r := ktest.Rand(4)
+	a, b := make([]float32, most*1024), make([]float32, k*n)
+	ktest.Fill(r, a)
+	ktest.Fill(r, b)
+	for _, lda := range []int{k, 1024} {
+		want := refProduct(a, lda, b, most, n, k)
+		eachISA(t, func(t *testing.T) {
+			w := PackF32T(b, k, n, n)
+			for m := 1; m <= most; m++ {
+				got := ktest.Guard[float32](t, m*n, ktest.Tail)
+				MatMulF32(nil, got, n, a, lda, b, n, false, m, n, k, 1, 0, 0, 0)
+				ktest.SameBits(t, fmt.Sprintf("matmul, %d rows, stride %d", m, lda), got, want[:m*n])
+				clear(got)
+				LinearF32(nil, got, n, a, lda, m, w, Epilogue{})
+				ktest.SameBits(t, fmt.Sprintf("linear, %d rows, stride %d", m, lda), got, want[:m*n])
+			}
+		})
+	}
+}
+
 // TestPackRowsF32: stacked weights are one product, wherever they begin.
 func TestPackRowsF32(t *testing.T) {
 	r := ktest.Rand(3)
