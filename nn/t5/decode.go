@@ -58,7 +58,7 @@ func (d *decoder) prefill(ctx context.Context, prompt nn.Prompt) (tensor.Tensor,
 	visible := in.r
 	if visible.Hidden != nil {
 		visible = visible.Visible()
-		x = d.m.gather(p, x, visible.Row)
+		x = gather(p, x, visible.Row)
 	}
 	d.cross.Reset(in.r.B, visible.Rows())
 	d.cross.Extend(func(s int) int { return int(visible.Off[s+1] - visible.Off[s]) })
@@ -98,6 +98,6 @@ func (d *decoder) forward(p nn.Pass, encoder tensor.Tensor) (tensor.Tensor, erro
 		Encoder: encoder, Cross: d.cross.CrossArgs(args.QOff),
 	}
 	x := m.Forward(p, b, Watch{})
-	x = m.Norm.Forward(p, d.m.gather(p, x, d.last))
+	x = m.Norm.Forward(p, gather(p, x, d.last))
 	return d.logits.Keep(p, d.m.params, d.m.project(p, x))
 }

@@ -3,8 +3,6 @@ package t5
 import (
 	"context"
 	"fmt"
-	"maps"
-	"math"
 
 	"github.com/seed-512d3d71/weft/kernels"
 	"github.com/seed-512d3d71/weft/nn"
@@ -78,7 +76,7 @@ func (m *Model) run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outp
 	visible := encoder.r
 	if visible.Hidden != nil {
 		visible = visible.Visible()
-		x = m.gather(p, x, visible.Row) // the grid keeps every position
+		x = gather(p, x, visible.Row) // the grid keeps every position
 	}
 	decoder.Encoder, decoder.Cross = x, nn.AttentionArgs{QOff: decoder.r.Off, KOff: visible.Off}
 	written := watcher{p: p, hidden: o.HiddenStates, routers: routers, prefix: "decoder_", r: decoder.r}
@@ -99,67 +97,11 @@ func (m *Model) run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outp
 		if err != nil {
 			return nil, err
 		}
-		h := m.dense.Forward(p, m.gather(p, y, ends), kernels.ActTanh)
+		h := m.dense.Forward(p, gather(p, y, ends), kernels.ActTanh)
 		out.Add("logits", p.Host(m.project(p, h)).Clone())
 	}
 	out.Add("encoder_last_hidden_state", last)
 	return nn.Finish(p, m.params, append(append(out, shown.out...), written.out...))
-}
-
-// shiftRight adds the decoder's input where a class makes it of the encoder's:
-// the start token, and the ids but the last.
-func (m *Model) shiftRight(in nn.Inputs) nn.Inputs {
-	x, ok := in["input_ids"]
-	if m.task == "Model" || m.task == "ForConditionalGeneration" || in.Has("decoder_input_ids") || in.Has("decoder_inputs_embeds") ||
-		!ok || m.Config.DecoderStart < 0 || x.Rank() != 2 || x.DType() != tensor.I64 {
-		return in
-	}
-	t := x.Dim(1)
-	shifted := make([]int64, x.Len())
-	for i := range shifted {
-		if i%t == 0 {
-			shifted[i] = int64(m.Config.DecoderStart)
-		} else {
-			shifted[i] = x.I64()[i-1]
-		}
-	}
-	in = maps.Clone(in)
-	in["decoder_input_ids"] = tensor.FromI64(shifted, x.Shape()...)
-	return in
-}
-
-// lastEnds returns the decoder's row at the position of each sequence's last end
-// token in input_ids, which stands for the sequence.
-func (m *Model) lastEnds(in nn.Inputs, decoder *input) ([]int32, error) {
-	x := in["input_ids"]
-	if x.IsZero() || x.Dim(1) != decoder.r.T {
-		return nil, nn.InputError("input_ids", "%v; the class reads the decoder where they have end tokens", x)
-	}
-	at := make(map[int32]int32, len(decoder.r.Row)) // the rows by their place in the grid
-	for i, g := range decoder.r.Row {
-		at[g] = int32(i)
-	}
-	ends, first := make([]int32, x.Dim(0)), 0
-	for s := range ends {
-		n := 0
-		for j, id := range x.I64()[s*x.Dim(1) : (s+1)*x.Dim(1)] {
-			if id == int64(m.Config.EOS) {
-				n++
-				row, ok := at[int32(s*decoder.r.T+j)]
-				if !ok {
-					return nil, nn.InputError("decoder_attention_mask", "hides an end token of sequence %d", s)
-				}
-				ends[s] = row
-			}
-		}
-		if s == 0 {
-			first = n
-		}
-		if n == 0 || n != first {
-			return nil, nn.InputError("input_ids", "sequence %d has %d end tokens (eos_token_id %d), the first has %d; the class wants as many in all, and one at least", s, n, m.Config.EOS, first)
-		}
-	}
-	return ends, nil
 }
 
 // last returns the last hidden state of a stack [rows, C].
@@ -169,92 +111,6 @@ func (m *Stack) last(p nn.Pass, in *input, w Watch) tensor.Tensor {
 		w.Layer(len(m.Blocks), x)
 	}
 	return x
-}
-
-// watcher collects what the options of a call ask for of one stack.
-type watcher struct {
-	p               nn.Pass
-	hidden, routers bool
-	prefix          string // of the outputs' names
-	r               *nn.Ragged
-	out             nn.Outputs
-	logits          []tensor.Tensor // of the routers, [B, T, experts]
-}
-
-func (w *watcher) watch() Watch {
-	var f Watch
-	if w.hidden {
-		f.Layer = func(i int, x tensor.Tensor) {
-			w.out.Add(fmt.Sprintf("%shidden_states.%d", w.prefix, i), w.r.Pad(w.p, x))
-		}
-	}
-	if w.routers {
-		f.Router = func(logits tensor.Tensor) {
-			all := w.r.Pad(w.p, logits)
-			w.out.Add(fmt.Sprintf("%srouter_logits.%d", w.prefix, len(w.logits)), all)
-			w.logits = append(w.logits, all)
-		}
-	}
-	return f
-}
-
-// losses adds the routers' z-loss (Zoph et al. 2022, ST-MoE, arXiv:2202.08906,
-// equation 5) and Switch's load balancing loss, the tokens of all layers of a
-// sequence taken together. As in Hugging Face there are none if every layer is
-// sparse.
-func (w *watcher) losses(step int) {
-	if len(w.logits) == 0 || step <= 1 {
-		return
-	}
-	z, balance := 0.0, 0.0
-	b, t, experts := w.logits[0].Dim(0), w.logits[0].Dim(1), w.logits[0].Dim(2)
-	tokens := float64(t * len(w.logits))
-	for s := range b {
-		first, probs := make([]float64, experts), make([]float64, experts)
-		for _, logits := range w.logits {
-			for i := range t {
-				row := logits.F32()[(s*t+i)*experts:][:experts]
-				best, sum := 0, 0.0
-				for e, v := range row {
-					if v > row[best] {
-						best = e
-					}
-				}
-				for _, v := range row {
-					sum += math.Exp(float64(v - row[best]))
-				}
-				first[best]++
-				for e, v := range row {
-					probs[e] += math.Exp(float64(v-row[best])) / sum
-				}
-				log := float64(row[best]) + math.Log(sum)
-				z += float64(log * log)
-			}
-		}
-		for e := range experts {
-			balance += float64(first[e] / tokens * probs[e] / tokens)
-		}
-	}
-	// The mean over sequences and experts, times experts².
-	balance *= float64(experts) / float64(b)
-	w.out.Add(w.prefix+"z_loss", tensor.FromF32([]float32{float32(z / (float64(b) * tokens))}))
-	w.out.Add(w.prefix+"aux_loss", tensor.FromF32([]float32{float32(balance)}))
-}
-
-// project returns the logits [rows, V] of a last hidden state.
-func (m *Model) project(p nn.Pass, x tensor.Tensor) tensor.Tensor {
-	if m.Config.ScaleOutputs && m.task == "ForConditionalGeneration" {
-		scaled := p.New(x.Rows(), x.Cols())
-		p.Scale(scaled, x, float32(1/math.Sqrt(float64(m.Config.DModel))))
-		x = scaled
-	}
-	return m.output.Forward(p, x, 0)
-}
-
-func (m *Model) gather(p nn.Pass, x tensor.Tensor, rows []int32) tensor.Tensor {
-	h := p.New(len(rows), x.Cols())
-	p.Gather(h, x, p.Ints(rows))
-	return h
 }
 
 // input is the checked part of a call that one stack reads.
