@@ -30,7 +30,7 @@ var depthwiseF32 = family[depthwiseRow]{op: "depthwise_f32", rows: []row[depthwi
 }}
 
 var peakF32 = family[peakRow]{op: "peak_f32", rows: []row[peakRow]{
-	{name: "PeakF32NEON", isa: ISANEON, impl: peakRow{arm64.PeakF32NEON, 16 * 4}},
+	{name: "PeakF32NEON", isa: ISANEON, impl: peakRow{arm64.PeakF32NEON, 24 * 4}},
 	{name: "none", isa: ISARef},
 }}
 

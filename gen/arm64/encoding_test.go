@@ -19,10 +19,7 @@ var word = regexp.MustCompile(`WORD\t\$0x([0-9a-f]{8}) // (.*)`)
 func TestEncodings(t *testing.T) {
 	as, err := exec.LookPath("aarch64-linux-gnu-as")
 	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("no aarch64-linux-gnu-as: the encodings are not checked")
+		t.Skip("the encodings are not checked: ", err)
 	}
 	want := map[string]string{} // encoding by mnemonic
 	for stem := range files {

@@ -357,9 +357,9 @@ func depthwise() {
 	ret()
 }
 
-// peakChains is the number of independent chains of fused multiply-adds:
-// latency times units of the widest known core.
-const peakChains = 16
+// peakChains is the number of independent chains of fused multiply-adds, at least
+// latency times units of every known core.
+const peakChains = 24
 
 // peak writes the loop that measures how many multiply-adds a core can do at
 // most: nothing but registers.
@@ -373,7 +373,7 @@ func peak() {
 	}
 	mark("loop")
 	for _, a := range acc {
-		fmla(a, x, x)
+		fmlaE(a, x, x, 0)
 	}
 	subsI(n, n, 1)
 	branch("BGT", "loop")

@@ -19,7 +19,7 @@ package arm64
 //go:noescape
 func DepthwiseF32NEON(dst *float32, x *float32, w *float32, c int, kh int, kw int, row int, col int)
 
-// PeakF32NEON does n times 16 fused multiply-adds of 4 lanes, in independent chains.
+// PeakF32NEON does n times 24 fused multiply-adds of 4 lanes, in independent chains.
 //
 //go:noescape
 func PeakF32NEON(n int)

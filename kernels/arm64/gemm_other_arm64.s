@@ -134,6 +134,14 @@ done1:
 // func PeakF32NEON(n int)
 TEXT ·PeakF32NEON(SB), NOSPLIT, $0-8
 	MOVD	n+0(FP), R0
+	VEOR	V24.B16, V24.B16, V24.B16
+	VEOR	V23.B16, V23.B16, V23.B16
+	VEOR	V22.B16, V22.B16, V22.B16
+	VEOR	V21.B16, V21.B16, V21.B16
+	VEOR	V20.B16, V20.B16, V20.B16
+	VEOR	V19.B16, V19.B16, V19.B16
+	VEOR	V18.B16, V18.B16, V18.B16
+	VEOR	V17.B16, V17.B16, V17.B16
 	VEOR	V16.B16, V16.B16, V16.B16
 	VEOR	V15.B16, V15.B16, V15.B16
 	VEOR	V14.B16, V14.B16, V14.B16
@@ -153,22 +161,30 @@ TEXT ·PeakF32NEON(SB), NOSPLIT, $0-8
 	VEOR	V0.B16, V0.B16, V0.B16
 
 loop:
-	VFMLA	V16.S4, V16.S4, V15.S4
-	VFMLA	V16.S4, V16.S4, V14.S4
-	VFMLA	V16.S4, V16.S4, V13.S4
-	VFMLA	V16.S4, V16.S4, V12.S4
-	VFMLA	V16.S4, V16.S4, V11.S4
-	VFMLA	V16.S4, V16.S4, V10.S4
-	VFMLA	V16.S4, V16.S4, V9.S4
-	VFMLA	V16.S4, V16.S4, V8.S4
-	VFMLA	V16.S4, V16.S4, V7.S4
-	VFMLA	V16.S4, V16.S4, V6.S4
-	VFMLA	V16.S4, V16.S4, V5.S4
-	VFMLA	V16.S4, V16.S4, V4.S4
-	VFMLA	V16.S4, V16.S4, V3.S4
-	VFMLA	V16.S4, V16.S4, V2.S4
-	VFMLA	V16.S4, V16.S4, V1.S4
-	VFMLA	V16.S4, V16.S4, V0.S4
+	WORD	$0x4f981317 // fmla v23.4s, v24.4s, v24.s[0]
+	WORD	$0x4f981316 // fmla v22.4s, v24.4s, v24.s[0]
+	WORD	$0x4f981315 // fmla v21.4s, v24.4s, v24.s[0]
+	WORD	$0x4f981314 // fmla v20.4s, v24.4s, v24.s[0]
+	WORD	$0x4f981313 // fmla v19.4s, v24.4s, v24.s[0]
+	WORD	$0x4f981312 // fmla v18.4s, v24.4s, v24.s[0]
+	WORD	$0x4f981311 // fmla v17.4s, v24.4s, v24.s[0]
+	WORD	$0x4f981310 // fmla v16.4s, v24.4s, v24.s[0]
+	WORD	$0x4f98130f // fmla v15.4s, v24.4s, v24.s[0]
+	WORD	$0x4f98130e // fmla v14.4s, v24.4s, v24.s[0]
+	WORD	$0x4f98130d // fmla v13.4s, v24.4s, v24.s[0]
+	WORD	$0x4f98130c // fmla v12.4s, v24.4s, v24.s[0]
+	WORD	$0x4f98130b // fmla v11.4s, v24.4s, v24.s[0]
+	WORD	$0x4f98130a // fmla v10.4s, v24.4s, v24.s[0]
+	WORD	$0x4f981309 // fmla v9.4s, v24.4s, v24.s[0]
+	WORD	$0x4f981308 // fmla v8.4s, v24.4s, v24.s[0]
+	WORD	$0x4f981307 // fmla v7.4s, v24.4s, v24.s[0]
+	WORD	$0x4f981306 // fmla v6.4s, v24.4s, v24.s[0]
+	WORD	$0x4f981305 // fmla v5.4s, v24.4s, v24.s[0]
+	WORD	$0x4f981304 // fmla v4.4s, v24.4s, v24.s[0]
+	WORD	$0x4f981303 // fmla v3.4s, v24.4s, v24.s[0]
+	WORD	$0x4f981302 // fmla v2.4s, v24.4s, v24.s[0]
+	WORD	$0x4f981301 // fmla v1.4s, v24.4s, v24.s[0]
+	WORD	$0x4f981300 // fmla v0.4s, v24.4s, v24.s[0]
 	SUBS	$1, R0, R0
 	BGT	loop
 	RET

@@ -1,0 +1,186 @@
+// Command mca writes the table of docs/arm64.md: what LLVM's models of several
+// cores say about the inner loops of package kernels/arm64.
+//
+//	go -C gen run ./arm64/mca [-mca llvm-mca]
+//
+// It disassembles the kernels as Go assembled them (Debian's
+// binutils-aarch64-linux-gnu) and gives the hottest loop of each to llvm-mca
+// (Debian's llvm). The limit of a core is what the loop of PeakF32NEON, all
+// fused multiply-adds of registers, reaches on its model.
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// cores are LLVM's names.
+var cores = []string{"cortex-a76", "neoverse-n1", "neoverse-v1", "apple-m1"}
+
+// kernels whose loops are looked at, with what an iteration does.
+var kernels = []struct{ name, does string }{
+	{"GemmF32Tile6x16", "product, 6 rows"},
+	{"GemmF32Tile5x16", "product, 5 rows"},
+	{"GemmF32Tile4x16", "product, 4 rows"},
+	{"GemmF32Tile3x32", "product, 3 rows"},
+	{"GemmF32Tile2x32", "product, 2 rows"},
+	{"GemmF32Tile1x64", "product, 1 row"},
+	{"GemmF32Packing6x16", "product that packs, 6 rows"},
+	{"GemmF32Direct6x16", "product in place, 6 rows"},
+	{"AttnProductF32Rows6", "attention, 6 rows"},
+	{"AttnKeysF32Rows1", "attention, keys in place"},
+	{"AttnValuesF32Rows1", "attention, values in place"},
+	{"AttnExpF32", "attention, exponentials of 32"},
+	{"SoftmaxF32", "softmax, exponentials of 32"},
+	{"LayerNormF32", "layer norm, moments of 32"},
+	{"ActGELUF32", "GELU of 8"},
+	{"ActSiLUF32", "SiLU of 8"},
+	{"ActTanhF32", "tanh of 8"},
+	{"ConvertF16F32", "8 from half precision"},
+	{"ConvertF32BF16", "8 to bfloat16"},
+}
+
+const peak = "PeakF32"
+
+func main() {
+	mca := flag.String("mca", "llvm-mca", "LLVM's analyser")
+	flag.Parse()
+	dir, err := os.MkdirTemp("", "mca")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "kernels.test")
+	build := exec.Command("go", "test", "-c", "-o", binary, ".")
+	build.Dir = filepath.Join("..", "kernels")
+	build.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		log.Fatalf("%v\n%s", err, out)
+	}
+	version, err := exec.Command(*mca, "--version").Output()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n\n", bytes.TrimSpace(bytes.SplitN(version, []byte("\n"), 2)[0]))
+	limits := map[string]float64{}
+	loop := hottest(binary, peak)
+	for _, core := range cores {
+		limits[core] = cycles(*mca, core, loop) / count(loop, "fmla")
+	}
+	fmt.Print("| loop | an iteration | instructions | fused multiply-adds |")
+	for _, core := range cores {
+		fmt.Printf(" %s |", core)
+	}
+	fmt.Print("\n|---|---|--:|--:|" + strings.Repeat("--:|", len(cores)) + "\n")
+	for _, k := range kernels {
+		loop := hottest(binary, k.name)
+		fma := count(loop, "fmla") + count(loop, "fmls")
+		fmt.Printf("| `%sNEON` | %s | %d | %.0f |", k.name, k.does, len(loop), fma)
+		for _, core := range cores {
+			n := cycles(*mca, core, loop)
+			fmt.Printf(" %.1f", n)
+			if fma > float64(len(loop))/2 {
+				fmt.Printf(" (%.0f %%)", 100*fma*limits[core]/n)
+			}
+			fmt.Print(" |")
+		}
+		fmt.Println()
+	}
+}
+
+// instruction is a line of objdump: address, code, text.
+var instruction = regexp.MustCompile(`^\s+([0-9a-f]+):\t[0-9a-f]+ \t([^/]*)`)
+
+// target is where a branch goes.
+var target = regexp.MustCompile(`^(?:b\.?\w*|cbn?z)\s.*?([0-9a-f]+) <`)
+
+// hottest returns the innermost loop with the most vector arithmetic, without
+// its jumps: those within it are over what a caller may leave out.
+func hottest(binary, name string) (best []string) {
+	symbol := "github.com/seed-512d3d71/weft/kernels/arm64." + name + "NEON.abi0"
+	out, err := exec.Command("aarch64-linux-gnu-objdump", "-d", "--disassemble="+symbol, binary).Output()
+	if err != nil {
+		log.Fatal(err)
+	}
+	var lines []string
+	index := map[uint64]int{}
+	last := -1 // jump back: a loop around it is not innermost
+	for _, line := range strings.Split(string(out), "\n") {
+		m := instruction.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		at, _ := strconv.ParseUint(m[1], 16, 64)
+		text := strings.TrimSpace(m[2])
+		index[at] = len(lines)
+		lines = append(lines, text)
+		t := target.FindStringSubmatch(text)
+		if t == nil {
+			continue
+		}
+		to, _ := strconv.ParseUint(t[1], 16, 64)
+		first, ok := index[to]
+		if !ok || to >= at {
+			continue
+		}
+		if first > last {
+			body := slices.DeleteFunc(slices.Clone(lines[first:]), target.MatchString)
+			if weight(body) > weight(best) {
+				best = body
+			}
+		}
+		last = len(lines) - 1
+	}
+	if best == nil {
+		log.Fatalf("%s: no loop", name)
+	}
+	return best
+}
+
+var vector = regexp.MustCompile(`^\w+\s+v\d+\.`)
+
+// weight is the number of vector instructions.
+func weight(loop []string) (n int) {
+	for _, l := range loop {
+		if vector.MatchString(l) {
+			n++
+		}
+	}
+	return n
+}
+
+func count(loop []string, op string) (n float64) {
+	for _, l := range loop {
+		if strings.HasPrefix(l, op+"\t") {
+			n++
+		}
+	}
+	return n
+}
+
+// cycles is what an iteration takes in the long run.
+func cycles(mca, core string, loop []string) float64 {
+	const few, many = 100, 300
+	total := func(iterations int) float64 {
+		cmd := exec.Command(mca, "-mtriple=aarch64", "-mcpu="+core, fmt.Sprint("-iterations=", iterations),
+			"-instruction-info=false", "-resource-pressure=false")
+		cmd.Stdin = strings.NewReader(strings.Join(loop, "\n") + "\n")
+		out, err := cmd.CombinedOutput()
+		m := regexp.MustCompile(`Total Cycles:\s+(\d+)`).FindSubmatch(out)
+		if err != nil || m == nil {
+			log.Fatalf("%s: %v\n%s", core, err, out)
+		}
+		n, _ := strconv.ParseFloat(string(m[1]), 64)
+		return n
+	}
+	return (total(many) - total(few)) / (many - few)
+}
