@@ -11,6 +11,8 @@ import (
 	"github.com/seed-512d3d71/weft/internal/hfconfig"
 	"github.com/seed-512d3d71/weft/nn"
 	"github.com/seed-512d3d71/weft/nn/gpt"
+	"github.com/seed-512d3d71/weft/nn/llama"
+	"github.com/seed-512d3d71/weft/nn/t5"
 	"github.com/seed-512d3d71/weft/task/generate"
 	"github.com/seed-512d3d71/weft/tensor"
 )
@@ -45,6 +47,10 @@ func load(tb testing.TB, name string, threads int) (nn.Generator, *hfconfig.Conf
 	switch t := c.Config.Str("model_type", ""); t {
 	case "gpt2":
 		m, err = gpt.Load(c.Config, c.Class, c.Params(tb, threads))
+	case "mixtral", "qwen2_moe":
+		m, err = llama.Load(c.Config, c.Class, c.Params(tb, threads))
+	case "switch_transformers":
+		m, err = t5.Load(c.Config, c.Class, c.Params(tb, threads))
 	default:
 		tb.Fatalf("%s: model_type %q", name, t)
 	}
