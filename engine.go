@@ -71,7 +71,20 @@ func Open(dir string, opts ...Option) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return OpenDir(d, opts...)
+	o, backend, err := prepare(opts)
+	if err != nil {
+		return nil, err
+	}
+	m, err := open(d, backend, o.class)
+	return m, in(dir, err)
+}
+
+// in names the directory that an error is about.
+func in(dir string, err error) error {
+	if err != nil {
+		err = fmt.Errorf("%s: %w", dir, err)
+	}
+	return err
 }
 
 // OpenFS is Open for a file system whose root is the model's directory, such
@@ -86,15 +99,21 @@ func OpenFS(fsys fs.FS, opts ...Option) (*Model, error) {
 
 // OpenDir is Open for a directory that package hub has opened.
 func OpenDir(d *hub.Dir, opts ...Option) (*Model, error) {
+	o, backend, err := prepare(opts)
+	if err != nil {
+		return nil, err
+	}
+	return open(d, backend, o.class)
+}
+
+// prepare applies the options and makes the backend that they ask for.
+func prepare(opts []Option) (options, nn.Backend, error) {
 	var o options
 	for _, opt := range opts {
 		opt(&o)
 	}
 	backend, err := newBackend(o)
-	if err != nil {
-		return nil, err
-	}
-	return open(d, backend, o.class)
+	return o, backend, err
 }
 
 func newBackend(o options) (nn.Backend, error) {

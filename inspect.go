@@ -35,7 +35,7 @@ func Inspect(dir string, opts ...Option) (*Info, error) {
 	}
 	cfg, err := readConfig(d)
 	if err != nil {
-		return nil, err
+		return nil, in(dir, err)
 	}
 	info := &Info{ModelType: cfg.Str("model_type", ""), DTypes: map[string]int64{}, Kernels: kernels.ISA(), Unused: []string{}}
 	if info.Class, err = className(cfg, o.class); err != nil {
@@ -43,7 +43,7 @@ func Inspect(dir string, opts ...Option) (*Info, error) {
 	}
 	weights, err := d.Weights()
 	if err != nil {
-		return nil, err
+		return nil, in(dir, err)
 	}
 	defer weights.Close()
 	for _, name := range weights.Names() {

@@ -34,15 +34,11 @@ func OpenEmbedder(dir string, opts ...Option) (*Embedder, error) {
 	if err != nil {
 		return nil, err
 	}
-	var o options
-	for _, opt := range opts {
-		opt(&o)
-	}
-	backend, err := newBackend(o)
+	o, backend, err := prepare(opts)
 	if err != nil {
 		return nil, err
 	}
-	return embed.Open(d, backend, func(sub *hub.Dir) (nn.Model, error) {
+	e, err := embed.Open(d, backend, func(sub *hub.Dir) (nn.Model, error) {
 		class := o.class
 		if class == "" {
 			// Whatever head the checkpoint was trained with, its encoder is wanted.
@@ -58,6 +54,7 @@ func OpenEmbedder(dir string, opts ...Option) (*Embedder, error) {
 		}
 		return m.net, nil
 	})
+	return e, in(dir, err)
 }
 
 // baseClass returns the class without a head of a text model type, "" for
@@ -92,7 +89,8 @@ func OpenTokenizer(dir string) (*text.Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return text.Open(d.FS())
+	t, err := text.Open(d.FS())
+	return t, in(dir, err)
 }
 
 // OpenImageProcessor opens the image processor of a directory that need not
@@ -102,7 +100,8 @@ func OpenImageProcessor(dir string) (*vision.Processor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return imageProcessor(d)
+	p, err := imageProcessor(d)
+	return p, in(dir, err)
 }
 
 // OpenFeatureExtractor opens the audio feature extractor of a directory that
@@ -112,7 +111,8 @@ func OpenFeatureExtractor(dir string) (*audio.Extractor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return featureExtractor(d)
+	x, err := featureExtractor(d)
+	return x, in(dir, err)
 }
 
 // EncodeText runs the model on sentences, tokenized, as one batch. A sentence of
@@ -233,7 +233,7 @@ func OpenMultiModal(dir string, opts ...Option) (*MultiModalEncoder, error) {
 		}
 		if err != nil {
 			e.Close()
-			return nil, fmt.Errorf("%s: %w", part.name, err)
+			return nil, fmt.Errorf("%s: %s: %w", dir, part.name, err)
 		}
 		found = true
 	}

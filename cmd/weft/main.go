@@ -74,6 +74,7 @@ type call struct {
 	device         string
 	json           bool
 	args           []string
+	help           func() // prints the usage and the flags
 }
 
 // usageError is a mistake in the command line: exit status 2.
@@ -97,8 +98,11 @@ func runMain(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	name := args[0]
 	switch name {
 	case "help", "-h", "-help", "--help":
-		help(stdout)
-		return exitOK
+		if len(args) == 1 {
+			help(stdout)
+			return exitOK
+		}
+		name, args = args[1], []string{args[1], "--help"}
 	case "--version", "-version":
 		name = "version"
 	}
@@ -151,12 +155,13 @@ else to stderr. Exit status: 0 done, 1 error, 2 wrong usage, 3 unsupported.
 func newCall(cmd command, args []string, stdin io.Reader, stdout, stderr io.Writer) *call {
 	c := &call{FlagSet: flag.NewFlagSet(cmd.name, flag.ContinueOnError), stdin: stdin, stdout: stdout, stderr: stderr}
 	c.SetOutput(io.Discard)
-	c.Usage = func() {
+	c.help = func() {
 		fmt.Fprintf(stdout, "usage: weft %s %s\n\n%s\n\n", cmd.name, cmd.args, cmd.summary)
 		c.SetOutput(stdout)
 		c.PrintDefaults()
 		c.SetOutput(io.Discard)
 	}
+	c.Usage = func() {} // report says what is wrong
 	c.StringVar(&c.model, "model", "", "Hugging Face `directory` of the model")
 	c.IntVar(&c.threads, "threads", 0, "threads that may compute; 0: all")
 	c.StringVar(&c.quant, "quant", "", "quantize on load: w8a8, w8 or w4")
@@ -174,6 +179,7 @@ func (c *call) parse() ([]string, error) {
 	for {
 		if err := c.Parse(args); err != nil {
 			if errors.Is(err, flag.ErrHelp) {
+				c.help()
 				return nil, err
 			}
 			return nil, usageError{err.Error()}

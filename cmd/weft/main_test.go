@@ -43,6 +43,8 @@ func TestExitStatus(t *testing.T) {
 		{"help", exitOK, ""},
 		{"--version", exitOK, ""},
 		{"run --help", exitOK, ""},
+		{"help run", exitOK, ""},
+		{"help fly", exitUsage, `weft: no command "fly"`},
 		{"", exitUsage, ""},
 		{"fly", exitUsage, `weft: no command "fly"`},
 		{"run", exitUsage, "weft: --model is missing"},
@@ -57,19 +59,23 @@ func TestExitStatus(t *testing.T) {
 		{"quantize --model X", exitUsage, `weft: --out is missing`},
 		{"quantize --model X --out Y --scheme w3", exitUsage, `weft: --scheme "w3"`},
 		{"run --model X --in " + in + " --out " + out, exitError, "weft: "},
-		{"run --model " + goldens + "bert.model --in " + in + " --out " + out + " --class BertForTelepathy", exitUnsupported, `weft: unsupported: class "BertForTelepathy"`},
+		{"run --model " + goldens + "bert.model --in " + in + " --out " + out + " --class BertForTelepathy", exitUnsupported, "weft: unsupported: " + goldens + `bert.model: class "BertForTelepathy"`},
 		{"run --model " + goldens + "bert.model --in " + in + " --out " + out + " --set speed=9", exitUnsupported, `weft: unsupported: bert: argument "speed"`},
 		{"run --model " + goldens + "bert.model --in " + goldens + "vit.model/in.safetensors --out " + out, exitError, "weft: bert: bad input: pixel_values"},
 		{"run --model " + goldens + "bert.model --in " + in + " --out " + filepath.Join(out, "no"), exitError, "weft: "},
 		{"run --model " + goldens + "bert.model --in " + in + " --out " + out + " --device cuda", exitUnsupported, `weft: unsupported: device "cuda"`},
 		{"generate --model " + goldens + "bert.model --in " + in, exitUnsupported, "weft: unsupported: generate with BertModel"},
-		{"embed --model " + goldens + "bert.model hello", exitError, "weft: "},
+		{"embed --model " + goldens + "bert.model hello", exitError, "weft: " + goldens + "bert.model: text: no tokenizer"},
+		{"run --model " + goldens + " --in " + in + " --out " + out, exitError, "weft: " + goldens + ": open config.json: "},
 		{"info " + in + " --json", exitOK, ""},
 		{"info " + root + "go.mod", exitError, "weft: "},
 		{"kernels --json", exitOK, ""},
 		{"devices --json", exitOK, ""},
 	} {
-		status, _, stderr := invoke(strings.Fields(c.args)...)
+		status, stdout, stderr := invoke(strings.Fields(c.args)...)
+		if status != exitOK && stdout != "" {
+			t.Errorf("weft %s: an error with %q on stdout", c.args, stdout)
+		}
 		if status != c.status || !strings.HasPrefix(lastLine(stderr), c.last) {
 			t.Errorf("weft %s: status %d, want %d; stderr %q, want %q", c.args, status, c.status, stderr, c.last)
 		}
