@@ -48,7 +48,7 @@ func (l *Layer) Forward(p nn.Pass, dst, x, residual tensor.Tensor, groups []int3
 	gathered := p.New(sent, x.Cols())
 	p.Gather(gathered, x, p.Ints(r.Row))
 	for e, expert := range l.Experts {
-		if lo, hi := int(r.Expert[e]), int(r.Expert[e+1]); lo < hi {
+		if lo, hi := int(r.Expert[e]), int(r.Expert[e+1]); lo < hi && p.Err() == nil {
 			expert.Forward(p, y.SliceRows(lo, hi), gathered.SliceRows(lo, hi))
 		}
 	}
