@@ -76,7 +76,7 @@ func (a Attention) ForwardLast(p Pass, x tensor.Tensor, args AttentionArgs, rows
 	q, k, v := a.project(p, x, args)
 	last := p.New(len(rows), a.Dim)
 	p.Gather(last, q, p.Ints(rows))
-	args.QOff = args.Cache.oneEach()
+	args.QOff = args.Cache.OneEach()
 	return a.attend(p, last, k, v, args)
 }
 

@@ -237,8 +237,8 @@ func (c *Cache) LastRows() []int32 {
 	return c.last
 }
 
-// oneEach returns the offsets of one query a sequence.
-func (c *Cache) oneEach() []int32 {
+// OneEach returns the offsets of one query a sequence.
+func (c *Cache) OneEach() []int32 {
 	c.ones = c.ones[:0]
 	for s := range c.n + 1 {
 		c.ones = append(c.ones, int32(s))

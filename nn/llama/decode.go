@@ -28,7 +28,6 @@ type decoder struct {
 	m      *Model
 	cache  *nn.Cache
 	ids    []int32
-	last   []int32 // the last row of each sequence
 	logits nn.HostRows
 }
 
@@ -56,18 +55,13 @@ func (d *decoder) Reorder(from []int32) { d.cache.Reorder(from) }
 // forward runs the rows that the cache was extended by.
 func (d *decoder) forward(ctx context.Context) (tensor.Tensor, error) {
 	m := d.m.Decoder
-	args := d.cache.Args()
-	d.last = d.last[:0]
-	for _, end := range args.QOff[1:] {
-		d.last = append(d.last, end-1)
-	}
 	length := 0
 	for s := range d.cache.Sequences() {
 		length = max(length, d.cache.Rows(s))
 	}
 	p := d.m.params.Backend().Begin(ctx)
 	defer p.End()
-	x := m.Forward(p, Batch{IDs: d.ids, Position: d.cache.Positions(), Length: length, Attention: args}, Watch{})
-	x = m.Norm.Forward(p, gather(p, x, d.last))
+	x := m.Forward(p, Batch{IDs: d.ids, Position: d.cache.Positions(), Length: length, Attention: d.cache.Args(), Last: d.cache.LastRows()}, Watch{})
+	x = m.Norm.Forward(p, x)
 	return d.logits.Keep(p, d.m.params, d.m.project(p, x))
 }

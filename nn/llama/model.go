@@ -45,6 +45,9 @@ type Batch struct {
 	Position  []int32
 	Length    int // the sequences' length, which some rotary embeddings depend on
 	Attention nn.AttentionArgs
+	// Last, if not nil, are the last rows of the sequences of a cache: only they
+	// are wanted of the last layer.
+	Last []int32
 }
 
 // Watch is shown what passes by; nil functions are not called.
@@ -53,8 +56,8 @@ type Watch struct {
 	Router func(i int, logits tensor.Tensor) // [rows, experts] of layer i
 }
 
-// Forward returns what the layers make of the batch [rows, C], before the last
-// norm.
+// Forward returns what the layers make of the batch [rows, C], or of the rows
+// b.Last, before the last norm.
 func (m *Decoder) Forward(p nn.Pass, b Batch, w Watch) tensor.Tensor {
 	x := p.New(len(b.Position), m.Config.HiddenSize)
 	if b.IDs == nil {
@@ -68,21 +71,32 @@ func (m *Decoder) Forward(p nn.Pass, b Batch, w Watch) tensor.Tensor {
 		if w.Layer != nil {
 			w.Layer(i, x)
 		}
-		mark := p.Mark()
 		b.Attention.Layer = i
-		logits := m.Layers[i].forward(p, y, x, &b, rotary)
+		var rows []int32 // all
+		if i == len(m.Layers)-1 && b.Last != nil {
+			rows, y = b.Last, p.New(len(b.Last), x.Cols())
+		}
+		mark := p.Mark()
+		logits := m.Layers[i].forward(p, y, x, &b, rotary, rows)
 		if w.Router != nil && !logits.IsZero() {
 			w.Router(i, logits)
 		}
 		p.Release(mark)
 		x, y = y, x
 	}
+	if b.Last != nil && len(m.Layers) == 0 {
+		x = gather(p, x, b.Last)
+	}
 	return x
 }
 
-// forward computes a layer and returns the logits of its router, if it has one.
-func (l *Layer) forward(p nn.Pass, dst, x tensor.Tensor, b *Batch, rotary *nn.Rotary) tensor.Tensor {
-	h := l.Attention.forward(p, l.InputNorm.Forward(p, x), b, rotary)
+// forward computes a layer, for the given rows or, if nil, for all, and returns
+// the logits of its router, if it has one.
+func (l *Layer) forward(p nn.Pass, dst, x tensor.Tensor, b *Batch, rotary *nn.Rotary, rows []int32) tensor.Tensor {
+	h := l.Attention.forward(p, l.InputNorm.Forward(p, x), b, rotary, rows)
+	if rows != nil {
+		x = gather(p, x, rows)
+	}
 	h = l.AttentionOut.Add(p, h, x)
 	n := l.MLPNorm.Forward(p, h)
 	if l.MoE != nil {
@@ -92,7 +106,7 @@ func (l *Layer) forward(p nn.Pass, dst, x tensor.Tensor, b *Batch, rotary *nn.Ro
 	return tensor.Tensor{}
 }
 
-func (a *Attention) forward(p nn.Pass, x tensor.Tensor, b *Batch, rotary *nn.Rotary) tensor.Tensor {
+func (a *Attention) forward(p nn.Pass, x tensor.Tensor, b *Batch, rotary *nn.Rotary, rows []int32) tensor.Tensor {
 	args := b.Attention
 	args.Heads, args.KVHeads, args.HeadDim = a.Heads, a.KVHeads, a.HeadDim
 	args.Window, args.Scale = a.Window, float32(1/math.Sqrt(float64(a.HeadDim)))
@@ -103,7 +117,10 @@ func (a *Attention) forward(p nn.Pass, x tensor.Tensor, b *Batch, rotary *nn.Rot
 	if args.Cache != nil {
 		p.Append(args.Cache, args.Layer, k, v)
 	}
-	dst := p.New(x.Rows(), nq)
+	if rows != nil {
+		q, args.QOff = gather(p, q, rows), args.Cache.OneEach()
+	}
+	dst := p.New(q.Rows(), nq)
 	p.Attention(dst, q, k, v, args)
 	return dst
 }

@@ -29,7 +29,6 @@ type decoder struct {
 	self   *nn.Cache
 	cross  *nn.Cache // the keys and values of the encoder's output
 	ids    []int32
-	last   []int32 // the last row of each sequence
 	logits nn.HostRows
 }
 
@@ -89,15 +88,11 @@ func (d *decoder) Reorder(from []int32) {
 func (d *decoder) forward(p nn.Pass, encoder tensor.Tensor) (tensor.Tensor, error) {
 	m := d.m.Decoder
 	args := d.self.Args()
-	d.last = d.last[:0]
-	for _, end := range args.QOff[1:] {
-		d.last = append(d.last, end-1)
-	}
 	b := Batch{
 		IDs: d.ids, Attention: m.Bias.Args(p, args, nil), Groups: args.QOff,
 		Encoder: encoder, Cross: d.cross.CrossArgs(args.QOff),
 	}
 	x := m.Forward(p, b, Watch{})
-	x = m.Norm.Forward(p, gather(p, x, d.last))
+	x = m.Norm.Forward(p, gather(p, x, d.self.LastRows()))
 	return d.logits.Keep(p, d.m.params, d.m.project(p, x))
 }
