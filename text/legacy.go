@@ -76,6 +76,9 @@ func (c *config) register(t *Tokenizer) {
 	for _, r := range c.roles {
 		named[r.Content] = true
 	}
+	for _, e := range c.extra {
+		named[e.Content] = true
+	}
 	have := map[string]bool{}
 	for i := range list {
 		list[i].Special = list[i].Special || named[list[i].Content]
@@ -86,6 +89,12 @@ func (c *config) register(t *Tokenizer) {
 			r.Special = true
 			have[r.Content] = true
 			list = append(list, r)
+		}
+	}
+	for _, e := range c.extra {
+		if !have[e.Content] {
+			have[e.Content] = true
+			list = append(list, e)
 		}
 	}
 	t.setAdded(list)

@@ -152,6 +152,7 @@ type config struct {
 	o         object
 	roles     map[string]AddedToken // by role; normalized is false unless it is said
 	added     []AddedToken          // added_tokens_decoder or added_tokens.json, by id
+	extra     []AddedToken          // special tokens without a role
 	maxLength int
 }
 
@@ -181,18 +182,18 @@ func readConfig(dir fs.FS) (*config, error) {
 	if o.m != nil {
 		c.o = o
 	}
-	specials, err := read("special_tokens_map.json")
-	if err != nil {
+	if err := c.readSpecial(c.o); err != nil {
 		return nil, err
 	}
-	for _, from := range []object{specials, c.o} {
-		for _, role := range roles {
-			if from.m == nil || !from.has(role) {
-				continue
-			}
-			if c.roles[role], err = parseRole(from.get(role)); err != nil {
-				return nil, err
-			}
+	// The older special_tokens_map.json overrides, unless added_tokens_decoder
+	// is there to take its place.
+	if !c.o.has("added_tokens_decoder") {
+		specials, err := read("special_tokens_map.json")
+		if err == nil && specials.m != nil {
+			err = c.readSpecial(specials)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	if c.o.has("tokenizer_class") {
@@ -210,6 +211,37 @@ func readConfig(dir fs.FS) (*config, error) {
 		}
 	}
 	return c, c.readAdded(dir, read)
+}
+
+// readSpecial reads the special tokens that a file names: those with a role and
+// the list of the others.
+func (c *config) readSpecial(o object) error {
+	for _, role := range roles {
+		if !o.has(role) {
+			continue
+		}
+		t, err := parseRole(o.get(role))
+		if err != nil {
+			return err
+		}
+		c.roles[role] = t
+	}
+	// The new name, and the old one where the new one has said nothing.
+	for _, key := range []string{"extra_special_tokens", "additional_special_tokens"} {
+		if !o.has(key) || !o.get(key).isList() || key == "additional_special_tokens" && len(c.extra) > 0 {
+			continue
+		}
+		err := o.get(key).each(func(_ int, v value) error {
+			t, err := parseRole(v)
+			t.Special = true
+			c.extra = append(c.extra, t)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // parseRole reads a special token: its text, or an object with its flags.

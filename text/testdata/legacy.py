@@ -62,6 +62,13 @@ def cases(rng):
     yield "ctc_lower", Wav2Vec2CTCTokenizer, letters, {"tokenizer_class": "Wav2Vec2CTCTokenizer", "do_lower_case": True}
     yield "ctc_small", Wav2Vec2CTCTokenizer, numbered(["[PAD]", "|", "a", "b", "c", "d", "e", "é", "ch", "[UNK]"]), {"tokenizer_class": "Wav2Vec2CTCTokenizer", "pad_token": "[PAD]", "unk_token": "[UNK]", "bos_token": None, "eos_token": None}
     yield "ctc_outside", Wav2Vec2CTCTokenizer, numbered(["<pad>", "<unk>", "|", "a", "b", "."]), {"tokenizer_class": "Wav2Vec2CTCTokenizer", "clean_up_tokenization_spaces": True}
+    # special_tokens_map.json comes before tokenizer_config.json, unless that has added_tokens_decoder.
+    specials = {"cls_token": "<s>", "pad_token": dict(token("<newpad>", lstrip=True)), "additional_special_tokens": ["<new_tok>", "newword"]}
+    specials["pad_token"].pop("__type")
+    mapped = dict(vocab, **{"special_tokens_map.json": json.dumps(specials)})
+    yield "bert_map", BertTokenizer, mapped, {"tokenizer_class": "BertTokenizer", "cls_token": "[CLS]", "sep_token": "</s>"}
+    yield "bert_map_unread", BertTokenizer, mapped, {"tokenizer_class": "BertTokenizer", "additional_special_tokens": ["<new_tok>", "ABCword"],
+                                                     "added_tokens_decoder": {"700": token("<new_tok>", lstrip=True, **special), "701": token("newword")}}
 
 
 def main():
