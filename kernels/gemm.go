@@ -73,8 +73,12 @@ func (g *linearTask) Do(chunk int) {
 	s := strip{ldd: g.ldd, rows: i1 - i0, ldb: g.w.k * panelWidth}
 	scratch := scratches.Get().(*scratch)
 	step := blockK(s.rows, g.w.k)
-	for s.fresh = true; j0 < j1; j0, s.fresh = j0+groupPanels, false {
-		end := min(j0+groupPanels, j1)
+	group := groupPanels
+	if step >= g.w.k {
+		group /= 2 // the sums are complete at once: finish them while they are near
+	}
+	for s.fresh = true; j0 < j1; j0, s.fresh = j0+group, false {
+		end := min(j0+group, j1)
 		for p := 0; p == 0 || p < g.w.k; p += step {
 			s.panels, s.cols = end-j0, min(end*panelWidth, g.w.n)-j0*panelWidth
 			s.a, s.lda, s.dst, s.b = g.a[i0*g.lda+p:], g.lda, g.dst[i0*g.ldd+j0*panelWidth:], g.w.data[(j0*g.w.k+p)*panelWidth:]
