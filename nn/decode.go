@@ -26,6 +26,8 @@ type DecoderInfo struct {
 	// Longer says that sequences of more than MaxPositions tokens run too: rotary
 	// positions have no last one.
 	Longer bool
+	// Windowed says that attention sees some tokens back only.
+	Windowed bool
 	// Encoder says that an encoder's output is attended to.
 	Encoder bool
 	// Input is the encoder's main input ("input_ids", "pixel_values",

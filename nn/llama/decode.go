@@ -11,7 +11,7 @@ import (
 // DecoderInfo describes the class as a generator of text.
 func (m *Model) DecoderInfo() nn.DecoderInfo {
 	c := m.Decoder.Config
-	return nn.DecoderInfo{VocabSize: c.VocabSize, MaxPositions: c.Rope.MaxPositions, Longer: true}
+	return nn.DecoderInfo{VocabSize: c.VocabSize, MaxPositions: c.Rope.MaxPositions, Longer: true, Windowed: m.slides()}
 }
 
 // NewDecoder returns a decoder of a ForCausalLM class, nil for others.

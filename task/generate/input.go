@@ -47,6 +47,10 @@ func (s *search) prompts(in nn.Inputs) error {
 		if visible[t-1] == 0 {
 			return nn.InputError("attention_mask", "prompt %d is padded on the right; a decoder wants padding on the left", i)
 		}
+		if s.info.Windowed && len(kept) < t-s.pads[i] {
+			// Hugging Face's window counts hidden tokens too.
+			return nn.Unsupported("prompt %d hides tokens between others, and attention has a window", i)
+		}
 		s.prompt.IDs = append(s.prompt.IDs, kept)
 	}
 	return nil

@@ -59,14 +59,6 @@ def seq2seq(r, name):
     return ("SwitchTransformers" if is_switch else "T5") + "ForConditionalGeneration", c
 
 
-def starts(r, config, name):
-    """Prompts without holes where attention has a window, which counts them."""
-    while True:
-        x = sweep.prompts(r, config, name)
-        if not config.get("sliding_window") or "attention_mask" not in x or (np.diff(x["attention_mask"]) >= 0).all():
-            return x
-
-
 def sources(r, config, name):
     """What the encoder reads, padded on the right or the left."""
     x = sweep.prompts(r, config, name)
@@ -76,7 +68,7 @@ def sources(r, config, name):
 
 
 sweep.FAMILIES.clear()
-sweep.FAMILIES.update({"decoder": (decoder, starts), "seq2seq": (seq2seq, sources)})
+sweep.FAMILIES.update({"decoder": (decoder, sweep.prompts), "seq2seq": (seq2seq, sources)})
 
 if __name__ == "__main__":
     sys.exit(sweep.main())
