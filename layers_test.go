@@ -60,7 +60,7 @@ var testLayers = []string{"internal/ktest", "internal/golden"}
 // thirdParty says which packages may import which modules from outside.
 var thirdParty = map[string][]string{
 	"github.com/klauspost/cpuid/v2": {"kernels", "internal/ktest"},
-	"golang.org/x/sys":              {"internal/mmap", "internal/par", "internal/ktest"},
+	"golang.org/x/sys":              {"internal/mmap", "internal/par", "internal/ktest", "kernels"},
 	"golang.org/x/text":             {"text/…"},
 	"golang.org/x/image":            {"vision/…"},
 	"gonum.org/v1/gonum":            {"metrics"},

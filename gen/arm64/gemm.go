@@ -51,6 +51,10 @@ type tile struct {
 	next         *reg // what to fetch, and how far apart its lines are
 	nextStep     *reg
 	pack         *reg
+
+	mac     func(d, n, m *reg, lane int) // d += n·m[lane]; nil: of floats
+	loadedA func(x *reg)                 // is called for each register of A
+	loadedB func(x *reg, i int)          // and of B, with its place in the panel
 }
 
 // gemmTile writes one micro-kernel. Each accumulator is one chain over k, so
@@ -228,6 +232,9 @@ func (t *tile) product(k *reg, done string) {
 	for r := range a {
 		a[r] = cur.v()
 		ldrQP(a[r], t.a[r])
+		if t.loadedA != nil {
+			t.loadedA(a[r])
+		}
 	}
 	for u := range unroll {
 		t.step(a, u)
@@ -246,6 +253,9 @@ func (t *tile) product(k *reg, done string) {
 	for r := range a {
 		a[r] = cur.v()
 		ldrSP(a[r], t.a[r])
+		if t.loadedA != nil {
+			t.loadedA(a[r])
+		}
 	}
 	t.step(a, 0)
 	t.advance(1)
@@ -265,9 +275,17 @@ func (t *tile) step(a []*reg, u int) {
 		if t.pack != nil {
 			stpQ(w[0], w[1], t.pack, 4*panel*u+16*i)
 		}
+		if t.loadedB != nil {
+			t.loadedB(w[0], i)
+			t.loadedB(w[1], i+1)
+		}
+		mac := t.mac
+		if mac == nil {
+			mac = fmlaE
+		}
 		for r := range a {
 			for j, w := range w {
-				fmlaE(t.acc[r][i+j], w, a[r], u)
+				mac(t.acc[r][i+j], w, a[r], u)
 			}
 		}
 	}

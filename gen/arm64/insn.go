@@ -221,10 +221,7 @@ func sshr(d, n *reg, c int) {
 
 // fmlaE is d += n·m[lane].
 func fmlaE(d, n, m *reg, lane int) {
-	code := 0x4f801000 | uint32(lane&1)<<21 | uint32(lane>>1)<<11
-	cur.emit(insn{def: one(d), use: []*reg{d, n, m},
-		word: func() uint32 { return code | uint32(m.num)<<16 | uint32(n.num)<<5 | uint32(d.num) },
-		text: func() string { return fmt.Sprintf("fmla v%d.4s, v%d.4s, v%d.s[%d]", d.num, n.num, m.num, lane) }})
+	byElement(0x4f801000|uint32(lane&1)<<21|uint32(lane>>1)<<11, "fmla", "4s", "4s", "s", d, n, m, lane)
 }
 
 // minAll and maxAll put the least and the largest unsigned word into lane 0.
@@ -251,3 +248,52 @@ func upper(d, n *reg)          { vv(0x2e613800, "shll", "4s", "4h", ", #16", d, 
 func upper2(d, n *reg)         { vv(0x6e613800, "shll2", "4s", "8h", ", #16", d, n) }
 func upperHalf(d, n *reg)      { vv(0x0f108400, "shrn", "4h", "4s", ", #16", d, n) }
 func upperHalf2(d, n *reg)     { vv(0x4f108400, "shrn2", "8h", "4s", ", #16", d, n, d) }
+
+// Integers: products of bytes (the dot products need Armv8.2's) and what goes
+// with them.
+
+func eor(d, n, m *reg)    { goVVV("VEOR", "B16", d, n, m) }
+func smax(d, n, m *reg)   { vvv(0x4ea06400, "smax", "4s", d, n, m) }
+func uzp1B(d, n, m *reg)  { goVVV("VUZP1", "B16", d, n, m) }
+func uzp2B(d, n, m *reg)  { goVVV("VUZP2", "B16", d, n, m) }
+func toInt(d, n *reg)     { vv(0x4e21a800, "fcvtns", "4s", "4s", "", d, n) } // to nearest even
+func toFloat(d, n *reg)   { vv(0x4e21d800, "scvtf", "4s", "4s", "", d, n) }
+func toHalves(d, n *reg)  { vv(0x0e612800, "xtn", "4h", "4s", "", d, n) }
+func toHalves2(d, n *reg) { vv(0x4e612800, "xtn2", "8h", "4s", "", d, n, d) }
+func toBytes(d, n *reg)   { vv(0x0e212800, "xtn", "8b", "8h", "", d, n) }
+func toBytes2(d, n *reg)  { vv(0x4e212800, "xtn2", "16b", "8h", "", d, n, d) }
+func fromS8(d, n *reg)    { vv(0x0f08a400, "sxtl", "8h", "8b", "", d, n) }
+func fromS82(d, n *reg)   { vv(0x4f08a400, "sxtl2", "8h", "16b", "", d, n) }
+func fromU8(d, n *reg)    { vv(0x2f08a400, "uxtl", "8h", "8b", "", d, n) }
+func fromU82(d, n *reg)   { vv(0x6f08a400, "uxtl2", "8h", "16b", "", d, n) }
+
+// sdotE is d += the sums of n's products of four bytes with bytes 4·lane … of m.
+func sdotE(d, n, m *reg, lane int) {
+	byElement(0x4f80e000|uint32(lane&1)<<21|uint32(lane>>1)<<11, "sdot", "4s", "16b", "4b", d, n, m, lane)
+}
+
+func sdot(d, n, m *reg) {
+	cur.emit(insn{def: one(d), use: []*reg{d, n, m},
+		word: func() uint32 { return 0x4e809400 | uint32(m.num)<<16 | uint32(n.num)<<5 | uint32(d.num) },
+		text: func() string { return fmt.Sprintf("sdot v%d.4s, v%d.16b, v%d.16b", d.num, n.num, m.num) }})
+}
+
+// smlalE is d += n's low (or high) four halves times m[lane], m one of V0 … V15.
+func smlalE(d, n, m *reg, lane int, high bool) {
+	code, name, from := 0x0f402000|uint32(lane&1)<<20|uint32(lane>>1&1)<<21|uint32(lane>>2)<<11, "smlal", "4h"
+	if high {
+		code, name, from = code|1<<30, "smlal2", "8h"
+	}
+	if !m.fixed || m.num > 15 {
+		panic("smlal takes its element from V0 … V15")
+	}
+	byElement(code, name, "4s", from, "h", d, n, m, lane)
+}
+
+func byElement(code uint32, name, to, from, elem string, d, n, m *reg, lane int) {
+	cur.emit(insn{def: one(d), use: []*reg{d, n, m},
+		word: func() uint32 { return code | uint32(m.num)<<16 | uint32(n.num)<<5 | uint32(d.num) },
+		text: func() string {
+			return fmt.Sprintf("%s v%d.%s, v%d.%s, v%d.%s[%d]", name, d.num, to, n.num, from, m.num, elem, lane)
+		}})
+}

@@ -19,6 +19,8 @@ var files = map[string]func(){
 	"gemm_f32":    gemmF32,
 	"gemm_pack":   gemmPack,
 	"gemm_other":  func() { depthwise(); peak() },
+	"igemm_dot":   igemmDot,
+	"igemm_long":  igemmLong,
 	"vec_act":     actRows,
 	"vec_norm":    vecNorm,
 	"vec_map":     vecMap,
