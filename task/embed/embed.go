@@ -75,7 +75,7 @@ func Open(dir *hub.Dir, backend nn.Backend, load Loader) (*Embedder, error) {
 	if e.transformer == nil || e.pooling == nil {
 		return nil, nn.Unsupported("modules.json without a Transformer followed by a Pooling")
 	}
-	return e, e.readPrompt(dir)
+	return e, e.readSettings(dir)
 }
 
 func (e *Embedder) add(dir *hub.Dir, path, kind string, load Loader) error {
@@ -205,7 +205,9 @@ func (e *Embedder) addPooling(sub *hub.Dir) error {
 	return c.Err()
 }
 
-func (e *Embedder) readPrompt(dir *hub.Dir) error {
+// readSettings reads the prompt that goes before every sentence, and the length
+// that embeddings are cut to.
+func (e *Embedder) readSettings(dir *hub.Dir) error {
 	const name = "config_sentence_transformers.json"
 	exclude := e.promptLen < 0
 	e.promptLen = 0
@@ -215,9 +217,16 @@ func (e *Embedder) readPrompt(dir *hub.Dir) error {
 	var c struct {
 		Prompts       map[string]string `json:"prompts"`
 		DefaultPrompt *string           `json:"default_prompt_name"`
+		TruncateDim   *int              `json:"truncate_dim"`
 	}
 	if err := dir.ReadJSON(name, &c); err != nil {
 		return err
+	}
+	if n := c.TruncateDim; n != nil {
+		if *n < 1 {
+			return fmt.Errorf("%s: truncate_dim %d, want a positive number", name, *n)
+		}
+		e.dim = min(e.dim, *n)
 	}
 	if c.DefaultPrompt == nil {
 		return nil

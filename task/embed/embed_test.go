@@ -141,6 +141,32 @@ func TestLength(t *testing.T) {
 	}
 }
 
+// TestTruncateDim: embeddings are cut to truncate_dim, where that is shorter.
+func TestTruncateDim(t *testing.T) {
+	const settings = "config_sentence_transformers.json"
+	var whole []float32
+	for _, c := range []struct{ dim, want int }{{60, 48}, {7, 7}} {
+		files := map[string]string{settings: fmt.Sprintf(`{"truncate_dim":%d}`, c.dim)}
+		e, err := weft.OpenEmbedder(directory(t, poolOnly, `{"embedding_dimension":48}`, files))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := e.Embed(context.Background(), []string{"the cat"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if whole == nil {
+			whole = out.F32()
+		}
+		if e.Dim() != c.want || !slices.Equal(out.F32(), whole[:c.want]) {
+			t.Errorf("truncate_dim %d: %d numbers, %v, want the first %d of %v", c.dim, e.Dim(), out.F32(), c.want, whole)
+		}
+	}
+	if _, err := weft.OpenEmbedder(directory(t, poolOnly, `{"embedding_dimension":48}`, map[string]string{settings: `{"truncate_dim":0}`})); err == nil || !strings.Contains(err.Error(), "truncate_dim") {
+		t.Errorf("%v, want an error about truncate_dim", err)
+	}
+}
+
 // TestNoModules: a transformer alone is averaged, and its head left out.
 func TestNoModules(t *testing.T) {
 	const sentence = "two dogs run"

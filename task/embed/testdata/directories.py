@@ -60,7 +60,7 @@ def build(r, folder):
     prompts, default = {}, None
     if r.random() < 0.5:
         prompts, default = {"query": "the picture shows ", "document": ""}, r.choice(["query", "document", None])
-    model = SentenceTransformer(modules=modules, prompts=prompts, default_prompt_name=default, device="cpu")
+    model = SentenceTransformer(modules=modules, prompts=prompts, default_prompt_name=default, truncate_dim=r.choice([None, None, r.randint(1, 60)]), device="cpu")
     out = os.path.join(folder, "model")
     model.save(out)
     return out
