@@ -9,16 +9,24 @@ import (
 )
 
 // LinearQ is [LinearF32] by a quantized weight. With W8A8 each row of a is
-// quantized by ref.QuantizeS8 and the sum is exact:
+// quantized by ref.QuantizeU8 and the sum is exact:
 //
-//	dst[i][j] = act(float32(Σ_p qa[i][p]·qw[j][p])·(sa[i]·sw[j]) + bias[j]) + residual[i][j]
+//	dst[i][j] = act(float32(Σ_p (qa[i][p]-za[i])·qw[j][p])·(sa[i]·sw[j]) + bias[j]) + residual[i][j]
 //
 // With W8 and W4 it is LinearF32 by the weight that [QMatrix.Dequantize]
 // returns, to the bit.
 //
-// Both operands of W8A8 have 8 bits on every instruction set. VPMADDUBSW alone
-// would ask for a bit of one of them, to stay within its 16 bits: see package
-// amd64 for what AVX2 uses in its place.
+// Both operands of W8A8 have 8 full bits on every instruction set, and the
+// activations a zero point, since all of it shows. Measured on all-MiniLM-L6-v2
+// with 200 sentences, the mean cosine with the float32 embeddings:
+//
+//	weights of 8 bits, activations float32       0.9996
+//	8 bits and 8 with a zero point (this)        0.9990
+//	8 bits and 8 without                         0.9975
+//	7 bits and 8, 8 bits and 7, without          0.9960, 0.9944
+//
+// VPMADDUBSW would ask for one of those bits, to stay within its 16: see package
+// amd64 for what AVX2 does in its place.
 func LinearQ(t *par.Team, dst []float32, ldd int, a []float32, lda, m int, w *QMatrix, ep Epilogue) {
 	if m == 0 || w.n == 0 {
 		return
@@ -32,7 +40,7 @@ func LinearQ(t *par.Team, dst []float32, ldd int, a []float32, lda, m int, w *QM
 	}
 	task := igemmTasks.Get().(*igemmTask)
 	task.quantize(t, a, lda, m, w.k)
-	task.dst, task.ldd, task.w, task.ep, task.init = dst, ldd, w, ep, w.init
+	task.dst, task.ldd, task.w, task.ep = dst, ldd, w, ep
 	task.product(t)
 	igemmTasks.Put(task)
 }
@@ -62,15 +70,14 @@ func MatMulU8S8(t *par.Team, dst []int32, ldd int, a []uint8, lda, m int, w *QMa
 // igemmRow is one implementation of the product of bytes; without tile it is
 // ref.
 type igemmRow struct {
-	rows   int  // of the tallest tile
-	panels int  // side by side in a tile
-	bytes  int  // of an element of A
-	offset bool // A is stored with 128 added
+	rows   int // of the tallest tile
+	panels int // side by side in a tile
+	bytes  int // of an element of A
 	// quantize stores rows of A as tile reads them.
-	quantize func(dst *byte, ldd int, x *float32, ldx int, scale *float32, rows, cols int)
+	quantize func(dst *byte, ldd int, x *float32, ldx int, scale *float32, zero *int32, rows, cols int)
 	// widen stores n unsigned bytes so, n a multiple of 16; nil: they need nothing.
 	widen func(dst, src *byte, n int)
-	tile  func(h int, a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc, k, cols int, rowScale, colScale *float32)
+	tile  func(h int, a *byte, lda int, b *int8, ldb int, c *float32, ldc, k, cols int, zero, sums *int32, rowScale, colScale *float32)
 }
 
 // igemmTask is one product: first a region that stores A as bytes, then one
@@ -88,11 +95,11 @@ type igemmTask struct {
 	store []byte // of a, when it is no one else's
 	lda   int    // bytes
 	scale []float32
+	zero  []int32
 
 	dst  []float32
 	ldd  int
 	w    *QMatrix
-	init []int32
 	raw  bool
 	ep   Epilogue
 	grid grid
@@ -127,6 +134,10 @@ func (g *igemmTask) quantize(t *par.Team, a []float32, lda, m, k int) {
 	g.layout(m, k)
 	g.x, g.ldx = a, lda
 	grow(&g.scale, m)
+	if cap(g.zero) < m {
+		g.zero = make([]int32, m)
+	}
+	g.zero = g.zero[:m]
 	g.phase = phaseQuantize
 	t.Run(g, (m+g.row-1)/g.row)
 }
@@ -149,7 +160,7 @@ func (g *igemmTask) product(t *par.Team) {
 	g.phase = phaseProduct
 	g.grid = splitPairs(t.Threads(), g.m, g.w.n, g.k)
 	t.Run(g, g.grid.chunks())
-	*g = igemmTask{store: g.store, scale: g.scale}
+	*g = igemmTask{store: g.store, scale: g.scale, zero: g.zero}
 }
 
 // Do does one chunk of the phase.
@@ -170,14 +181,15 @@ func (g *igemmTask) Do(chunk int) {
 func (g *igemmTask) quantizeRows(i0, i1 int) {
 	if g.k == 0 {
 		clear(g.scale[i0:i1])
+		clear(g.zero[i0:i1])
 		return
 	}
 	if row := &igemm.active; row.tile != nil {
-		row.quantize(&g.a[i0*g.lda], g.lda, &g.x[i0*g.ldx], g.ldx, &g.scale[i0], i1-i0, g.k)
+		row.quantize(&g.a[i0*g.lda], g.lda, &g.x[i0*g.ldx], g.ldx, &g.scale[i0], &g.zero[i0], i1-i0, g.k)
 		return
 	}
 	for i := i0; i < i1; i++ {
-		g.scale[i] = ref.QuantizeS8(signed(g.a[i*g.lda:][:g.k]), g.x[i*g.ldx:][:g.k])
+		g.scale[i], g.zero[i] = ref.QuantizeU8(g.a[i*g.lda:][:g.k], g.x[i*g.ldx:][:g.k])
 	}
 }
 
@@ -196,11 +208,6 @@ func (g *igemmTask) widenRow(dst []byte, src []uint8) {
 		copy(last[:], src[full:])
 		row.widen(&dst[full*row.bytes], &last[0], 16)
 	}
-}
-
-// signed is b as signed bytes.
-func signed(b []byte) []int8 {
-	return unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(b))), len(b))
 }
 
 // splitPairs is split in units of pairs of panels.
@@ -248,18 +255,15 @@ func (g *igemmTask) pair(i0, i1, j int) {
 	for p := 2 * j; p < 2*j+2 && p*panelWidth < w.n; p += row.panels {
 		at := p * panelWidth
 		cols := min(row.panels*panelWidth, w.n-at)
-		var init *int32
-		if row.offset && !g.raw {
-			init = &g.init[at]
-		}
 		for i := i0; i < i1; {
 			h := tileHeight(i1-i, row.rows)
 			var scale *float32
+			var zero *int32
 			if !g.raw {
-				scale = &g.scale[i]
+				scale, zero = &g.scale[i], &g.zero[i]
 			}
-			row.tile(h, unsafe.SliceData(g.a[i*g.lda:]), g.lda, unsafe.SliceData(w.data[p*w.step:]), w.step, init, &g.dst[i*g.ldd+at], g.ldd,
-				(g.k+quad-1)/quad, cols, scale, &w.scale[at])
+			row.tile(h, unsafe.SliceData(g.a[i*g.lda:]), g.lda, unsafe.SliceData(w.data[p*w.step:]), w.step, &g.dst[i*g.ldd+at], g.ldd,
+				(g.k+quad-1)/quad, cols, zero, &w.sums[at], scale, &w.scale[at])
 			i += h
 		}
 	}
@@ -272,9 +276,9 @@ func (g *igemmTask) pairRef(i0, i1, j int) {
 			var sum [panelWidth]int32
 			a, b := g.a[i*g.lda:][:g.k], w.data[p*w.step:][:w.step]
 			if g.raw {
-				ref.DotS8(&sum, a, b)
+				ref.DotU8S8(&sum, a, 0, b)
 			} else {
-				ref.DotS8(&sum, signed(a), b)
+				ref.DotU8S8(&sum, a, g.zero[i], b)
 			}
 			for at := p * panelWidth; at < min((p+1)*panelWidth, w.n); at++ {
 				s := sum[at%panelWidth]

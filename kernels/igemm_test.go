@@ -47,13 +47,13 @@ func randomQ(s Scheme, seed uint64, n, k, group int) *QMatrix {
 
 // refLinearQ states LinearQ of W8A8 without an epilogue.
 func refLinearQ(a []float32, m int, w *QMatrix) []float32 {
-	dst, q := make([]float32, m*w.n), make([]int8, w.k)
+	dst, q := make([]float32, m*w.n), make([]uint8, w.k)
 	for i := range m {
-		scale := ref.QuantizeS8(q, a[i*w.k:][:w.k])
+		scale, zero := ref.QuantizeU8(q, a[i*w.k:][:w.k])
 		for j := range w.n {
 			sum := int64(0)
 			for p, x := range q {
-				sum += int64(x) * int64(w.at(j, p))
+				sum += (int64(x) - int64(zero)) * int64(w.at(j, p))
 			}
 			if sum != int64(int32(sum)) {
 				panic("the sum leaves an int32")
@@ -102,7 +102,7 @@ func TestLinearW8A8(t *testing.T) {
 				edge := ktest.Edges[i%2]
 				a, dst := ktest.GuardCopy(t, c.a, edge), ktest.Guard[float32](t, c.m*c.w.n, edge)
 				w := *c.w
-				w.data, w.scale, w.init = ktest.GuardCopy(t, w.data, edge), ktest.GuardCopy(t, w.scale, edge), ktest.GuardCopy(t, w.init, edge)
+				w.data, w.scale, w.sums = ktest.GuardCopy(t, w.data, edge), ktest.GuardCopy(t, w.scale, edge), ktest.GuardCopy(t, w.sums, edge)
 				LinearQ(nil, dst, w.n, a, w.k, c.m, &w, Epilogue{})
 				ktest.SameBits(t, "LinearQ", dst, c.want)
 			})
@@ -168,8 +168,8 @@ func TestExtremesS8(t *testing.T) {
 			w := PackQuantized(W8A8, []Quantized{{Q: q, Scale: scale, N: n}}, k, 0)
 			dst := make([]float32, m*n)
 			LinearQ(nil, dst, n, a, k, m, w, Epilogue{})
-			unit := float32(1) / 127
-			want := float32(int32(sign)*127*-128*k) * unit
+			unit := float32(1) / 255
+			want := float32(int32(sign)*255*-128*k) * unit
 			for i, v := range dst {
 				if v != want {
 					t.Fatalf("element %d is %v, want %v", i, v, want)
@@ -262,11 +262,11 @@ func TestQuantizeRows(t *testing.T) {
 			x = ktest.GuardCopy(t, x, ktest.Edges[cols%2])
 			g := &igemmTask{}
 			g.quantize(nil, x, cols, rows, cols)
-			q := make([]int8, cols)
+			q := make([]uint8, cols)
 			for i := range rows {
-				scale := ref.QuantizeS8(q, x[i*cols:][:cols])
-				if !ktest.Same(scale, g.scale[i]) {
-					t.Fatalf("%d columns, row %d: scale %v, want %v", cols, i, g.scale[i], scale)
+				scale, zero := ref.QuantizeU8(q, x[i*cols:][:cols])
+				if !ktest.Same(scale, g.scale[i]) || zero != g.zero[i] {
+					t.Fatalf("%d columns, row %d: scale %v zero %d, want %v %d", cols, i, g.scale[i], g.zero[i], scale, zero)
 				}
 				if scale != scale {
 					continue
@@ -280,11 +280,9 @@ func TestQuantizeRows(t *testing.T) {
 						if ISA() == ISANEON { // in order
 							at = i*g.lda + 2*p
 						}
-						got = int(int16(uint16(g.a[at]) | uint16(g.a[at+1])<<8))
-					case row.offset:
-						got = int(g.a[at+p]) - 128
+						got = int(int16(uint16(g.a[at])|uint16(g.a[at+1])<<8)) + int(zero)
 					default:
-						got = int(int8(g.a[at+p]))
+						got = int(g.a[at+p])
 					}
 					if got != int(want) {
 						t.Fatalf("%d columns, row %d, column %d: %d, want %d", cols, i, p, got, want)

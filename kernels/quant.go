@@ -15,7 +15,8 @@ const (
 	// Float32 is no quantization.
 	Float32 Scheme = iota
 	// W8A8: weights of 8 bits with a scale for each output, activations of 8 bits
-	// with a scale for each row, taken from the row itself; the sums are exact.
+	// with a scale and a zero point for each row, taken from the row itself; the
+	// sums are exact.
 	// No row's result depends on another row.
 	W8A8
 	// W8: weights of 8 bits with a scale for each output, computed with as
@@ -63,7 +64,7 @@ type QMatrix struct {
 	step   int       // bytes of a panel
 	data   []int8    // two's complement; nibbles low one first
 	scale  []float32 // [panel][group][16]
-	init   []int32   // -128 × the sum of each row, for activations stored with 128 added
+	sums   []int32   // of each row, for activations with a zero point
 }
 
 // Rows returns the number of out features.
@@ -76,7 +77,7 @@ func (m *QMatrix) Cols() int { return m.k }
 func (m *QMatrix) Scheme() Scheme { return m.scheme }
 
 // Bytes returns the memory the packed weight takes.
-func (m *QMatrix) Bytes() int { return len(m.data) + 4*len(m.scale) + 4*len(m.init) }
+func (m *QMatrix) Bytes() int { return len(m.data) + 4*len(m.scale) + 4*len(m.sums) }
 
 // Quantized is a stored weight [n, k] before it is packed: one part of a
 // QMatrix.
@@ -229,7 +230,7 @@ func newQMatrix(s Scheme, n, k, group int) *QMatrix {
 	m.data = make([]int8, panels*m.step)
 	m.scale = make([]float32, panels*panelWidth*m.groups())
 	if s == W8A8 {
-		m.init = make([]int32, panels*panelWidth)
+		m.sums = make([]int32, panels*panelWidth)
 	}
 	return m
 }
@@ -322,12 +323,11 @@ func (m *QMatrix) place(i int, q []int8, scale []float32) {
 	for g, s := range scale {
 		m.scale[(panel*len(scale)+g)*panelWidth+lane] = s
 	}
-	if m.init != nil {
-		sum := int32(0)
+	if m.sums != nil {
+		m.sums[i] = 0
 		for _, v := range q {
-			sum += int32(v)
+			m.sums[i] += int32(v)
 		}
-		m.init[i] = -128 * sum
 	}
 }
 

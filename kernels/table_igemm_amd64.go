@@ -10,10 +10,10 @@ import (
 
 var igemm = family[igemmRow]{op: "gemm_s8", rows: []row[igemmRow]{
 	{name: "GemmU8S8Tile12x32AVX512VNNI", isa: ISAAVX512, needs: []cpuid.FeatureID{cpuid.AVX512VNNI}, tile: "12x32", impl: igemmRow{
-		rows: 12, panels: 2, bytes: 1, offset: true, quantize: amd64.QuantizeRowsU8AVX512, tile: igemmTileVNNI}},
+		rows: 12, panels: 2, bytes: 1, quantize: amd64.QuantizeRowsU8AVX512, tile: igemmTileVNNI}},
 	{name: "GemmS16S8Tile6x16AVX2", isa: ISAAVX2, tile: "6x16", impl: igemmRow{
 		rows: 6, panels: 1, bytes: 2, quantize: amd64.QuantizeRowsS16AVX2, widen: amd64.WidenU8S16AVX2, tile: igemmTileAVX2}},
-	{name: "ref.DotS8", isa: ISARef},
+	{name: "ref.DotU8S8", isa: ISARef},
 }}
 
 var weight = family[weightRow]{op: "gemm_f32_weight", rows: []row[weightRow]{
@@ -24,51 +24,51 @@ var weight = family[weightRow]{op: "gemm_f32_weight", rows: []row[weightRow]{
 	{name: "ref.GemmRowF32", isa: ISARef},
 }}
 
-func igemmTileVNNI(h int, a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc, k, cols int, rowScale, colScale *float32) {
+func igemmTileVNNI(h int, a *byte, lda int, b *int8, ldb int, c *float32, ldc, k, cols int, zero, sums *int32, rowScale, colScale *float32) {
 	switch h {
 	case 12:
-		amd64.GemmU8S8Tile12x32AVX512VNNI(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		amd64.GemmU8S8Tile12x32AVX512VNNI(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 11:
-		amd64.GemmU8S8Tile11x32AVX512VNNI(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		amd64.GemmU8S8Tile11x32AVX512VNNI(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 10:
-		amd64.GemmU8S8Tile10x32AVX512VNNI(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		amd64.GemmU8S8Tile10x32AVX512VNNI(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 9:
-		amd64.GemmU8S8Tile9x32AVX512VNNI(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		amd64.GemmU8S8Tile9x32AVX512VNNI(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 8:
-		amd64.GemmU8S8Tile8x32AVX512VNNI(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		amd64.GemmU8S8Tile8x32AVX512VNNI(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 7:
-		amd64.GemmU8S8Tile7x32AVX512VNNI(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		amd64.GemmU8S8Tile7x32AVX512VNNI(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 6:
-		amd64.GemmU8S8Tile6x32AVX512VNNI(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		amd64.GemmU8S8Tile6x32AVX512VNNI(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 5:
-		amd64.GemmU8S8Tile5x32AVX512VNNI(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		amd64.GemmU8S8Tile5x32AVX512VNNI(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 4:
-		amd64.GemmU8S8Tile4x32AVX512VNNI(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		amd64.GemmU8S8Tile4x32AVX512VNNI(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 3:
-		amd64.GemmU8S8Tile3x32AVX512VNNI(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		amd64.GemmU8S8Tile3x32AVX512VNNI(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 2:
-		amd64.GemmU8S8Tile2x32AVX512VNNI(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		amd64.GemmU8S8Tile2x32AVX512VNNI(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 1:
-		amd64.GemmU8S8Tile1x32AVX512VNNI(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		amd64.GemmU8S8Tile1x32AVX512VNNI(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	default:
 		panic("kernels: no such tile")
 	}
 }
 
-func igemmTileAVX2(h int, a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc, k, cols int, rowScale, colScale *float32) {
+func igemmTileAVX2(h int, a *byte, lda int, b *int8, ldb int, c *float32, ldc, k, cols int, zero, sums *int32, rowScale, colScale *float32) {
 	switch h {
 	case 6:
-		amd64.GemmS16S8Tile6x16AVX2(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		amd64.GemmS16S8Tile6x16AVX2(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 5:
-		amd64.GemmS16S8Tile5x16AVX2(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		amd64.GemmS16S8Tile5x16AVX2(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 4:
-		amd64.GemmS16S8Tile4x16AVX2(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		amd64.GemmS16S8Tile4x16AVX2(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 3:
-		amd64.GemmS16S8Tile3x16AVX2(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		amd64.GemmS16S8Tile3x16AVX2(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 2:
-		amd64.GemmS16S8Tile2x16AVX2(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		amd64.GemmS16S8Tile2x16AVX2(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 1:
-		amd64.GemmS16S8Tile1x16AVX2(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		amd64.GemmS16S8Tile1x16AVX2(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	default:
 		panic("kernels: no such tile")
 	}

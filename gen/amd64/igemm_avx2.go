@@ -23,7 +23,7 @@ func igemmAVX2() {
 // at 16 bits unless one operand gave up a bit of its eight, so both are widened
 // to 16 bits and multiplied by VPMADDWD, which is exact: the same count of
 // multiplications (VPMADDUBSW needs a VPMADDWD to follow it), with 8 full bits
-// on both sides and no offset to take off.
+// on both sides and the zero point taken off before.
 //
 // The even and the odd elements of k are multiplied in turn: a shift by 8
 // leaves either of them, extended, in the weights' 16-bit lanes. A holds k in
@@ -32,7 +32,7 @@ func igemmTileAVX2(rows int) {
 	name := fmt.Sprintf("GemmS16S8Tile%dx16AVX2", rows)
 	TEXT(name, NOSPLIT, igemmTileType)
 	Pragma("noescape")
-	igemmDoc(name, "int32(A[i][p])", "0", rows, 16)
+	igemmDoc(name, "int32(A[i][p])", "", rows, 16)
 	a, lda := Load(Param("a"), GP64()), Load(Param("lda"), GP64())
 	bases, row := rowBases(a, lda, rows)
 	b := Load(Param("b"), GP64())
@@ -136,12 +136,15 @@ func quantRowsS16() {
 	name := "QuantizeRowsS16AVX2"
 	TEXT(name, NOSPLIT, quantRowsType)
 	Pragma("noescape")
-	quantDoc(name, "q as int16, in the order 0 2 1 3", "32 bytes")
-	quantRows(avx2, 2, func(s span, dst Register, inv VecVirtual, x operand) {
+	quantDoc(name, "q - zero[i] as int16, in the order 0 2 1 3", "32 bytes")
+	quantRows(avx2, 2, func(s span, dst Register, inv, zero VecVirtual, x operand) {
 		y := s.load(x)
+		most := s.m.setBits(255)[0]
+		VPSUBD(zero, most, most)
 		for i := range y {
 			VMULPS(inv, y[i], y[i])
 			VCVTPS2DQ(y[i], y[i])
+			VPMINSD(most, y[i], y[i])
 		}
 		VPACKSSDW(y[1], y[0], y[0])
 		VPERMQ(Imm(0xd8), y[0], y[0])

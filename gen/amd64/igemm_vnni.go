@@ -32,30 +32,31 @@ func igemmVNNI() {
 	emitConstants(avx512)
 }
 
-const igemmTileType = "func(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)"
+const igemmTileType = "func(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)"
 
-// igemmDoc is the loop of a tile; elem is A's element.
-func igemmDoc(name, elem, init string, rows, width int) {
+// igemmDoc is the loop of a tile; elem is A's element, less what is taken off
+// the sum for it.
+func igemmDoc(name, elem, less string, rows, width int) {
 	Doc(name+" computes a tile of an exact 8-bit product and scales it:",
 		fmt.Sprintf("	for i := range %d {", rows),
 		"		for j := range cols {",
-		"			s := "+init,
+		"			s := 0",
 		fmt.Sprintf("			for p := range 4*k { s += %s * int32(b[j/16*ldb+p/4*64+j%%16*4+p%%4]) }", elem),
-		"			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])",
+		"			c[i*ldc+j] = float32(s"+less+") * (rowScale[i]*colScale[j])",
 		"		}",
 		"	}",
 		"lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.",
-		fmt.Sprintf("0 < cols <= %d; colScale and init are read to the end of the panels.", width))
+		fmt.Sprintf("0 < cols <= %d; colScale and sums are read to the end of the panels.", width))
 }
 
 // igemmTileVNNI writes a tile of rows by two panels. VPDPBUSD multiplies
-// unsigned by signed bytes without saturation: A is stored with 128 added, and
-// init takes 128 times the column sums off again.
+// unsigned by signed bytes without saturation; the zero point of a row times
+// the sum of a column comes off at the end.
 func igemmTileVNNI(rows int) {
 	name := fmt.Sprintf("GemmU8S8Tile%dx32AVX512VNNI", rows)
 	TEXT(name, NOSPLIT, igemmTileType)
 	Pragma("noescape")
-	igemmDoc(name, "int32(a[i*lda+p])", "init[j] (0 if init is nil)", rows, 32)
+	igemmDoc(name, "int32(a[i*lda+p])", " - zero[i]*sums[j]", rows, 32)
 
 	// Few rows: several sums for each element hide the latency. They are exact
 	// in any order.
@@ -77,15 +78,6 @@ func igemmTileVNNI(rows int) {
 			}
 		}
 	}
-	init := Load(Param("init"), GP64())
-	TESTQ(init, init)
-	JZ(LabelRef("start"))
-	for r := range acc[0] {
-		for i, x := range acc[0][r] {
-			VMOVDQU32(Mem{Base: init, Disp: 64 * i}, x)
-		}
-	}
-	Label("start")
 	step := func(u int) {
 		set := acc[u%sums]
 		w := [2]Mem{{Base: b, Disp: 64 * u}, {Base: b1, Disp: 64 * u}}
@@ -141,7 +133,20 @@ func igemmTileVNNI(rows int) {
 	rowScale, colScale := Load(Param("rowScale"), GP64()), Load(Param("colScale"), GP64())
 	TESTQ(rowScale, rowScale)
 	JZ(LabelRef("raw"))
-	scale := [2]VecVirtual{ZMM(), ZMM()}
+	zero, sums0 := Load(Param("zero"), GP64()), Load(Param("sums"), GP64())
+	scale, sum := [2]VecVirtual{ZMM(), ZMM()}, [2]VecVirtual{ZMM(), ZMM()}
+	for i := range scale {
+		VMOVDQU32(Mem{Base: sums0, Disp: 64 * i}, sum[i])
+	}
+	for r := range rows {
+		x := ZMM()
+		VPBROADCASTD(Mem{Base: zero, Disp: 4 * r}, x)
+		for i, s := range acc[0][r] {
+			y := ZMM()
+			VPMULLD(sum[i], x, y)
+			VPSUBD(y, s, s)
+		}
+	}
 	for i, x := range scale {
 		VMOVUPS(Mem{Base: colScale, Disp: 64 * i}, x)
 	}
@@ -190,11 +195,11 @@ func igemmLoop(k Register, unroll int, step, advance func(n int)) {
 	Label("sum")
 }
 
-const quantRowsType = "func(dst *byte, ldd int, x *float32, ldx int, scale *float32, rows int, cols int)"
+const quantRowsType = "func(dst *byte, ldd int, x *float32, ldx int, scale *float32, zero *int32, rows int, cols int)"
 
 func quantDoc(name, elem, width string) {
-	Doc(name+" is ref.QuantizeS8 for each of the rows:",
-		"	for i := range rows { scale[i] = ref.QuantizeS8(q, x[i*ldx:][:cols]); dst[i*ldd+…] = "+elem+" }",
+	Doc(name+" is ref.QuantizeU8 for each of the rows:",
+		"	for i := range rows { scale[i], zero[i] = ref.QuantizeU8(q, x[i*ldx:][:cols]); dst[i*ldd+…] = "+elem+" }",
 		"ldd is in bytes, ldx in floats. A row of dst is written to a multiple of "+width+".")
 }
 
@@ -203,25 +208,25 @@ func quantRowsU8() {
 	name := "QuantizeRowsU8AVX512"
 	TEXT(name, NOSPLIT, quantRowsType)
 	Pragma("noescape")
-	quantDoc(name, "q + 128", "32 bytes")
+	quantDoc(name, "q", "32 bytes")
 	v := avx512
-	quantRows(v, 2, func(s span, dst Register, inv VecVirtual, x operand) {
+	quantRows(v, 2, func(s span, dst Register, inv, zero VecVirtual, x operand) {
 		for i, y := range s.load(x) {
 			VMULPS(inv, y, y)
 			VCVTPS2DQ(y, y)
-			VPADDD_BCST(v.bits(128), y, y)
-			VPMOVDB(y, Mem{Base: dst, Disp: i * v.lanes})
+			VPADDD(zero, y, y)
+			VPMOVUSDB(y, Mem{Base: dst, Disp: i * v.lanes})
 		}
 		ADDQ(I32(int32(2*v.lanes)), dst)
 	})
 }
 
-// quantRows is the loop over rows of the quantization: the largest magnitude,
-// what divides by it, then body for every span, which stores at its second
-// argument and moves it on.
-func quantRows(v isa, u int, body func(s span, dst Register, inv VecVirtual, x operand)) {
+// quantRows is the loop over rows of the quantization: the range, what divides
+// by it, then body for every span, which stores at its second argument and
+// moves it on.
+func quantRows(v isa, u int, body func(s span, dst Register, inv, zero VecVirtual, x operand)) {
 	dst, ldd := Load(Param("dst"), GP64()), Load(Param("ldd"), GP64())
-	x, scale := arg("x", "ldx"), Load(Param("scale"), GP64())
+	x, scale, zeros := arg("x", "ldx"), Load(Param("scale"), GP64()), Load(Param("zero"), GP64())
 	cols := Load(Param("cols"), GP64())
 	n := Load(Param("rows"), GP64())
 	TESTQ(n, n)
@@ -229,56 +234,57 @@ func quantRows(v isa, u int, body func(s span, dst Register, inv VecVirtual, x o
 	Label("row")
 	// Magnitudes compare as integers: an infinity is above all numbers, NaN
 	// above that.
-	top := make(vecs, u)
-	for i := range top {
-		top[i] = v.vec()
-		v.clear(top[i])
-	}
-	v.columns("max", u, cols, func(s span) {
-		for i, y := range s.m.abs(s.load(x)) {
+	m := simd{v, u}
+	top, low, high := m.zero(), m.zero(), m.zero()
+	v.columns("range", u, cols, func(s span) {
+		y := s.load(x)
+		for i := range y {
+			VMINPS(y[i], low[i], low[i])
+			VMAXPS(y[i], high[i], high[i])
+		}
+		for i, y := range s.m.abs(y) {
 			VPMAXSD(y, top[i], top[i])
 		}
 	})
-	for i := 1; i < u; i++ {
-		VPMAXSD(top[i], top[0], top[0])
-	}
-	low := top[0].AsX()
-	if v.lanes == 16 {
-		y := YMM()
-		VEXTRACTI64X4(Imm(1), top[0], y)
-		VPMAXSD(y, top[0].AsY(), top[0].AsY())
-	}
-	y := XMM()
-	VEXTRACTI128(Imm(1), top[0].AsY(), y)
-	VPMAXSD(y, low, low)
-	VPSHUFD(Imm(0x4e), low, y)
-	VPMAXSD(y, low, low)
-	VPSHUFD(Imm(0xb1), low, y)
-	VPMAXSD(y, low, low)
-	most := GP32()
-	VMOVD(low, most)
-	s, inv := XMM(), v.vec()
+	most, bits := GP32(), GP32()
+	VMOVD(v.reduce(top, VPMAXSD), most)
+	lo, hi := v.reduce(low, VMINPS), v.reduce(high, VMAXPS)
+	s, inv, zero := XMM(), v.vec(), v.vec()
 	v.clear(inv)
-	VPXOR(s, s, s)
-	CMPL(most, U32(0x0d800000)) // 2⁻¹⁰⁰
-	JB(LabelRef("scaled"))
+	v.clear(zero)
+	VXORPS(s, s, s)
+	z := GP32()
+	XORL(z, z)
+	VSUBSS(lo, hi, hi)
+	VMOVD(hi, bits)
 	CMPL(most, U32(0x7f800000))
 	JAE(LabelRef("notFinite"))
-	full := XMM()
-	VMOVSS(v.float(127), full)
-	VDIVSS(full, low, s)
-	q := XMM()
-	VDIVSS(low, full, q)
+	CMPL(bits, U32(0x7f800000))
+	JAE(LabelRef("notFinite"))
+	CMPL(bits, U32(0x0d800000)) // 2⁻¹⁰⁰
+	JB(LabelRef("scaled"))
+	full, q, none := XMM(), XMM(), XMM()
+	VMOVSS(v.float(255), full)
+	VDIVSS(full, hi, s)
+	VDIVSS(hi, full, q)
 	VBROADCASTSS(q, inv)
+	VXORPS(none, none, none)
+	VMULSS(q, lo, lo)
+	VSUBSS(lo, none, lo)
+	VCVTSS2SI(lo, z)
+	VMOVD(z, lo)
+	VPBROADCASTD(lo, zero)
 	JMP(LabelRef("scaled"))
 	Label("notFinite")
 	VMOVSS(v.bits(0x7fc00000), s)
 	Label("scaled")
 	VMOVSS(s, Mem{Base: scale})
+	MOVL(z, Mem{Base: zeros})
 	ADDQ(Imm(4), scale)
+	ADDQ(Imm(4), zeros)
 	to := GP64()
 	MOVQ(dst, to)
-	v.columns("quantize", u, cols, func(s span) { body(s, to, inv, x) })
+	v.columns("quantize", u, cols, func(s span) { body(s, to, inv, zero, x) })
 	ADDQ(ldd, dst)
 	ldx := Load(Param("ldx"), GP64())
 	LEAQ(Mem{Base: x.base, Index: ldx, Scale: 4}, x.base)
@@ -287,4 +293,25 @@ func quantRows(v isa, u int, body func(s span, dst Register, inv VecVirtual, x o
 	Label("rowsDone")
 	VZEROUPPER()
 	RET()
+}
+
+// reduce joins all lanes by f, in an order that does not show, and returns the
+// register whose lowest lane holds the result. x is overwritten.
+func (v isa) reduce(x vecs, f func(ops ...Op)) VecVirtual {
+	for _, y := range x[1:] {
+		f(y, x[0], x[0])
+	}
+	if v.lanes == 16 {
+		y := YMM()
+		VEXTRACTI64X4(Imm(1), x[0], y)
+		f(y, x[0].AsY(), x[0].AsY())
+	}
+	low, y := x[0].AsX().(VecVirtual), XMM()
+	VEXTRACTI128(Imm(1), x[0].AsY(), y)
+	f(y, low, low)
+	VPSHUFD(Imm(0x4e), low, y)
+	f(y, low, low)
+	VPSHUFD(Imm(0xb1), low, y)
+	f(y, low, low)
+	return low
 }

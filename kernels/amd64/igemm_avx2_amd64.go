@@ -15,10 +15,10 @@ package amd64
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 16; colScale and init are read to the end of the panels.
+// 0 < cols <= 16; colScale and sums are read to the end of the panels.
 //
 //go:noescape
-func GemmS16S8Tile6x16AVX2(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmS16S8Tile6x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile5x16AVX2 computes a tile of an exact 8-bit product and scales it:
 //
@@ -31,10 +31,10 @@ func GemmS16S8Tile6x16AVX2(a *byte, lda int, b *int8, ldb int, init *int32, c *f
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 16; colScale and init are read to the end of the panels.
+// 0 < cols <= 16; colScale and sums are read to the end of the panels.
 //
 //go:noescape
-func GemmS16S8Tile5x16AVX2(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmS16S8Tile5x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile4x16AVX2 computes a tile of an exact 8-bit product and scales it:
 //
@@ -47,10 +47,10 @@ func GemmS16S8Tile5x16AVX2(a *byte, lda int, b *int8, ldb int, init *int32, c *f
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 16; colScale and init are read to the end of the panels.
+// 0 < cols <= 16; colScale and sums are read to the end of the panels.
 //
 //go:noescape
-func GemmS16S8Tile4x16AVX2(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmS16S8Tile4x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile3x16AVX2 computes a tile of an exact 8-bit product and scales it:
 //
@@ -63,10 +63,10 @@ func GemmS16S8Tile4x16AVX2(a *byte, lda int, b *int8, ldb int, init *int32, c *f
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 16; colScale and init are read to the end of the panels.
+// 0 < cols <= 16; colScale and sums are read to the end of the panels.
 //
 //go:noescape
-func GemmS16S8Tile3x16AVX2(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmS16S8Tile3x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile2x16AVX2 computes a tile of an exact 8-bit product and scales it:
 //
@@ -79,10 +79,10 @@ func GemmS16S8Tile3x16AVX2(a *byte, lda int, b *int8, ldb int, init *int32, c *f
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 16; colScale and init are read to the end of the panels.
+// 0 < cols <= 16; colScale and sums are read to the end of the panels.
 //
 //go:noescape
-func GemmS16S8Tile2x16AVX2(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmS16S8Tile2x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile1x16AVX2 computes a tile of an exact 8-bit product and scales it:
 //
@@ -95,19 +95,19 @@ func GemmS16S8Tile2x16AVX2(a *byte, lda int, b *int8, ldb int, init *int32, c *f
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 16; colScale and init are read to the end of the panels.
+// 0 < cols <= 16; colScale and sums are read to the end of the panels.
 //
 //go:noescape
-func GemmS16S8Tile1x16AVX2(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmS16S8Tile1x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
-// QuantizeRowsS16AVX2 is ref.QuantizeS8 for each of the rows:
+// QuantizeRowsS16AVX2 is ref.QuantizeU8 for each of the rows:
 //
-//	for i := range rows { scale[i] = ref.QuantizeS8(q, x[i*ldx:][:cols]); dst[i*ldd+…] = q as int16, in the order 0 2 1 3 }
+//	for i := range rows { scale[i], zero[i] = ref.QuantizeU8(q, x[i*ldx:][:cols]); dst[i*ldd+…] = q - zero[i] as int16, in the order 0 2 1 3 }
 //
 // ldd is in bytes, ldx in floats. A row of dst is written to a multiple of 32 bytes.
 //
 //go:noescape
-func QuantizeRowsS16AVX2(dst *byte, ldd int, x *float32, ldx int, scale *float32, rows int, cols int)
+func QuantizeRowsS16AVX2(dst *byte, ldd int, x *float32, ldx int, scale *float32, zero *int32, rows int, cols int)
 
 // WidenU8S16AVX2 widens n bytes, a multiple of 16, to int16 in the order 0 2 1 3.
 //

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func GemmS16S8Tile6x16AVX2(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+// func GemmS16S8Tile6x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX2
-TEXT ·GemmS16S8Tile6x16AVX2(SB), NOSPLIT, $0-88
+TEXT ·GemmS16S8Tile6x16AVX2(SB), NOSPLIT, $0-96
 	MOVQ  a+0(FP), AX
 	MOVQ  lda+8(FP), CX
 	LEAQ  (AX)(CX*2), DX
@@ -24,7 +24,7 @@ TEXT ·GemmS16S8Tile6x16AVX2(SB), NOSPLIT, $0-88
 	VPXOR Y9, Y9, Y9
 	VPXOR Y10, Y10, Y10
 	VPXOR Y11, Y11, Y11
-	MOVQ  k+56(FP), SI
+	MOVQ  k+48(FP), SI
 	SUBQ  $0x02, SI
 	JL    tail
 
@@ -257,12 +257,12 @@ one:
 	JNZ          one
 
 sum:
-	MOVQ         c+40(FP), AX
-	MOVQ         ldc+48(FP), CX
-	MOVQ         cols+64(FP), DX
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	MOVQ         cols+56(FP), DX
 	SHLQ         $0x02, CX
-	MOVQ         rowScale+72(FP), BX
-	MOVQ         colScale+80(FP), SI
+	MOVQ         rowScale+80(FP), BX
+	MOVQ         colScale+88(FP), SI
 	TESTQ        BX, BX
 	JZ           raw
 	VBROADCASTSS (BX), Y12
@@ -362,9 +362,9 @@ masked:
 	VZEROUPPER
 	RET
 
-// func GemmS16S8Tile5x16AVX2(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+// func GemmS16S8Tile5x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX2
-TEXT ·GemmS16S8Tile5x16AVX2(SB), NOSPLIT, $0-88
+TEXT ·GemmS16S8Tile5x16AVX2(SB), NOSPLIT, $0-96
 	MOVQ  a+0(FP), AX
 	MOVQ  lda+8(FP), CX
 	LEAQ  (AX)(CX*2), DX
@@ -380,7 +380,7 @@ TEXT ·GemmS16S8Tile5x16AVX2(SB), NOSPLIT, $0-88
 	VPXOR Y7, Y7, Y7
 	VPXOR Y8, Y8, Y8
 	VPXOR Y9, Y9, Y9
-	MOVQ  k+56(FP), SI
+	MOVQ  k+48(FP), SI
 	SUBQ  $0x02, SI
 	JL    tail
 
@@ -583,12 +583,12 @@ one:
 	JNZ          one
 
 sum:
-	MOVQ         c+40(FP), AX
-	MOVQ         ldc+48(FP), CX
-	MOVQ         cols+64(FP), DX
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	MOVQ         cols+56(FP), DX
 	SHLQ         $0x02, CX
-	MOVQ         rowScale+72(FP), BX
-	MOVQ         colScale+80(FP), SI
+	MOVQ         rowScale+80(FP), BX
+	MOVQ         colScale+88(FP), SI
 	TESTQ        BX, BX
 	JZ           raw
 	VBROADCASTSS (BX), Y10
@@ -674,9 +674,9 @@ masked:
 	VZEROUPPER
 	RET
 
-// func GemmS16S8Tile4x16AVX2(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+// func GemmS16S8Tile4x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX2
-TEXT ·GemmS16S8Tile4x16AVX2(SB), NOSPLIT, $0-88
+TEXT ·GemmS16S8Tile4x16AVX2(SB), NOSPLIT, $0-96
 	MOVQ  a+0(FP), AX
 	MOVQ  lda+8(FP), CX
 	LEAQ  (AX)(CX*2), DX
@@ -690,7 +690,7 @@ TEXT ·GemmS16S8Tile4x16AVX2(SB), NOSPLIT, $0-88
 	VPXOR Y5, Y5, Y5
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
-	MOVQ  k+56(FP), SI
+	MOVQ  k+48(FP), SI
 	SUBQ  $0x02, SI
 	JL    tail
 
@@ -863,12 +863,12 @@ one:
 	JNZ          one
 
 sum:
-	MOVQ         c+40(FP), AX
-	MOVQ         ldc+48(FP), CX
-	MOVQ         cols+64(FP), DX
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	MOVQ         cols+56(FP), DX
 	SHLQ         $0x02, CX
-	MOVQ         rowScale+72(FP), BX
-	MOVQ         colScale+80(FP), SI
+	MOVQ         rowScale+80(FP), BX
+	MOVQ         colScale+88(FP), SI
 	TESTQ        BX, BX
 	JZ           raw
 	VBROADCASTSS (BX), Y8
@@ -940,9 +940,9 @@ masked:
 	VZEROUPPER
 	RET
 
-// func GemmS16S8Tile3x16AVX2(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+// func GemmS16S8Tile3x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX2
-TEXT ·GemmS16S8Tile3x16AVX2(SB), NOSPLIT, $0-88
+TEXT ·GemmS16S8Tile3x16AVX2(SB), NOSPLIT, $0-96
 	MOVQ  a+0(FP), AX
 	MOVQ  lda+8(FP), CX
 	MOVQ  b+16(FP), DX
@@ -952,7 +952,7 @@ TEXT ·GemmS16S8Tile3x16AVX2(SB), NOSPLIT, $0-88
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
 	VPXOR Y5, Y5, Y5
-	MOVQ  k+56(FP), BX
+	MOVQ  k+48(FP), BX
 	SUBQ  $0x02, BX
 	JL    tail
 
@@ -1093,12 +1093,12 @@ one:
 	JNZ          one
 
 sum:
-	MOVQ         c+40(FP), AX
-	MOVQ         ldc+48(FP), CX
-	MOVQ         cols+64(FP), DX
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	MOVQ         cols+56(FP), DX
 	SHLQ         $0x02, CX
-	MOVQ         rowScale+72(FP), BX
-	MOVQ         colScale+80(FP), SI
+	MOVQ         rowScale+80(FP), BX
+	MOVQ         colScale+88(FP), SI
 	TESTQ        BX, BX
 	JZ           raw
 	VBROADCASTSS (BX), Y6
@@ -1156,9 +1156,9 @@ masked:
 	VZEROUPPER
 	RET
 
-// func GemmS16S8Tile2x16AVX2(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+// func GemmS16S8Tile2x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX2
-TEXT ·GemmS16S8Tile2x16AVX2(SB), NOSPLIT, $0-88
+TEXT ·GemmS16S8Tile2x16AVX2(SB), NOSPLIT, $0-96
 	MOVQ  a+0(FP), AX
 	MOVQ  lda+8(FP), CX
 	MOVQ  b+16(FP), DX
@@ -1166,7 +1166,7 @@ TEXT ·GemmS16S8Tile2x16AVX2(SB), NOSPLIT, $0-88
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
-	MOVQ  k+56(FP), BX
+	MOVQ  k+48(FP), BX
 	SUBQ  $0x02, BX
 	JL    tail
 
@@ -1277,12 +1277,12 @@ one:
 	JNZ          one
 
 sum:
-	MOVQ         c+40(FP), AX
-	MOVQ         ldc+48(FP), CX
-	MOVQ         cols+64(FP), DX
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	MOVQ         cols+56(FP), DX
 	SHLQ         $0x02, CX
-	MOVQ         rowScale+72(FP), BX
-	MOVQ         colScale+80(FP), SI
+	MOVQ         rowScale+80(FP), BX
+	MOVQ         colScale+88(FP), SI
 	TESTQ        BX, BX
 	JZ           raw
 	VBROADCASTSS (BX), Y4
@@ -1326,15 +1326,15 @@ masked:
 	VZEROUPPER
 	RET
 
-// func GemmS16S8Tile1x16AVX2(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+// func GemmS16S8Tile1x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX2
-TEXT ·GemmS16S8Tile1x16AVX2(SB), NOSPLIT, $0-88
+TEXT ·GemmS16S8Tile1x16AVX2(SB), NOSPLIT, $0-96
 	MOVQ  a+0(FP), AX
 	MOVQ  lda+8(FP), CX
 	MOVQ  b+16(FP), CX
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
-	MOVQ  k+56(FP), DX
+	MOVQ  k+48(FP), DX
 	SUBQ  $0x02, DX
 	JL    tail
 
@@ -1415,12 +1415,12 @@ one:
 	JNZ          one
 
 sum:
-	MOVQ         c+40(FP), AX
-	MOVQ         ldc+48(FP), CX
-	MOVQ         cols+64(FP), DX
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	MOVQ         cols+56(FP), DX
 	SHLQ         $0x02, CX
-	MOVQ         rowScale+72(FP), CX
-	MOVQ         colScale+80(FP), BX
+	MOVQ         rowScale+80(FP), CX
+	MOVQ         colScale+88(FP), BX
 	TESTQ        CX, CX
 	JZ           raw
 	VBROADCASTSS (CX), Y2
@@ -1450,52 +1450,65 @@ masked:
 	VZEROUPPER
 	RET
 
-// func QuantizeRowsS16AVX2(dst *byte, ldd int, x *float32, ldx int, scale *float32, rows int, cols int)
+// func QuantizeRowsS16AVX2(dst *byte, ldd int, x *float32, ldx int, scale *float32, zero *int32, rows int, cols int)
 // Requires: AVX, AVX2
-TEXT ·QuantizeRowsS16AVX2(SB), NOSPLIT, $0-56
+TEXT ·QuantizeRowsS16AVX2(SB), NOSPLIT, $0-64
 	MOVQ  dst+0(FP), AX
 	MOVQ  ldd+8(FP), CX
 	MOVQ  x+16(FP), DX
 	MOVQ  scale+32(FP), BX
-	MOVQ  cols+48(FP), SI
-	MOVQ  rows+40(FP), DI
-	TESTQ DI, DI
+	MOVQ  zero+40(FP), SI
+	MOVQ  cols+56(FP), DI
+	MOVQ  rows+48(FP), R8
+	TESTQ R8, R8
 	JLE   rowsDone
 
 row:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	XORQ   R8, R8
-	MOVQ   SI, R9
-	SUBQ   $0x10, R9
-	JL     maxTail
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	XORQ   R9, R9
+	MOVQ   DI, R10
+	SUBQ   $0x10, R10
+	JL     rangeTail
 
-maxLoop:
-	VMOVUPS (DX)(R8*1), Y2
-	VMOVUPS 32(DX)(R8*1), Y3
-	VANDPS  vecConst<>+0(SB), Y2, Y2
-	VANDPS  vecConst<>+0(SB), Y3, Y3
-	VPMAXSD Y2, Y0, Y0
-	VPMAXSD Y3, Y1, Y1
-	ADDQ    $0x40, R8
-	SUBQ    $0x10, R9
-	JGE     maxLoop
+rangeLoop:
+	VMOVUPS (DX)(R9*1), Y6
+	VMOVUPS 32(DX)(R9*1), Y7
+	VMINPS  Y6, Y2, Y2
+	VMAXPS  Y6, Y4, Y4
+	VMINPS  Y7, Y3, Y3
+	VMAXPS  Y7, Y5, Y5
+	VANDPS  vecConst<>+0(SB), Y6, Y6
+	VANDPS  vecConst<>+0(SB), Y7, Y7
+	VPMAXSD Y6, Y0, Y0
+	VPMAXSD Y7, Y1, Y1
+	ADDQ    $0x40, R9
+	SUBQ    $0x10, R10
+	JGE     rangeLoop
 
-maxTail:
-	ADDQ       $0x10, R9
-	JZ         maxDone
-	LEAQ       vecTail<>+0(SB), R10
-	NEGQ       R9
-	VMOVUPS    128(R10)(R9*4), Y2
-	VMOVUPS    160(R10)(R9*4), Y3
-	VMASKMOVPS (DX)(R8*1), Y2, Y2
-	VMASKMOVPS 32(DX)(R8*1), Y3, Y3
-	VANDPS     vecConst<>+0(SB), Y2, Y2
-	VANDPS     vecConst<>+0(SB), Y3, Y3
-	VPMAXSD    Y2, Y0, Y0
-	VPMAXSD    Y3, Y1, Y1
+rangeTail:
+	ADDQ       $0x10, R10
+	JZ         rangeDone
+	LEAQ       vecTail<>+0(SB), R11
+	NEGQ       R10
+	VMOVUPS    128(R11)(R10*4), Y6
+	VMOVUPS    160(R11)(R10*4), Y7
+	VMASKMOVPS (DX)(R9*1), Y6, Y6
+	VMASKMOVPS 32(DX)(R9*1), Y7, Y7
+	VMINPS     Y6, Y2, Y2
+	VMAXPS     Y6, Y4, Y4
+	VMINPS     Y7, Y3, Y3
+	VMAXPS     Y7, Y5, Y5
+	VANDPS     vecConst<>+0(SB), Y6, Y6
+	VANDPS     vecConst<>+0(SB), Y7, Y7
+	VPMAXSD    Y6, Y0, Y0
+	VPMAXSD    Y7, Y1, Y1
 
-maxDone:
+rangeDone:
 	VPMAXSD      Y1, Y0, Y0
 	VEXTRACTI128 $0x01, Y0, X1
 	VPMAXSD      X1, X0, X0
@@ -1503,71 +1516,109 @@ maxDone:
 	VPMAXSD      X1, X0, X0
 	VPSHUFD      $0xb1, X0, X1
 	VPMAXSD      X1, X0, X0
-	VMOVD        X0, R8
-	VXORPS       Y2, Y2, Y2
-	VPXOR        X1, X1, X1
-	CMPL         R8, $0x0d800000
-	JB           scaled
-	CMPL         R8, $0x7f800000
+	VMOVD        X0, R9
+	VMINPS       Y3, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X0
+	VMINPS       X0, X2, X2
+	VPSHUFD      $0x4e, X2, X0
+	VMINPS       X0, X2, X2
+	VPSHUFD      $0xb1, X2, X0
+	VMINPS       X0, X2, X2
+	VMAXPS       Y5, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X0
+	VMAXPS       X0, X4, X4
+	VPSHUFD      $0x4e, X4, X0
+	VMAXPS       X0, X4, X4
+	VPSHUFD      $0xb1, X4, X0
+	VMAXPS       X0, X4, X4
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y3, Y3, Y3
+	VXORPS       X0, X0, X0
+	XORL         R11, R11
+	VSUBSS       X2, X4, X4
+	VMOVD        X4, R10
+	CMPL         R9, $0x7f800000
 	JAE          notFinite
-	VMOVSS       vecConst<>+32(SB), X2
-	VDIVSS       X2, X0, X1
-	VDIVSS       X0, X2, X0
-	VBROADCASTSS X0, Y2
+	CMPL         R10, $0x7f800000
+	JAE          notFinite
+	CMPL         R10, $0x0d800000
+	JB           scaled
+	VMOVSS       vecConst<>+32(SB), X1
+	VDIVSS       X1, X4, X0
+	VDIVSS       X4, X1, X3
+	VBROADCASTSS X3, Y1
+	VXORPS       X4, X4, X4
+	VMULSS       X3, X2, X2
+	VSUBSS       X2, X4, X2
+	VCVTSS2SI    X2, R11
+	VMOVD        R11, X2
+	VPBROADCASTD X2, Y3
 	JMP          scaled
 
 notFinite:
-	VMOVSS vecConst<>+64(SB), X1
+	VMOVSS vecConst<>+64(SB), X0
 
 scaled:
-	VMOVSS X1, (BX)
+	VMOVSS X0, (BX)
+	MOVL   R11, (SI)
 	ADDQ   $0x04, BX
-	MOVQ   AX, R8
-	XORQ   R9, R9
-	MOVQ   SI, R10
-	SUBQ   $0x10, R10
+	ADDQ   $0x04, SI
+	MOVQ   AX, R9
+	XORQ   R10, R10
+	MOVQ   DI, R11
+	SUBQ   $0x10, R11
 	JL     quantizeTail
 
 quantizeLoop:
-	VMOVUPS   (DX)(R9*1), Y0
-	VMOVUPS   32(DX)(R9*1), Y1
-	VMULPS    Y2, Y0, Y0
+	VMOVUPS   (DX)(R10*1), Y0
+	VMOVUPS   32(DX)(R10*1), Y2
+	VMOVUPS   vecConst<>+96(SB), Y4
+	VMOVUPS   vecConst<>+96(SB), Y5
+	VPSUBD    Y3, Y4, Y4
+	VMULPS    Y1, Y0, Y0
 	VCVTPS2DQ Y0, Y0
-	VMULPS    Y2, Y1, Y1
-	VCVTPS2DQ Y1, Y1
-	VPACKSSDW Y1, Y0, Y0
+	VPMINSD   Y4, Y0, Y0
+	VMULPS    Y1, Y2, Y2
+	VCVTPS2DQ Y2, Y2
+	VPMINSD   Y4, Y2, Y2
+	VPACKSSDW Y2, Y0, Y0
 	VPERMQ    $0xd8, Y0, Y0
 	VPSHUFB   igemmOrder<>+0(SB), Y0, Y0
-	VMOVDQU   Y0, (R8)
-	ADDQ      $0x20, R8
-	ADDQ      $0x40, R9
-	SUBQ      $0x10, R10
+	VMOVDQU   Y0, (R9)
+	ADDQ      $0x20, R9
+	ADDQ      $0x40, R10
+	SUBQ      $0x10, R11
 	JGE       quantizeLoop
 
 quantizeTail:
-	ADDQ       $0x10, R10
+	ADDQ       $0x10, R11
 	JZ         quantizeDone
-	LEAQ       vecTail<>+0(SB), R11
-	NEGQ       R10
-	VMOVUPS    128(R11)(R10*4), Y0
-	VMOVUPS    160(R11)(R10*4), Y1
-	VMASKMOVPS (DX)(R9*1), Y0, Y0
-	VMASKMOVPS 32(DX)(R9*1), Y1, Y1
-	VMULPS     Y2, Y0, Y0
+	LEAQ       vecTail<>+0(SB), R12
+	NEGQ       R11
+	VMOVUPS    128(R12)(R11*4), Y0
+	VMOVUPS    160(R12)(R11*4), Y2
+	VMASKMOVPS (DX)(R10*1), Y0, Y0
+	VMASKMOVPS 32(DX)(R10*1), Y2, Y2
+	VMOVUPS    vecConst<>+96(SB), Y4
+	VMOVUPS    vecConst<>+96(SB), Y5
+	VPSUBD     Y3, Y4, Y4
+	VMULPS     Y1, Y0, Y0
 	VCVTPS2DQ  Y0, Y0
-	VMULPS     Y2, Y1, Y1
-	VCVTPS2DQ  Y1, Y1
-	VPACKSSDW  Y1, Y0, Y0
+	VPMINSD    Y4, Y0, Y0
+	VMULPS     Y1, Y2, Y2
+	VCVTPS2DQ  Y2, Y2
+	VPMINSD    Y4, Y2, Y2
+	VPACKSSDW  Y2, Y0, Y0
 	VPERMQ     $0xd8, Y0, Y0
 	VPSHUFB    igemmOrder<>+0(SB), Y0, Y0
-	VMOVDQU    Y0, (R8)
-	ADDQ       $0x20, R8
+	VMOVDQU    Y0, (R9)
+	ADDQ       $0x20, R9
 
 quantizeDone:
 	ADDQ CX, AX
-	MOVQ ldx+24(FP), R8
-	LEAQ (DX)(R8*4), DX
-	DECQ DI
+	MOVQ ldx+24(FP), R9
+	LEAQ (DX)(R9*4), DX
+	DECQ R8
 	JNZ  row
 
 rowsDone:
@@ -1604,14 +1655,14 @@ DATA vecConst<>+16(SB)/4, $0x7fffffff
 DATA vecConst<>+20(SB)/4, $0x7fffffff
 DATA vecConst<>+24(SB)/4, $0x7fffffff
 DATA vecConst<>+28(SB)/4, $0x7fffffff
-DATA vecConst<>+32(SB)/4, $0x42fe0000
-DATA vecConst<>+36(SB)/4, $0x42fe0000
-DATA vecConst<>+40(SB)/4, $0x42fe0000
-DATA vecConst<>+44(SB)/4, $0x42fe0000
-DATA vecConst<>+48(SB)/4, $0x42fe0000
-DATA vecConst<>+52(SB)/4, $0x42fe0000
-DATA vecConst<>+56(SB)/4, $0x42fe0000
-DATA vecConst<>+60(SB)/4, $0x42fe0000
+DATA vecConst<>+32(SB)/4, $0x437f0000
+DATA vecConst<>+36(SB)/4, $0x437f0000
+DATA vecConst<>+40(SB)/4, $0x437f0000
+DATA vecConst<>+44(SB)/4, $0x437f0000
+DATA vecConst<>+48(SB)/4, $0x437f0000
+DATA vecConst<>+52(SB)/4, $0x437f0000
+DATA vecConst<>+56(SB)/4, $0x437f0000
+DATA vecConst<>+60(SB)/4, $0x437f0000
 DATA vecConst<>+64(SB)/4, $0x7fc00000
 DATA vecConst<>+68(SB)/4, $0x7fc00000
 DATA vecConst<>+72(SB)/4, $0x7fc00000
@@ -1620,7 +1671,15 @@ DATA vecConst<>+80(SB)/4, $0x7fc00000
 DATA vecConst<>+84(SB)/4, $0x7fc00000
 DATA vecConst<>+88(SB)/4, $0x7fc00000
 DATA vecConst<>+92(SB)/4, $0x7fc00000
-GLOBL vecConst<>(SB), RODATA|NOPTR, $96
+DATA vecConst<>+96(SB)/4, $0x000000ff
+DATA vecConst<>+100(SB)/4, $0x000000ff
+DATA vecConst<>+104(SB)/4, $0x000000ff
+DATA vecConst<>+108(SB)/4, $0x000000ff
+DATA vecConst<>+112(SB)/4, $0x000000ff
+DATA vecConst<>+116(SB)/4, $0x000000ff
+DATA vecConst<>+120(SB)/4, $0x000000ff
+DATA vecConst<>+124(SB)/4, $0x000000ff
+GLOBL vecConst<>(SB), RODATA|NOPTR, $128
 
 DATA vecTail<>+0(SB)/4, $0xffffffff
 DATA vecTail<>+4(SB)/4, $0xffffffff

@@ -8,199 +8,199 @@ package amd64
 //
 //	for i := range 12 {
 //		for j := range cols {
-//			s := init[j] (0 if init is nil)
+//			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
 //		}
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and init are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels.
 //
 //go:noescape
-func GemmU8S8Tile12x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmU8S8Tile12x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile11x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
 //	for i := range 11 {
 //		for j := range cols {
-//			s := init[j] (0 if init is nil)
+//			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
 //		}
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and init are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels.
 //
 //go:noescape
-func GemmU8S8Tile11x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmU8S8Tile11x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile10x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
 //	for i := range 10 {
 //		for j := range cols {
-//			s := init[j] (0 if init is nil)
+//			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
 //		}
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and init are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels.
 //
 //go:noescape
-func GemmU8S8Tile10x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmU8S8Tile10x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile9x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
 //	for i := range 9 {
 //		for j := range cols {
-//			s := init[j] (0 if init is nil)
+//			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
 //		}
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and init are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels.
 //
 //go:noescape
-func GemmU8S8Tile9x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmU8S8Tile9x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile8x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
 //	for i := range 8 {
 //		for j := range cols {
-//			s := init[j] (0 if init is nil)
+//			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
 //		}
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and init are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels.
 //
 //go:noescape
-func GemmU8S8Tile8x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmU8S8Tile8x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile7x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
 //	for i := range 7 {
 //		for j := range cols {
-//			s := init[j] (0 if init is nil)
+//			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
 //		}
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and init are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels.
 //
 //go:noescape
-func GemmU8S8Tile7x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmU8S8Tile7x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile6x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
 //	for i := range 6 {
 //		for j := range cols {
-//			s := init[j] (0 if init is nil)
+//			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
 //		}
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and init are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels.
 //
 //go:noescape
-func GemmU8S8Tile6x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmU8S8Tile6x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile5x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
 //	for i := range 5 {
 //		for j := range cols {
-//			s := init[j] (0 if init is nil)
+//			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
 //		}
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and init are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels.
 //
 //go:noescape
-func GemmU8S8Tile5x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmU8S8Tile5x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile4x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
 //	for i := range 4 {
 //		for j := range cols {
-//			s := init[j] (0 if init is nil)
+//			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
 //		}
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and init are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels.
 //
 //go:noescape
-func GemmU8S8Tile4x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmU8S8Tile4x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile3x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
 //	for i := range 3 {
 //		for j := range cols {
-//			s := init[j] (0 if init is nil)
+//			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
 //		}
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and init are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels.
 //
 //go:noescape
-func GemmU8S8Tile3x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmU8S8Tile3x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile2x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
 //	for i := range 2 {
 //		for j := range cols {
-//			s := init[j] (0 if init is nil)
+//			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
 //		}
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and init are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels.
 //
 //go:noescape
-func GemmU8S8Tile2x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmU8S8Tile2x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile1x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
 //	for i := range 1 {
 //		for j := range cols {
-//			s := init[j] (0 if init is nil)
+//			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
 //		}
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and init are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels.
 //
 //go:noescape
-func GemmU8S8Tile1x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmU8S8Tile1x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
-// QuantizeRowsU8AVX512 is ref.QuantizeS8 for each of the rows:
+// QuantizeRowsU8AVX512 is ref.QuantizeU8 for each of the rows:
 //
-//	for i := range rows { scale[i] = ref.QuantizeS8(q, x[i*ldx:][:cols]); dst[i*ldd+…] = q + 128 }
+//	for i := range rows { scale[i], zero[i] = ref.QuantizeU8(q, x[i*ldx:][:cols]); dst[i*ldd+…] = q }
 //
 // ldd is in bytes, ldx in floats. A row of dst is written to a multiple of 32 bytes.
 //
 //go:noescape
-func QuantizeRowsU8AVX512(dst *byte, ldd int, x *float32, ldx int, scale *float32, rows int, cols int)
+func QuantizeRowsU8AVX512(dst *byte, ldd int, x *float32, ldx int, scale *float32, zero *int32, rows int, cols int)

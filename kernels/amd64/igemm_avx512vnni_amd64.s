@@ -4,76 +4,47 @@
 
 #include "textflag.h"
 
-// func GemmU8S8Tile12x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile12x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile12x32AVX512VNNI(SB), NOSPLIT, $0-88
-	MOVQ      a+0(FP), AX
-	MOVQ      lda+8(FP), CX
-	LEAQ      (AX)(CX*2), DX
-	ADDQ      CX, DX
-	LEAQ      (DX)(CX*2), BX
-	ADDQ      CX, BX
-	LEAQ      (BX)(CX*2), SI
-	ADDQ      CX, SI
-	MOVQ      b+16(FP), DI
-	MOVQ      ldb+24(FP), R8
-	ADDQ      DI, R8
-	VPXORD    Z0, Z0, Z0
-	VPXORD    Z1, Z1, Z1
-	VPXORD    Z2, Z2, Z2
-	VPXORD    Z3, Z3, Z3
-	VPXORD    Z4, Z4, Z4
-	VPXORD    Z5, Z5, Z5
-	VPXORD    Z6, Z6, Z6
-	VPXORD    Z7, Z7, Z7
-	VPXORD    Z8, Z8, Z8
-	VPXORD    Z9, Z9, Z9
-	VPXORD    Z10, Z10, Z10
-	VPXORD    Z11, Z11, Z11
-	VPXORD    Z12, Z12, Z12
-	VPXORD    Z13, Z13, Z13
-	VPXORD    Z14, Z14, Z14
-	VPXORD    Z15, Z15, Z15
-	VPXORD    Z16, Z16, Z16
-	VPXORD    Z17, Z17, Z17
-	VPXORD    Z18, Z18, Z18
-	VPXORD    Z19, Z19, Z19
-	VPXORD    Z20, Z20, Z20
-	VPXORD    Z21, Z21, Z21
-	VPXORD    Z22, Z22, Z22
-	VPXORD    Z23, Z23, Z23
-	MOVQ      init+32(FP), R9
-	TESTQ     R9, R9
-	JZ        start
-	VMOVDQU32 (R9), Z0
-	VMOVDQU32 64(R9), Z1
-	VMOVDQU32 (R9), Z2
-	VMOVDQU32 64(R9), Z3
-	VMOVDQU32 (R9), Z4
-	VMOVDQU32 64(R9), Z5
-	VMOVDQU32 (R9), Z6
-	VMOVDQU32 64(R9), Z7
-	VMOVDQU32 (R9), Z8
-	VMOVDQU32 64(R9), Z9
-	VMOVDQU32 (R9), Z10
-	VMOVDQU32 64(R9), Z11
-	VMOVDQU32 (R9), Z12
-	VMOVDQU32 64(R9), Z13
-	VMOVDQU32 (R9), Z14
-	VMOVDQU32 64(R9), Z15
-	VMOVDQU32 (R9), Z16
-	VMOVDQU32 64(R9), Z17
-	VMOVDQU32 (R9), Z18
-	VMOVDQU32 64(R9), Z19
-	VMOVDQU32 (R9), Z20
-	VMOVDQU32 64(R9), Z21
-	VMOVDQU32 (R9), Z22
-	VMOVDQU32 64(R9), Z23
-
-start:
-	MOVQ k+56(FP), R9
-	SUBQ $0x04, R9
-	JL   tail
+TEXT ·GemmU8S8Tile12x32AVX512VNNI(SB), NOSPLIT, $0-96
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   b+16(FP), DI
+	MOVQ   ldb+24(FP), R8
+	ADDQ   DI, R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	MOVQ   k+48(FP), R9
+	SUBQ   $0x04, R9
+	JL     tail
 
 loop:
 	VMOVDQU32    (DI), Z24
@@ -290,19 +261,83 @@ one:
 	JNZ          one
 
 sum:
-	MOVQ         c+40(FP), AX
-	MOVQ         ldc+48(FP), CX
-	MOVQ         cols+64(FP), DX
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	MOVQ         cols+56(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+72(FP), DX
-	MOVQ         colScale+80(FP), BX
+	MOVQ         rowScale+80(FP), DX
+	MOVQ         colScale+88(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
+	MOVQ         zero+64(FP), SI
+	MOVQ         sums+72(FP), DI
+	VMOVDQU32    (DI), Z24
+	VMOVDQU32    64(DI), Z25
+	VPBROADCASTD (SI), Z26
+	VPMULLD      Z24, Z26, Z27
+	VPSUBD       Z27, Z0, Z0
+	VPMULLD      Z25, Z26, Z26
+	VPSUBD       Z26, Z1, Z1
+	VPBROADCASTD 4(SI), Z26
+	VPMULLD      Z24, Z26, Z27
+	VPSUBD       Z27, Z2, Z2
+	VPMULLD      Z25, Z26, Z26
+	VPSUBD       Z26, Z3, Z3
+	VPBROADCASTD 8(SI), Z26
+	VPMULLD      Z24, Z26, Z27
+	VPSUBD       Z27, Z4, Z4
+	VPMULLD      Z25, Z26, Z26
+	VPSUBD       Z26, Z5, Z5
+	VPBROADCASTD 12(SI), Z26
+	VPMULLD      Z24, Z26, Z27
+	VPSUBD       Z27, Z6, Z6
+	VPMULLD      Z25, Z26, Z26
+	VPSUBD       Z26, Z7, Z7
+	VPBROADCASTD 16(SI), Z26
+	VPMULLD      Z24, Z26, Z27
+	VPSUBD       Z27, Z8, Z8
+	VPMULLD      Z25, Z26, Z26
+	VPSUBD       Z26, Z9, Z9
+	VPBROADCASTD 20(SI), Z26
+	VPMULLD      Z24, Z26, Z27
+	VPSUBD       Z27, Z10, Z10
+	VPMULLD      Z25, Z26, Z26
+	VPSUBD       Z26, Z11, Z11
+	VPBROADCASTD 24(SI), Z26
+	VPMULLD      Z24, Z26, Z27
+	VPSUBD       Z27, Z12, Z12
+	VPMULLD      Z25, Z26, Z26
+	VPSUBD       Z26, Z13, Z13
+	VPBROADCASTD 28(SI), Z26
+	VPMULLD      Z24, Z26, Z27
+	VPSUBD       Z27, Z14, Z14
+	VPMULLD      Z25, Z26, Z26
+	VPSUBD       Z26, Z15, Z15
+	VPBROADCASTD 32(SI), Z26
+	VPMULLD      Z24, Z26, Z27
+	VPSUBD       Z27, Z16, Z16
+	VPMULLD      Z25, Z26, Z26
+	VPSUBD       Z26, Z17, Z17
+	VPBROADCASTD 36(SI), Z26
+	VPMULLD      Z24, Z26, Z27
+	VPSUBD       Z27, Z18, Z18
+	VPMULLD      Z25, Z26, Z26
+	VPSUBD       Z26, Z19, Z19
+	VPBROADCASTD 40(SI), Z26
+	VPMULLD      Z24, Z26, Z27
+	VPSUBD       Z27, Z20, Z20
+	VPMULLD      Z25, Z26, Z26
+	VPSUBD       Z26, Z21, Z21
+	VPBROADCASTD 44(SI), Z26
+	VPMULLD      Z24, Z26, Z24
+	VPSUBD       Z24, Z22, Z22
+	VPMULLD      Z25, Z26, Z24
+	VPSUBD       Z24, Z23, Z23
 	VMOVUPS      (BX), Z24
 	VMOVUPS      64(BX), Z25
 	VBROADCASTSS (DX), Z26
@@ -429,72 +464,45 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile11x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile11x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile11x32AVX512VNNI(SB), NOSPLIT, $0-88
-	MOVQ      a+0(FP), AX
-	MOVQ      lda+8(FP), CX
-	LEAQ      (AX)(CX*2), DX
-	ADDQ      CX, DX
-	LEAQ      (DX)(CX*2), BX
-	ADDQ      CX, BX
-	LEAQ      (BX)(CX*2), SI
-	ADDQ      CX, SI
-	MOVQ      b+16(FP), DI
-	MOVQ      ldb+24(FP), R8
-	ADDQ      DI, R8
-	VPXORD    Z0, Z0, Z0
-	VPXORD    Z1, Z1, Z1
-	VPXORD    Z2, Z2, Z2
-	VPXORD    Z3, Z3, Z3
-	VPXORD    Z4, Z4, Z4
-	VPXORD    Z5, Z5, Z5
-	VPXORD    Z6, Z6, Z6
-	VPXORD    Z7, Z7, Z7
-	VPXORD    Z8, Z8, Z8
-	VPXORD    Z9, Z9, Z9
-	VPXORD    Z10, Z10, Z10
-	VPXORD    Z11, Z11, Z11
-	VPXORD    Z12, Z12, Z12
-	VPXORD    Z13, Z13, Z13
-	VPXORD    Z14, Z14, Z14
-	VPXORD    Z15, Z15, Z15
-	VPXORD    Z16, Z16, Z16
-	VPXORD    Z17, Z17, Z17
-	VPXORD    Z18, Z18, Z18
-	VPXORD    Z19, Z19, Z19
-	VPXORD    Z20, Z20, Z20
-	VPXORD    Z21, Z21, Z21
-	MOVQ      init+32(FP), R9
-	TESTQ     R9, R9
-	JZ        start
-	VMOVDQU32 (R9), Z0
-	VMOVDQU32 64(R9), Z1
-	VMOVDQU32 (R9), Z2
-	VMOVDQU32 64(R9), Z3
-	VMOVDQU32 (R9), Z4
-	VMOVDQU32 64(R9), Z5
-	VMOVDQU32 (R9), Z6
-	VMOVDQU32 64(R9), Z7
-	VMOVDQU32 (R9), Z8
-	VMOVDQU32 64(R9), Z9
-	VMOVDQU32 (R9), Z10
-	VMOVDQU32 64(R9), Z11
-	VMOVDQU32 (R9), Z12
-	VMOVDQU32 64(R9), Z13
-	VMOVDQU32 (R9), Z14
-	VMOVDQU32 64(R9), Z15
-	VMOVDQU32 (R9), Z16
-	VMOVDQU32 64(R9), Z17
-	VMOVDQU32 (R9), Z18
-	VMOVDQU32 64(R9), Z19
-	VMOVDQU32 (R9), Z20
-	VMOVDQU32 64(R9), Z21
-
-start:
-	MOVQ k+56(FP), R9
-	SUBQ $0x04, R9
-	JL   tail
+TEXT ·GemmU8S8Tile11x32AVX512VNNI(SB), NOSPLIT, $0-96
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   b+16(FP), DI
+	MOVQ   ldb+24(FP), R8
+	ADDQ   DI, R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	MOVQ   k+48(FP), R9
+	SUBQ   $0x04, R9
+	JL     tail
 
 loop:
 	VMOVDQU32    (DI), Z22
@@ -696,19 +704,78 @@ one:
 	JNZ          one
 
 sum:
-	MOVQ         c+40(FP), AX
-	MOVQ         ldc+48(FP), CX
-	MOVQ         cols+64(FP), DX
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	MOVQ         cols+56(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+72(FP), DX
-	MOVQ         colScale+80(FP), BX
+	MOVQ         rowScale+80(FP), DX
+	MOVQ         colScale+88(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
+	MOVQ         zero+64(FP), SI
+	MOVQ         sums+72(FP), DI
+	VMOVDQU32    (DI), Z22
+	VMOVDQU32    64(DI), Z23
+	VPBROADCASTD (SI), Z24
+	VPMULLD      Z22, Z24, Z25
+	VPSUBD       Z25, Z0, Z0
+	VPMULLD      Z23, Z24, Z24
+	VPSUBD       Z24, Z1, Z1
+	VPBROADCASTD 4(SI), Z24
+	VPMULLD      Z22, Z24, Z25
+	VPSUBD       Z25, Z2, Z2
+	VPMULLD      Z23, Z24, Z24
+	VPSUBD       Z24, Z3, Z3
+	VPBROADCASTD 8(SI), Z24
+	VPMULLD      Z22, Z24, Z25
+	VPSUBD       Z25, Z4, Z4
+	VPMULLD      Z23, Z24, Z24
+	VPSUBD       Z24, Z5, Z5
+	VPBROADCASTD 12(SI), Z24
+	VPMULLD      Z22, Z24, Z25
+	VPSUBD       Z25, Z6, Z6
+	VPMULLD      Z23, Z24, Z24
+	VPSUBD       Z24, Z7, Z7
+	VPBROADCASTD 16(SI), Z24
+	VPMULLD      Z22, Z24, Z25
+	VPSUBD       Z25, Z8, Z8
+	VPMULLD      Z23, Z24, Z24
+	VPSUBD       Z24, Z9, Z9
+	VPBROADCASTD 20(SI), Z24
+	VPMULLD      Z22, Z24, Z25
+	VPSUBD       Z25, Z10, Z10
+	VPMULLD      Z23, Z24, Z24
+	VPSUBD       Z24, Z11, Z11
+	VPBROADCASTD 24(SI), Z24
+	VPMULLD      Z22, Z24, Z25
+	VPSUBD       Z25, Z12, Z12
+	VPMULLD      Z23, Z24, Z24
+	VPSUBD       Z24, Z13, Z13
+	VPBROADCASTD 28(SI), Z24
+	VPMULLD      Z22, Z24, Z25
+	VPSUBD       Z25, Z14, Z14
+	VPMULLD      Z23, Z24, Z24
+	VPSUBD       Z24, Z15, Z15
+	VPBROADCASTD 32(SI), Z24
+	VPMULLD      Z22, Z24, Z25
+	VPSUBD       Z25, Z16, Z16
+	VPMULLD      Z23, Z24, Z24
+	VPSUBD       Z24, Z17, Z17
+	VPBROADCASTD 36(SI), Z24
+	VPMULLD      Z22, Z24, Z25
+	VPSUBD       Z25, Z18, Z18
+	VPMULLD      Z23, Z24, Z24
+	VPSUBD       Z24, Z19, Z19
+	VPBROADCASTD 40(SI), Z24
+	VPMULLD      Z22, Z24, Z22
+	VPSUBD       Z22, Z20, Z20
+	VPMULLD      Z23, Z24, Z22
+	VPSUBD       Z22, Z21, Z21
 	VMOVUPS      (BX), Z22
 	VMOVUPS      64(BX), Z23
 	VBROADCASTSS (DX), Z24
@@ -825,68 +892,43 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile10x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile10x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile10x32AVX512VNNI(SB), NOSPLIT, $0-88
-	MOVQ      a+0(FP), AX
-	MOVQ      lda+8(FP), CX
-	LEAQ      (AX)(CX*2), DX
-	ADDQ      CX, DX
-	LEAQ      (DX)(CX*2), BX
-	ADDQ      CX, BX
-	LEAQ      (BX)(CX*2), SI
-	ADDQ      CX, SI
-	MOVQ      b+16(FP), DI
-	MOVQ      ldb+24(FP), R8
-	ADDQ      DI, R8
-	VPXORD    Z0, Z0, Z0
-	VPXORD    Z1, Z1, Z1
-	VPXORD    Z2, Z2, Z2
-	VPXORD    Z3, Z3, Z3
-	VPXORD    Z4, Z4, Z4
-	VPXORD    Z5, Z5, Z5
-	VPXORD    Z6, Z6, Z6
-	VPXORD    Z7, Z7, Z7
-	VPXORD    Z8, Z8, Z8
-	VPXORD    Z9, Z9, Z9
-	VPXORD    Z10, Z10, Z10
-	VPXORD    Z11, Z11, Z11
-	VPXORD    Z12, Z12, Z12
-	VPXORD    Z13, Z13, Z13
-	VPXORD    Z14, Z14, Z14
-	VPXORD    Z15, Z15, Z15
-	VPXORD    Z16, Z16, Z16
-	VPXORD    Z17, Z17, Z17
-	VPXORD    Z18, Z18, Z18
-	VPXORD    Z19, Z19, Z19
-	MOVQ      init+32(FP), R9
-	TESTQ     R9, R9
-	JZ        start
-	VMOVDQU32 (R9), Z0
-	VMOVDQU32 64(R9), Z1
-	VMOVDQU32 (R9), Z2
-	VMOVDQU32 64(R9), Z3
-	VMOVDQU32 (R9), Z4
-	VMOVDQU32 64(R9), Z5
-	VMOVDQU32 (R9), Z6
-	VMOVDQU32 64(R9), Z7
-	VMOVDQU32 (R9), Z8
-	VMOVDQU32 64(R9), Z9
-	VMOVDQU32 (R9), Z10
-	VMOVDQU32 64(R9), Z11
-	VMOVDQU32 (R9), Z12
-	VMOVDQU32 64(R9), Z13
-	VMOVDQU32 (R9), Z14
-	VMOVDQU32 64(R9), Z15
-	VMOVDQU32 (R9), Z16
-	VMOVDQU32 64(R9), Z17
-	VMOVDQU32 (R9), Z18
-	VMOVDQU32 64(R9), Z19
-
-start:
-	MOVQ k+56(FP), R9
-	SUBQ $0x04, R9
-	JL   tail
+TEXT ·GemmU8S8Tile10x32AVX512VNNI(SB), NOSPLIT, $0-96
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	LEAQ   (BX)(CX*2), SI
+	ADDQ   CX, SI
+	MOVQ   b+16(FP), DI
+	MOVQ   ldb+24(FP), R8
+	ADDQ   DI, R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	MOVQ   k+48(FP), R9
+	SUBQ   $0x04, R9
+	JL     tail
 
 loop:
 	VMOVDQU32    (DI), Z20
@@ -1073,19 +1115,73 @@ one:
 	JNZ          one
 
 sum:
-	MOVQ         c+40(FP), AX
-	MOVQ         ldc+48(FP), CX
-	MOVQ         cols+64(FP), DX
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	MOVQ         cols+56(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+72(FP), DX
-	MOVQ         colScale+80(FP), BX
+	MOVQ         rowScale+80(FP), DX
+	MOVQ         colScale+88(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
+	MOVQ         zero+64(FP), SI
+	MOVQ         sums+72(FP), DI
+	VMOVDQU32    (DI), Z20
+	VMOVDQU32    64(DI), Z21
+	VPBROADCASTD (SI), Z22
+	VPMULLD      Z20, Z22, Z23
+	VPSUBD       Z23, Z0, Z0
+	VPMULLD      Z21, Z22, Z22
+	VPSUBD       Z22, Z1, Z1
+	VPBROADCASTD 4(SI), Z22
+	VPMULLD      Z20, Z22, Z23
+	VPSUBD       Z23, Z2, Z2
+	VPMULLD      Z21, Z22, Z22
+	VPSUBD       Z22, Z3, Z3
+	VPBROADCASTD 8(SI), Z22
+	VPMULLD      Z20, Z22, Z23
+	VPSUBD       Z23, Z4, Z4
+	VPMULLD      Z21, Z22, Z22
+	VPSUBD       Z22, Z5, Z5
+	VPBROADCASTD 12(SI), Z22
+	VPMULLD      Z20, Z22, Z23
+	VPSUBD       Z23, Z6, Z6
+	VPMULLD      Z21, Z22, Z22
+	VPSUBD       Z22, Z7, Z7
+	VPBROADCASTD 16(SI), Z22
+	VPMULLD      Z20, Z22, Z23
+	VPSUBD       Z23, Z8, Z8
+	VPMULLD      Z21, Z22, Z22
+	VPSUBD       Z22, Z9, Z9
+	VPBROADCASTD 20(SI), Z22
+	VPMULLD      Z20, Z22, Z23
+	VPSUBD       Z23, Z10, Z10
+	VPMULLD      Z21, Z22, Z22
+	VPSUBD       Z22, Z11, Z11
+	VPBROADCASTD 24(SI), Z22
+	VPMULLD      Z20, Z22, Z23
+	VPSUBD       Z23, Z12, Z12
+	VPMULLD      Z21, Z22, Z22
+	VPSUBD       Z22, Z13, Z13
+	VPBROADCASTD 28(SI), Z22
+	VPMULLD      Z20, Z22, Z23
+	VPSUBD       Z23, Z14, Z14
+	VPMULLD      Z21, Z22, Z22
+	VPSUBD       Z22, Z15, Z15
+	VPBROADCASTD 32(SI), Z22
+	VPMULLD      Z20, Z22, Z23
+	VPSUBD       Z23, Z16, Z16
+	VPMULLD      Z21, Z22, Z22
+	VPSUBD       Z22, Z17, Z17
+	VPBROADCASTD 36(SI), Z22
+	VPMULLD      Z20, Z22, Z20
+	VPSUBD       Z20, Z18, Z18
+	VPMULLD      Z21, Z22, Z20
+	VPSUBD       Z20, Z19, Z19
 	VMOVUPS      (BX), Z20
 	VMOVUPS      64(BX), Z21
 	VBROADCASTSS (DX), Z22
@@ -1192,62 +1288,39 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile9x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile9x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile9x32AVX512VNNI(SB), NOSPLIT, $0-88
-	MOVQ      a+0(FP), AX
-	MOVQ      lda+8(FP), CX
-	LEAQ      (AX)(CX*2), DX
-	ADDQ      CX, DX
-	LEAQ      (DX)(CX*2), BX
-	ADDQ      CX, BX
-	MOVQ      b+16(FP), SI
-	MOVQ      ldb+24(FP), DI
-	ADDQ      SI, DI
-	VPXORD    Z0, Z0, Z0
-	VPXORD    Z1, Z1, Z1
-	VPXORD    Z2, Z2, Z2
-	VPXORD    Z3, Z3, Z3
-	VPXORD    Z4, Z4, Z4
-	VPXORD    Z5, Z5, Z5
-	VPXORD    Z6, Z6, Z6
-	VPXORD    Z7, Z7, Z7
-	VPXORD    Z8, Z8, Z8
-	VPXORD    Z9, Z9, Z9
-	VPXORD    Z10, Z10, Z10
-	VPXORD    Z11, Z11, Z11
-	VPXORD    Z12, Z12, Z12
-	VPXORD    Z13, Z13, Z13
-	VPXORD    Z14, Z14, Z14
-	VPXORD    Z15, Z15, Z15
-	VPXORD    Z16, Z16, Z16
-	VPXORD    Z17, Z17, Z17
-	MOVQ      init+32(FP), R8
-	TESTQ     R8, R8
-	JZ        start
-	VMOVDQU32 (R8), Z0
-	VMOVDQU32 64(R8), Z1
-	VMOVDQU32 (R8), Z2
-	VMOVDQU32 64(R8), Z3
-	VMOVDQU32 (R8), Z4
-	VMOVDQU32 64(R8), Z5
-	VMOVDQU32 (R8), Z6
-	VMOVDQU32 64(R8), Z7
-	VMOVDQU32 (R8), Z8
-	VMOVDQU32 64(R8), Z9
-	VMOVDQU32 (R8), Z10
-	VMOVDQU32 64(R8), Z11
-	VMOVDQU32 (R8), Z12
-	VMOVDQU32 64(R8), Z13
-	VMOVDQU32 (R8), Z14
-	VMOVDQU32 64(R8), Z15
-	VMOVDQU32 (R8), Z16
-	VMOVDQU32 64(R8), Z17
-
-start:
-	MOVQ k+56(FP), R8
-	SUBQ $0x04, R8
-	JL   tail
+TEXT ·GemmU8S8Tile9x32AVX512VNNI(SB), NOSPLIT, $0-96
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	MOVQ   b+16(FP), SI
+	MOVQ   ldb+24(FP), DI
+	ADDQ   SI, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	MOVQ   k+48(FP), R8
+	SUBQ   $0x04, R8
+	JL     tail
 
 loop:
 	VMOVDQU32    (SI), Z18
@@ -1417,19 +1490,68 @@ one:
 	JNZ          one
 
 sum:
-	MOVQ         c+40(FP), AX
-	MOVQ         ldc+48(FP), CX
-	MOVQ         cols+64(FP), DX
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	MOVQ         cols+56(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+72(FP), DX
-	MOVQ         colScale+80(FP), BX
+	MOVQ         rowScale+80(FP), DX
+	MOVQ         colScale+88(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
+	MOVQ         zero+64(FP), SI
+	MOVQ         sums+72(FP), DI
+	VMOVDQU32    (DI), Z18
+	VMOVDQU32    64(DI), Z19
+	VPBROADCASTD (SI), Z20
+	VPMULLD      Z18, Z20, Z21
+	VPSUBD       Z21, Z0, Z0
+	VPMULLD      Z19, Z20, Z20
+	VPSUBD       Z20, Z1, Z1
+	VPBROADCASTD 4(SI), Z20
+	VPMULLD      Z18, Z20, Z21
+	VPSUBD       Z21, Z2, Z2
+	VPMULLD      Z19, Z20, Z20
+	VPSUBD       Z20, Z3, Z3
+	VPBROADCASTD 8(SI), Z20
+	VPMULLD      Z18, Z20, Z21
+	VPSUBD       Z21, Z4, Z4
+	VPMULLD      Z19, Z20, Z20
+	VPSUBD       Z20, Z5, Z5
+	VPBROADCASTD 12(SI), Z20
+	VPMULLD      Z18, Z20, Z21
+	VPSUBD       Z21, Z6, Z6
+	VPMULLD      Z19, Z20, Z20
+	VPSUBD       Z20, Z7, Z7
+	VPBROADCASTD 16(SI), Z20
+	VPMULLD      Z18, Z20, Z21
+	VPSUBD       Z21, Z8, Z8
+	VPMULLD      Z19, Z20, Z20
+	VPSUBD       Z20, Z9, Z9
+	VPBROADCASTD 20(SI), Z20
+	VPMULLD      Z18, Z20, Z21
+	VPSUBD       Z21, Z10, Z10
+	VPMULLD      Z19, Z20, Z20
+	VPSUBD       Z20, Z11, Z11
+	VPBROADCASTD 24(SI), Z20
+	VPMULLD      Z18, Z20, Z21
+	VPSUBD       Z21, Z12, Z12
+	VPMULLD      Z19, Z20, Z20
+	VPSUBD       Z20, Z13, Z13
+	VPBROADCASTD 28(SI), Z20
+	VPMULLD      Z18, Z20, Z21
+	VPSUBD       Z21, Z14, Z14
+	VPMULLD      Z19, Z20, Z20
+	VPSUBD       Z20, Z15, Z15
+	VPBROADCASTD 32(SI), Z20
+	VPMULLD      Z18, Z20, Z18
+	VPSUBD       Z18, Z16, Z16
+	VPMULLD      Z19, Z20, Z18
+	VPSUBD       Z18, Z17, Z17
 	VMOVUPS      (BX), Z18
 	VMOVUPS      64(BX), Z19
 	VBROADCASTSS (DX), Z20
@@ -1526,58 +1648,37 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile8x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile8x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile8x32AVX512VNNI(SB), NOSPLIT, $0-88
-	MOVQ      a+0(FP), AX
-	MOVQ      lda+8(FP), CX
-	LEAQ      (AX)(CX*2), DX
-	ADDQ      CX, DX
-	LEAQ      (DX)(CX*2), BX
-	ADDQ      CX, BX
-	MOVQ      b+16(FP), SI
-	MOVQ      ldb+24(FP), DI
-	ADDQ      SI, DI
-	VPXORD    Z0, Z0, Z0
-	VPXORD    Z1, Z1, Z1
-	VPXORD    Z2, Z2, Z2
-	VPXORD    Z3, Z3, Z3
-	VPXORD    Z4, Z4, Z4
-	VPXORD    Z5, Z5, Z5
-	VPXORD    Z6, Z6, Z6
-	VPXORD    Z7, Z7, Z7
-	VPXORD    Z8, Z8, Z8
-	VPXORD    Z9, Z9, Z9
-	VPXORD    Z10, Z10, Z10
-	VPXORD    Z11, Z11, Z11
-	VPXORD    Z12, Z12, Z12
-	VPXORD    Z13, Z13, Z13
-	VPXORD    Z14, Z14, Z14
-	VPXORD    Z15, Z15, Z15
-	MOVQ      init+32(FP), R8
-	TESTQ     R8, R8
-	JZ        start
-	VMOVDQU32 (R8), Z0
-	VMOVDQU32 64(R8), Z1
-	VMOVDQU32 (R8), Z2
-	VMOVDQU32 64(R8), Z3
-	VMOVDQU32 (R8), Z4
-	VMOVDQU32 64(R8), Z5
-	VMOVDQU32 (R8), Z6
-	VMOVDQU32 64(R8), Z7
-	VMOVDQU32 (R8), Z8
-	VMOVDQU32 64(R8), Z9
-	VMOVDQU32 (R8), Z10
-	VMOVDQU32 64(R8), Z11
-	VMOVDQU32 (R8), Z12
-	VMOVDQU32 64(R8), Z13
-	VMOVDQU32 (R8), Z14
-	VMOVDQU32 64(R8), Z15
-
-start:
-	MOVQ k+56(FP), R8
-	SUBQ $0x04, R8
-	JL   tail
+TEXT ·GemmU8S8Tile8x32AVX512VNNI(SB), NOSPLIT, $0-96
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	MOVQ   b+16(FP), SI
+	MOVQ   ldb+24(FP), DI
+	ADDQ   SI, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	MOVQ   k+48(FP), R8
+	SUBQ   $0x04, R8
+	JL     tail
 
 loop:
 	VMOVDQU32    (SI), Z16
@@ -1732,19 +1833,63 @@ one:
 	JNZ          one
 
 sum:
-	MOVQ         c+40(FP), AX
-	MOVQ         ldc+48(FP), CX
-	MOVQ         cols+64(FP), DX
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	MOVQ         cols+56(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+72(FP), DX
-	MOVQ         colScale+80(FP), BX
+	MOVQ         rowScale+80(FP), DX
+	MOVQ         colScale+88(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
+	MOVQ         zero+64(FP), SI
+	MOVQ         sums+72(FP), DI
+	VMOVDQU32    (DI), Z16
+	VMOVDQU32    64(DI), Z17
+	VPBROADCASTD (SI), Z18
+	VPMULLD      Z16, Z18, Z19
+	VPSUBD       Z19, Z0, Z0
+	VPMULLD      Z17, Z18, Z18
+	VPSUBD       Z18, Z1, Z1
+	VPBROADCASTD 4(SI), Z18
+	VPMULLD      Z16, Z18, Z19
+	VPSUBD       Z19, Z2, Z2
+	VPMULLD      Z17, Z18, Z18
+	VPSUBD       Z18, Z3, Z3
+	VPBROADCASTD 8(SI), Z18
+	VPMULLD      Z16, Z18, Z19
+	VPSUBD       Z19, Z4, Z4
+	VPMULLD      Z17, Z18, Z18
+	VPSUBD       Z18, Z5, Z5
+	VPBROADCASTD 12(SI), Z18
+	VPMULLD      Z16, Z18, Z19
+	VPSUBD       Z19, Z6, Z6
+	VPMULLD      Z17, Z18, Z18
+	VPSUBD       Z18, Z7, Z7
+	VPBROADCASTD 16(SI), Z18
+	VPMULLD      Z16, Z18, Z19
+	VPSUBD       Z19, Z8, Z8
+	VPMULLD      Z17, Z18, Z18
+	VPSUBD       Z18, Z9, Z9
+	VPBROADCASTD 20(SI), Z18
+	VPMULLD      Z16, Z18, Z19
+	VPSUBD       Z19, Z10, Z10
+	VPMULLD      Z17, Z18, Z18
+	VPSUBD       Z18, Z11, Z11
+	VPBROADCASTD 24(SI), Z18
+	VPMULLD      Z16, Z18, Z19
+	VPSUBD       Z19, Z12, Z12
+	VPMULLD      Z17, Z18, Z18
+	VPSUBD       Z18, Z13, Z13
+	VPBROADCASTD 28(SI), Z18
+	VPMULLD      Z16, Z18, Z16
+	VPSUBD       Z16, Z14, Z14
+	VPMULLD      Z17, Z18, Z16
+	VPSUBD       Z16, Z15, Z15
 	VMOVUPS      (BX), Z16
 	VMOVUPS      64(BX), Z17
 	VBROADCASTSS (DX), Z18
@@ -1831,54 +1976,35 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile7x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile7x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile7x32AVX512VNNI(SB), NOSPLIT, $0-88
-	MOVQ      a+0(FP), AX
-	MOVQ      lda+8(FP), CX
-	LEAQ      (AX)(CX*2), DX
-	ADDQ      CX, DX
-	LEAQ      (DX)(CX*2), BX
-	ADDQ      CX, BX
-	MOVQ      b+16(FP), SI
-	MOVQ      ldb+24(FP), DI
-	ADDQ      SI, DI
-	VPXORD    Z0, Z0, Z0
-	VPXORD    Z1, Z1, Z1
-	VPXORD    Z2, Z2, Z2
-	VPXORD    Z3, Z3, Z3
-	VPXORD    Z4, Z4, Z4
-	VPXORD    Z5, Z5, Z5
-	VPXORD    Z6, Z6, Z6
-	VPXORD    Z7, Z7, Z7
-	VPXORD    Z8, Z8, Z8
-	VPXORD    Z9, Z9, Z9
-	VPXORD    Z10, Z10, Z10
-	VPXORD    Z11, Z11, Z11
-	VPXORD    Z12, Z12, Z12
-	VPXORD    Z13, Z13, Z13
-	MOVQ      init+32(FP), R8
-	TESTQ     R8, R8
-	JZ        start
-	VMOVDQU32 (R8), Z0
-	VMOVDQU32 64(R8), Z1
-	VMOVDQU32 (R8), Z2
-	VMOVDQU32 64(R8), Z3
-	VMOVDQU32 (R8), Z4
-	VMOVDQU32 64(R8), Z5
-	VMOVDQU32 (R8), Z6
-	VMOVDQU32 64(R8), Z7
-	VMOVDQU32 (R8), Z8
-	VMOVDQU32 64(R8), Z9
-	VMOVDQU32 (R8), Z10
-	VMOVDQU32 64(R8), Z11
-	VMOVDQU32 (R8), Z12
-	VMOVDQU32 64(R8), Z13
-
-start:
-	MOVQ k+56(FP), R8
-	SUBQ $0x04, R8
-	JL   tail
+TEXT ·GemmU8S8Tile7x32AVX512VNNI(SB), NOSPLIT, $0-96
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	LEAQ   (DX)(CX*2), BX
+	ADDQ   CX, BX
+	MOVQ   b+16(FP), SI
+	MOVQ   ldb+24(FP), DI
+	ADDQ   SI, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	MOVQ   k+48(FP), R8
+	SUBQ   $0x04, R8
+	JL     tail
 
 loop:
 	VMOVDQU32    (SI), Z14
@@ -2018,19 +2144,58 @@ one:
 	JNZ          one
 
 sum:
-	MOVQ         c+40(FP), AX
-	MOVQ         ldc+48(FP), CX
-	MOVQ         cols+64(FP), DX
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	MOVQ         cols+56(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+72(FP), DX
-	MOVQ         colScale+80(FP), BX
+	MOVQ         rowScale+80(FP), DX
+	MOVQ         colScale+88(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
+	MOVQ         zero+64(FP), SI
+	MOVQ         sums+72(FP), DI
+	VMOVDQU32    (DI), Z14
+	VMOVDQU32    64(DI), Z15
+	VPBROADCASTD (SI), Z16
+	VPMULLD      Z14, Z16, Z17
+	VPSUBD       Z17, Z0, Z0
+	VPMULLD      Z15, Z16, Z16
+	VPSUBD       Z16, Z1, Z1
+	VPBROADCASTD 4(SI), Z16
+	VPMULLD      Z14, Z16, Z17
+	VPSUBD       Z17, Z2, Z2
+	VPMULLD      Z15, Z16, Z16
+	VPSUBD       Z16, Z3, Z3
+	VPBROADCASTD 8(SI), Z16
+	VPMULLD      Z14, Z16, Z17
+	VPSUBD       Z17, Z4, Z4
+	VPMULLD      Z15, Z16, Z16
+	VPSUBD       Z16, Z5, Z5
+	VPBROADCASTD 12(SI), Z16
+	VPMULLD      Z14, Z16, Z17
+	VPSUBD       Z17, Z6, Z6
+	VPMULLD      Z15, Z16, Z16
+	VPSUBD       Z16, Z7, Z7
+	VPBROADCASTD 16(SI), Z16
+	VPMULLD      Z14, Z16, Z17
+	VPSUBD       Z17, Z8, Z8
+	VPMULLD      Z15, Z16, Z16
+	VPSUBD       Z16, Z9, Z9
+	VPBROADCASTD 20(SI), Z16
+	VPMULLD      Z14, Z16, Z17
+	VPSUBD       Z17, Z10, Z10
+	VPMULLD      Z15, Z16, Z16
+	VPSUBD       Z16, Z11, Z11
+	VPBROADCASTD 24(SI), Z16
+	VPMULLD      Z14, Z16, Z14
+	VPSUBD       Z14, Z12, Z12
+	VPMULLD      Z15, Z16, Z14
+	VPSUBD       Z14, Z13, Z13
 	VMOVUPS      (BX), Z14
 	VMOVUPS      64(BX), Z15
 	VBROADCASTSS (DX), Z16
@@ -2107,48 +2272,31 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile6x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile6x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile6x32AVX512VNNI(SB), NOSPLIT, $0-88
-	MOVQ      a+0(FP), AX
-	MOVQ      lda+8(FP), CX
-	LEAQ      (AX)(CX*2), DX
-	ADDQ      CX, DX
-	MOVQ      b+16(FP), BX
-	MOVQ      ldb+24(FP), SI
-	ADDQ      BX, SI
-	VPXORD    Z0, Z0, Z0
-	VPXORD    Z1, Z1, Z1
-	VPXORD    Z2, Z2, Z2
-	VPXORD    Z3, Z3, Z3
-	VPXORD    Z4, Z4, Z4
-	VPXORD    Z5, Z5, Z5
-	VPXORD    Z6, Z6, Z6
-	VPXORD    Z7, Z7, Z7
-	VPXORD    Z8, Z8, Z8
-	VPXORD    Z9, Z9, Z9
-	VPXORD    Z10, Z10, Z10
-	VPXORD    Z11, Z11, Z11
-	MOVQ      init+32(FP), DI
-	TESTQ     DI, DI
-	JZ        start
-	VMOVDQU32 (DI), Z0
-	VMOVDQU32 64(DI), Z1
-	VMOVDQU32 (DI), Z2
-	VMOVDQU32 64(DI), Z3
-	VMOVDQU32 (DI), Z4
-	VMOVDQU32 64(DI), Z5
-	VMOVDQU32 (DI), Z6
-	VMOVDQU32 64(DI), Z7
-	VMOVDQU32 (DI), Z8
-	VMOVDQU32 64(DI), Z9
-	VMOVDQU32 (DI), Z10
-	VMOVDQU32 64(DI), Z11
-
-start:
-	MOVQ k+56(FP), DI
-	SUBQ $0x04, DI
-	JL   tail
+TEXT ·GemmU8S8Tile6x32AVX512VNNI(SB), NOSPLIT, $0-96
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	MOVQ   b+16(FP), BX
+	MOVQ   ldb+24(FP), SI
+	ADDQ   BX, SI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   k+48(FP), DI
+	SUBQ   $0x04, DI
+	JL     tail
 
 loop:
 	VMOVDQU32    (BX), Z12
@@ -2271,19 +2419,53 @@ one:
 	JNZ          one
 
 sum:
-	MOVQ         c+40(FP), AX
-	MOVQ         ldc+48(FP), CX
-	MOVQ         cols+64(FP), DX
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	MOVQ         cols+56(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+72(FP), DX
-	MOVQ         colScale+80(FP), BX
+	MOVQ         rowScale+80(FP), DX
+	MOVQ         colScale+88(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
+	MOVQ         zero+64(FP), SI
+	MOVQ         sums+72(FP), DI
+	VMOVDQU32    (DI), Z12
+	VMOVDQU32    64(DI), Z13
+	VPBROADCASTD (SI), Z14
+	VPMULLD      Z12, Z14, Z15
+	VPSUBD       Z15, Z0, Z0
+	VPMULLD      Z13, Z14, Z14
+	VPSUBD       Z14, Z1, Z1
+	VPBROADCASTD 4(SI), Z14
+	VPMULLD      Z12, Z14, Z15
+	VPSUBD       Z15, Z2, Z2
+	VPMULLD      Z13, Z14, Z14
+	VPSUBD       Z14, Z3, Z3
+	VPBROADCASTD 8(SI), Z14
+	VPMULLD      Z12, Z14, Z15
+	VPSUBD       Z15, Z4, Z4
+	VPMULLD      Z13, Z14, Z14
+	VPSUBD       Z14, Z5, Z5
+	VPBROADCASTD 12(SI), Z14
+	VPMULLD      Z12, Z14, Z15
+	VPSUBD       Z15, Z6, Z6
+	VPMULLD      Z13, Z14, Z14
+	VPSUBD       Z14, Z7, Z7
+	VPBROADCASTD 16(SI), Z14
+	VPMULLD      Z12, Z14, Z15
+	VPSUBD       Z15, Z8, Z8
+	VPMULLD      Z13, Z14, Z14
+	VPSUBD       Z14, Z9, Z9
+	VPBROADCASTD 20(SI), Z14
+	VPMULLD      Z12, Z14, Z12
+	VPSUBD       Z12, Z10, Z10
+	VPMULLD      Z13, Z14, Z12
+	VPSUBD       Z12, Z11, Z11
 	VMOVUPS      (BX), Z12
 	VMOVUPS      64(BX), Z13
 	VBROADCASTSS (DX), Z14
@@ -2350,44 +2532,29 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile5x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile5x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile5x32AVX512VNNI(SB), NOSPLIT, $0-88
-	MOVQ      a+0(FP), AX
-	MOVQ      lda+8(FP), CX
-	LEAQ      (AX)(CX*2), DX
-	ADDQ      CX, DX
-	MOVQ      b+16(FP), BX
-	MOVQ      ldb+24(FP), SI
-	ADDQ      BX, SI
-	VPXORD    Z0, Z0, Z0
-	VPXORD    Z1, Z1, Z1
-	VPXORD    Z2, Z2, Z2
-	VPXORD    Z3, Z3, Z3
-	VPXORD    Z4, Z4, Z4
-	VPXORD    Z5, Z5, Z5
-	VPXORD    Z6, Z6, Z6
-	VPXORD    Z7, Z7, Z7
-	VPXORD    Z8, Z8, Z8
-	VPXORD    Z9, Z9, Z9
-	MOVQ      init+32(FP), DI
-	TESTQ     DI, DI
-	JZ        start
-	VMOVDQU32 (DI), Z0
-	VMOVDQU32 64(DI), Z1
-	VMOVDQU32 (DI), Z2
-	VMOVDQU32 64(DI), Z3
-	VMOVDQU32 (DI), Z4
-	VMOVDQU32 64(DI), Z5
-	VMOVDQU32 (DI), Z6
-	VMOVDQU32 64(DI), Z7
-	VMOVDQU32 (DI), Z8
-	VMOVDQU32 64(DI), Z9
-
-start:
-	MOVQ k+56(FP), DI
-	SUBQ $0x04, DI
-	JL   tail
+TEXT ·GemmU8S8Tile5x32AVX512VNNI(SB), NOSPLIT, $0-96
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	MOVQ   b+16(FP), BX
+	MOVQ   ldb+24(FP), SI
+	ADDQ   BX, SI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	MOVQ   k+48(FP), DI
+	SUBQ   $0x04, DI
+	JL     tail
 
 loop:
 	VMOVDQU32    (BX), Z10
@@ -2495,19 +2662,48 @@ one:
 	JNZ          one
 
 sum:
-	MOVQ         c+40(FP), AX
-	MOVQ         ldc+48(FP), CX
-	MOVQ         cols+64(FP), DX
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	MOVQ         cols+56(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+72(FP), DX
-	MOVQ         colScale+80(FP), BX
+	MOVQ         rowScale+80(FP), DX
+	MOVQ         colScale+88(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
+	MOVQ         zero+64(FP), SI
+	MOVQ         sums+72(FP), DI
+	VMOVDQU32    (DI), Z10
+	VMOVDQU32    64(DI), Z11
+	VPBROADCASTD (SI), Z12
+	VPMULLD      Z10, Z12, Z13
+	VPSUBD       Z13, Z0, Z0
+	VPMULLD      Z11, Z12, Z12
+	VPSUBD       Z12, Z1, Z1
+	VPBROADCASTD 4(SI), Z12
+	VPMULLD      Z10, Z12, Z13
+	VPSUBD       Z13, Z2, Z2
+	VPMULLD      Z11, Z12, Z12
+	VPSUBD       Z12, Z3, Z3
+	VPBROADCASTD 8(SI), Z12
+	VPMULLD      Z10, Z12, Z13
+	VPSUBD       Z13, Z4, Z4
+	VPMULLD      Z11, Z12, Z12
+	VPSUBD       Z12, Z5, Z5
+	VPBROADCASTD 12(SI), Z12
+	VPMULLD      Z10, Z12, Z13
+	VPSUBD       Z13, Z6, Z6
+	VPMULLD      Z11, Z12, Z12
+	VPSUBD       Z12, Z7, Z7
+	VPBROADCASTD 16(SI), Z12
+	VPMULLD      Z10, Z12, Z10
+	VPSUBD       Z10, Z8, Z8
+	VPMULLD      Z11, Z12, Z10
+	VPSUBD       Z10, Z9, Z9
 	VMOVUPS      (BX), Z10
 	VMOVUPS      64(BX), Z11
 	VBROADCASTSS (DX), Z12
@@ -2564,40 +2760,27 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile4x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile4x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile4x32AVX512VNNI(SB), NOSPLIT, $0-88
-	MOVQ      a+0(FP), AX
-	MOVQ      lda+8(FP), CX
-	LEAQ      (AX)(CX*2), DX
-	ADDQ      CX, DX
-	MOVQ      b+16(FP), BX
-	MOVQ      ldb+24(FP), SI
-	ADDQ      BX, SI
-	VPXORD    Z0, Z0, Z0
-	VPXORD    Z1, Z1, Z1
-	VPXORD    Z2, Z2, Z2
-	VPXORD    Z3, Z3, Z3
-	VPXORD    Z4, Z4, Z4
-	VPXORD    Z5, Z5, Z5
-	VPXORD    Z6, Z6, Z6
-	VPXORD    Z7, Z7, Z7
-	MOVQ      init+32(FP), DI
-	TESTQ     DI, DI
-	JZ        start
-	VMOVDQU32 (DI), Z0
-	VMOVDQU32 64(DI), Z1
-	VMOVDQU32 (DI), Z2
-	VMOVDQU32 64(DI), Z3
-	VMOVDQU32 (DI), Z4
-	VMOVDQU32 64(DI), Z5
-	VMOVDQU32 (DI), Z6
-	VMOVDQU32 64(DI), Z7
-
-start:
-	MOVQ k+56(FP), DI
-	SUBQ $0x04, DI
-	JL   tail
+TEXT ·GemmU8S8Tile4x32AVX512VNNI(SB), NOSPLIT, $0-96
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	MOVQ   b+16(FP), BX
+	MOVQ   ldb+24(FP), SI
+	ADDQ   BX, SI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   k+48(FP), DI
+	SUBQ   $0x04, DI
+	JL     tail
 
 loop:
 	VMOVDQU32    (BX), Z8
@@ -2690,19 +2873,43 @@ one:
 	JNZ          one
 
 sum:
-	MOVQ         c+40(FP), AX
-	MOVQ         ldc+48(FP), CX
-	MOVQ         cols+64(FP), DX
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	MOVQ         cols+56(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+72(FP), DX
-	MOVQ         colScale+80(FP), BX
+	MOVQ         rowScale+80(FP), DX
+	MOVQ         colScale+88(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
+	MOVQ         zero+64(FP), SI
+	MOVQ         sums+72(FP), DI
+	VMOVDQU32    (DI), Z8
+	VMOVDQU32    64(DI), Z9
+	VPBROADCASTD (SI), Z10
+	VPMULLD      Z8, Z10, Z11
+	VPSUBD       Z11, Z0, Z0
+	VPMULLD      Z9, Z10, Z10
+	VPSUBD       Z10, Z1, Z1
+	VPBROADCASTD 4(SI), Z10
+	VPMULLD      Z8, Z10, Z11
+	VPSUBD       Z11, Z2, Z2
+	VPMULLD      Z9, Z10, Z10
+	VPSUBD       Z10, Z3, Z3
+	VPBROADCASTD 8(SI), Z10
+	VPMULLD      Z8, Z10, Z11
+	VPSUBD       Z11, Z4, Z4
+	VPMULLD      Z9, Z10, Z10
+	VPSUBD       Z10, Z5, Z5
+	VPBROADCASTD 12(SI), Z10
+	VPMULLD      Z8, Z10, Z8
+	VPSUBD       Z8, Z6, Z6
+	VPMULLD      Z9, Z10, Z8
+	VPSUBD       Z8, Z7, Z7
 	VMOVUPS      (BX), Z8
 	VMOVUPS      64(BX), Z9
 	VBROADCASTSS (DX), Z10
@@ -2749,40 +2956,29 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile3x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile3x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile3x32AVX512VNNI(SB), NOSPLIT, $0-88
-	MOVQ      a+0(FP), AX
-	MOVQ      lda+8(FP), CX
-	MOVQ      b+16(FP), DX
-	MOVQ      ldb+24(FP), BX
-	ADDQ      DX, BX
-	VPXORD    Z0, Z0, Z0
-	VPXORD    Z1, Z1, Z1
-	VPXORD    Z2, Z2, Z2
-	VPXORD    Z3, Z3, Z3
-	VPXORD    Z4, Z4, Z4
-	VPXORD    Z5, Z5, Z5
-	VPXORD    Z6, Z6, Z6
-	VPXORD    Z7, Z7, Z7
-	VPXORD    Z8, Z8, Z8
-	VPXORD    Z9, Z9, Z9
-	VPXORD    Z10, Z10, Z10
-	VPXORD    Z11, Z11, Z11
-	MOVQ      init+32(FP), SI
-	TESTQ     SI, SI
-	JZ        start
-	VMOVDQU32 (SI), Z0
-	VMOVDQU32 64(SI), Z1
-	VMOVDQU32 (SI), Z2
-	VMOVDQU32 64(SI), Z3
-	VMOVDQU32 (SI), Z4
-	VMOVDQU32 64(SI), Z5
-
-start:
-	MOVQ k+56(FP), SI
-	SUBQ $0x04, SI
-	JL   tail
+TEXT ·GemmU8S8Tile3x32AVX512VNNI(SB), NOSPLIT, $0-96
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	MOVQ   b+16(FP), DX
+	MOVQ   ldb+24(FP), BX
+	ADDQ   DX, BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   k+48(FP), SI
+	SUBQ   $0x04, SI
+	JL     tail
 
 loop:
 	VMOVDQU32    (DX), Z12
@@ -2864,19 +3060,38 @@ sum:
 	VPADDD       Z9, Z3, Z3
 	VPADDD       Z10, Z4, Z4
 	VPADDD       Z11, Z5, Z5
-	MOVQ         c+40(FP), AX
-	MOVQ         ldc+48(FP), CX
-	MOVQ         cols+64(FP), DX
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	MOVQ         cols+56(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+72(FP), DX
-	MOVQ         colScale+80(FP), BX
+	MOVQ         rowScale+80(FP), DX
+	MOVQ         colScale+88(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
+	MOVQ         zero+64(FP), SI
+	MOVQ         sums+72(FP), DI
+	VMOVDQU32    (DI), Z6
+	VMOVDQU32    64(DI), Z7
+	VPBROADCASTD (SI), Z8
+	VPMULLD      Z6, Z8, Z9
+	VPSUBD       Z9, Z0, Z0
+	VPMULLD      Z7, Z8, Z8
+	VPSUBD       Z8, Z1, Z1
+	VPBROADCASTD 4(SI), Z8
+	VPMULLD      Z6, Z8, Z9
+	VPSUBD       Z9, Z2, Z2
+	VPMULLD      Z7, Z8, Z8
+	VPSUBD       Z8, Z3, Z3
+	VPBROADCASTD 8(SI), Z8
+	VPMULLD      Z6, Z8, Z6
+	VPSUBD       Z6, Z4, Z4
+	VPMULLD      Z7, Z8, Z6
+	VPSUBD       Z6, Z5, Z5
 	VMOVUPS      (BX), Z6
 	VMOVUPS      64(BX), Z7
 	VBROADCASTSS (DX), Z8
@@ -2913,34 +3128,25 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile2x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile2x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile2x32AVX512VNNI(SB), NOSPLIT, $0-88
-	MOVQ      a+0(FP), AX
-	MOVQ      lda+8(FP), CX
-	MOVQ      b+16(FP), DX
-	MOVQ      ldb+24(FP), BX
-	ADDQ      DX, BX
-	VPXORD    Z0, Z0, Z0
-	VPXORD    Z1, Z1, Z1
-	VPXORD    Z2, Z2, Z2
-	VPXORD    Z3, Z3, Z3
-	VPXORD    Z4, Z4, Z4
-	VPXORD    Z5, Z5, Z5
-	VPXORD    Z6, Z6, Z6
-	VPXORD    Z7, Z7, Z7
-	MOVQ      init+32(FP), SI
-	TESTQ     SI, SI
-	JZ        start
-	VMOVDQU32 (SI), Z0
-	VMOVDQU32 64(SI), Z1
-	VMOVDQU32 (SI), Z2
-	VMOVDQU32 64(SI), Z3
-
-start:
-	MOVQ k+56(FP), SI
-	SUBQ $0x04, SI
-	JL   tail
+TEXT ·GemmU8S8Tile2x32AVX512VNNI(SB), NOSPLIT, $0-96
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	MOVQ   b+16(FP), DX
+	MOVQ   ldb+24(FP), BX
+	ADDQ   DX, BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   k+48(FP), SI
+	SUBQ   $0x04, SI
+	JL     tail
 
 loop:
 	VMOVDQU32    (DX), Z8
@@ -3005,19 +3211,33 @@ sum:
 	VPADDD       Z5, Z1, Z1
 	VPADDD       Z6, Z2, Z2
 	VPADDD       Z7, Z3, Z3
-	MOVQ         c+40(FP), AX
-	MOVQ         ldc+48(FP), CX
-	MOVQ         cols+64(FP), DX
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	MOVQ         cols+56(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+72(FP), DX
-	MOVQ         colScale+80(FP), BX
+	MOVQ         rowScale+80(FP), DX
+	MOVQ         colScale+88(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
+	MOVQ         zero+64(FP), SI
+	MOVQ         sums+72(FP), DI
+	VMOVDQU32    (DI), Z4
+	VMOVDQU32    64(DI), Z5
+	VPBROADCASTD (SI), Z6
+	VPMULLD      Z4, Z6, Z7
+	VPSUBD       Z7, Z0, Z0
+	VPMULLD      Z5, Z6, Z6
+	VPSUBD       Z6, Z1, Z1
+	VPBROADCASTD 4(SI), Z6
+	VPMULLD      Z4, Z6, Z4
+	VPSUBD       Z4, Z2, Z2
+	VPMULLD      Z5, Z6, Z4
+	VPSUBD       Z4, Z3, Z3
 	VMOVUPS      (BX), Z4
 	VMOVUPS      64(BX), Z5
 	VBROADCASTSS (DX), Z6
@@ -3044,32 +3264,25 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile1x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile1x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile1x32AVX512VNNI(SB), NOSPLIT, $0-88
-	MOVQ      a+0(FP), AX
-	MOVQ      lda+8(FP), CX
-	MOVQ      b+16(FP), CX
-	MOVQ      ldb+24(FP), DX
-	ADDQ      CX, DX
-	VPXORD    Z0, Z0, Z0
-	VPXORD    Z1, Z1, Z1
-	VPXORD    Z2, Z2, Z2
-	VPXORD    Z3, Z3, Z3
-	VPXORD    Z4, Z4, Z4
-	VPXORD    Z5, Z5, Z5
-	VPXORD    Z6, Z6, Z6
-	VPXORD    Z7, Z7, Z7
-	MOVQ      init+32(FP), BX
-	TESTQ     BX, BX
-	JZ        start
-	VMOVDQU32 (BX), Z0
-	VMOVDQU32 64(BX), Z1
-
-start:
-	MOVQ k+56(FP), BX
-	SUBQ $0x04, BX
-	JL   tail
+TEXT ·GemmU8S8Tile1x32AVX512VNNI(SB), NOSPLIT, $0-96
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	MOVQ   b+16(FP), CX
+	MOVQ   ldb+24(FP), DX
+	ADDQ   CX, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   k+48(FP), BX
+	SUBQ   $0x04, BX
+	JL     tail
 
 loop:
 	VPBROADCASTD (AX), Z8
@@ -3111,19 +3324,28 @@ sum:
 	VPADDD       Z7, Z3, Z3
 	VPADDD       Z2, Z0, Z0
 	VPADDD       Z3, Z1, Z1
-	MOVQ         c+40(FP), AX
-	MOVQ         ldc+48(FP), CX
-	MOVQ         cols+64(FP), DX
+	MOVQ         c+32(FP), AX
+	MOVQ         ldc+40(FP), CX
+	MOVQ         cols+56(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, CX
 	BZHIL        DX, CX, CX
 	KMOVW        CX, K1
 	SHRL         $0x10, CX
 	KMOVW        CX, K2
-	MOVQ         rowScale+72(FP), CX
-	MOVQ         colScale+80(FP), DX
+	MOVQ         rowScale+80(FP), CX
+	MOVQ         colScale+88(FP), DX
 	TESTQ        CX, CX
 	JZ           raw
+	MOVQ         zero+64(FP), BX
+	MOVQ         sums+72(FP), SI
+	VMOVDQU32    (SI), Z2
+	VMOVDQU32    64(SI), Z3
+	VPBROADCASTD (BX), Z4
+	VPMULLD      Z2, Z4, Z2
+	VPSUBD       Z2, Z0, Z0
+	VPMULLD      Z3, Z4, Z2
+	VPSUBD       Z2, Z1, Z1
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
 	VBROADCASTSS (CX), Z4
@@ -3140,128 +3362,173 @@ raw:
 	VZEROUPPER
 	RET
 
-// func QuantizeRowsU8AVX512(dst *byte, ldd int, x *float32, ldx int, scale *float32, rows int, cols int)
+// func QuantizeRowsU8AVX512(dst *byte, ldd int, x *float32, ldx int, scale *float32, zero *int32, rows int, cols int)
 // Requires: AVX, AVX2, AVX512DQ, AVX512F, BMI2
-TEXT ·QuantizeRowsU8AVX512(SB), NOSPLIT, $0-56
+TEXT ·QuantizeRowsU8AVX512(SB), NOSPLIT, $0-64
 	MOVQ  dst+0(FP), AX
 	MOVQ  ldd+8(FP), CX
 	MOVQ  x+16(FP), DX
 	MOVQ  scale+32(FP), BX
-	MOVQ  cols+48(FP), SI
-	MOVQ  rows+40(FP), DI
-	TESTQ DI, DI
+	MOVQ  zero+40(FP), SI
+	MOVQ  cols+56(FP), DI
+	MOVQ  rows+48(FP), R8
+	TESTQ R8, R8
 	JLE   rowsDone
 
 row:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	XORQ   R8, R8
-	MOVQ   SI, R9
-	SUBQ   $0x20, R9
-	JL     maxTail
-
-maxLoop:
-	VMOVUPS     (DX)(R8*1), Z2
-	VMOVUPS     64(DX)(R8*1), Z3
-	VANDPS.BCST vecConst<>+0(SB), Z2, Z2
-	VANDPS.BCST vecConst<>+0(SB), Z3, Z3
-	VPMAXSD     Z2, Z0, Z0
-	VPMAXSD     Z3, Z1, Z1
-	ADDQ        $0x80, R8
-	SUBQ        $0x20, R9
-	JGE         maxLoop
-
-maxTail:
-	ADDQ        $0x20, R9
-	JZ          maxDone
-	MOVL        $0xffffffff, R10
-	BZHIL       R9, R10, R10
-	KMOVW       R10, K1
-	SHRL        $0x10, R10
-	KMOVW       R10, K2
-	VMOVUPS.Z   (DX)(R8*1), K1, Z2
-	VMOVUPS.Z   64(DX)(R8*1), K2, Z3
-	VANDPS.BCST vecConst<>+0(SB), Z2, Z2
-	VANDPS.BCST vecConst<>+0(SB), Z3, Z3
-	VPMAXSD     Z2, Z0, Z0
-	VPMAXSD     Z3, Z1, Z1
-
-maxDone:
-	VPMAXSD       Z1, Z0, Z0
-	VEXTRACTI64X4 $0x01, Z0, Y2
-	VPMAXSD       Y2, Y0, Y0
-	VEXTRACTI128  $0x01, Y0, X2
-	VPMAXSD       X2, X0, X0
-	VPSHUFD       $0x4e, X0, X2
-	VPMAXSD       X2, X0, X0
-	VPSHUFD       $0xb1, X0, X2
-	VPMAXSD       X2, X0, X0
-	VMOVD         X0, R8
-	VPXORD        Z4, Z4, Z4
-	VPXOR         X2, X2, X2
-	CMPL          R8, $0x0d800000
-	JB            scaled
-	CMPL          R8, $0x7f800000
-	JAE           notFinite
-	VMOVSS        vecConst<>+4(SB), X3
-	VDIVSS        X3, X0, X2
-	VDIVSS        X0, X3, X3
-	VBROADCASTSS  X3, Z4
-	JMP           scaled
-
-notFinite:
-	VMOVSS vecConst<>+8(SB), X2
-
-scaled:
-	VMOVSS X2, (BX)
-	ADDQ   $0x04, BX
-	MOVQ   AX, R8
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
 	XORQ   R9, R9
-	MOVQ   SI, R10
+	MOVQ   DI, R10
 	SUBQ   $0x20, R10
-	JL     quantizeTail
+	JL     rangeTail
 
-quantizeLoop:
-	VMOVUPS     (DX)(R9*1), Z2
-	VMOVUPS     64(DX)(R9*1), Z3
-	VMULPS      Z4, Z2, Z2
-	VCVTPS2DQ   Z2, Z2
-	VPADDD.BCST vecConst<>+12(SB), Z2, Z2
-	VPMOVDB     Z2, (R8)
-	VMULPS      Z4, Z3, Z3
-	VCVTPS2DQ   Z3, Z3
-	VPADDD.BCST vecConst<>+12(SB), Z3, Z3
-	VPMOVDB     Z3, 16(R8)
-	ADDQ        $+32, R8
+rangeLoop:
+	VMOVUPS     (DX)(R9*1), Z6
+	VMOVUPS     64(DX)(R9*1), Z7
+	VMINPS      Z6, Z2, Z2
+	VMAXPS      Z6, Z4, Z4
+	VMINPS      Z7, Z3, Z3
+	VMAXPS      Z7, Z5, Z5
+	VANDPS.BCST vecConst<>+0(SB), Z6, Z6
+	VANDPS.BCST vecConst<>+0(SB), Z7, Z7
+	VPMAXSD     Z6, Z0, Z0
+	VPMAXSD     Z7, Z1, Z1
 	ADDQ        $0x80, R9
 	SUBQ        $0x20, R10
-	JGE         quantizeLoop
+	JGE         rangeLoop
 
-quantizeTail:
+rangeTail:
 	ADDQ        $0x20, R10
-	JZ          quantizeDone
+	JZ          rangeDone
 	MOVL        $0xffffffff, R11
 	BZHIL       R10, R11, R11
 	KMOVW       R11, K1
 	SHRL        $0x10, R11
 	KMOVW       R11, K2
-	VMOVUPS.Z   (DX)(R9*1), K1, Z2
-	VMOVUPS.Z   64(DX)(R9*1), K2, Z3
-	VMULPS      Z4, Z2, Z2
-	VCVTPS2DQ   Z2, Z2
-	VPADDD.BCST vecConst<>+12(SB), Z2, Z2
-	VPMOVDB     Z2, (R8)
-	VMULPS      Z4, Z3, Z3
-	VCVTPS2DQ   Z3, Z3
-	VPADDD.BCST vecConst<>+12(SB), Z3, Z3
-	VPMOVDB     Z3, 16(R8)
-	ADDQ        $+32, R8
+	VMOVUPS.Z   (DX)(R9*1), K1, Z6
+	VMOVUPS.Z   64(DX)(R9*1), K2, Z7
+	VMINPS      Z6, Z2, Z2
+	VMAXPS      Z6, Z4, Z4
+	VMINPS      Z7, Z3, Z3
+	VMAXPS      Z7, Z5, Z5
+	VANDPS.BCST vecConst<>+0(SB), Z6, Z6
+	VANDPS.BCST vecConst<>+0(SB), Z7, Z7
+	VPMAXSD     Z6, Z0, Z0
+	VPMAXSD     Z7, Z1, Z1
+
+rangeDone:
+	VPMAXSD       Z1, Z0, Z0
+	VEXTRACTI64X4 $0x01, Z0, Y6
+	VPMAXSD       Y6, Y0, Y0
+	VEXTRACTI128  $0x01, Y0, X6
+	VPMAXSD       X6, X0, X0
+	VPSHUFD       $0x4e, X0, X6
+	VPMAXSD       X6, X0, X0
+	VPSHUFD       $0xb1, X0, X6
+	VPMAXSD       X6, X0, X0
+	VMOVD         X0, R9
+	VMINPS        Z3, Z2, Z2
+	VEXTRACTI64X4 $0x01, Z2, Y6
+	VMINPS        Y6, Y2, Y2
+	VEXTRACTI128  $0x01, Y2, X6
+	VMINPS        X6, X2, X2
+	VPSHUFD       $0x4e, X2, X6
+	VMINPS        X6, X2, X2
+	VPSHUFD       $0xb1, X2, X6
+	VMINPS        X6, X2, X2
+	VMAXPS        Z5, Z4, Z4
+	VEXTRACTI64X4 $0x01, Z4, Y6
+	VMAXPS        Y6, Y4, Y4
+	VEXTRACTI128  $0x01, Y4, X6
+	VMAXPS        X6, X4, X4
+	VPSHUFD       $0x4e, X4, X6
+	VMAXPS        X6, X4, X4
+	VPSHUFD       $0xb1, X4, X6
+	VMAXPS        X6, X4, X4
+	VPXORD        Z8, Z8, Z8
+	VPXORD        Z9, Z9, Z9
+	VXORPS        X6, X6, X6
+	XORL          R11, R11
+	VSUBSS        X2, X4, X4
+	VMOVD         X4, R10
+	CMPL          R9, $0x7f800000
+	JAE           notFinite
+	CMPL          R10, $0x7f800000
+	JAE           notFinite
+	CMPL          R10, $0x0d800000
+	JB            scaled
+	VMOVSS        vecConst<>+4(SB), X7
+	VDIVSS        X7, X4, X6
+	VDIVSS        X4, X7, X7
+	VBROADCASTSS  X7, Z8
+	VXORPS        X9, X9, X9
+	VMULSS        X7, X2, X2
+	VSUBSS        X2, X9, X2
+	VCVTSS2SI     X2, R11
+	VMOVD         R11, X2
+	VPBROADCASTD  X2, Z9
+	JMP           scaled
+
+notFinite:
+	VMOVSS vecConst<>+8(SB), X6
+
+scaled:
+	VMOVSS X6, (BX)
+	MOVL   R11, (SI)
+	ADDQ   $0x04, BX
+	ADDQ   $0x04, SI
+	MOVQ   AX, R9
+	XORQ   R10, R10
+	MOVQ   DI, R11
+	SUBQ   $0x20, R11
+	JL     quantizeTail
+
+quantizeLoop:
+	VMOVUPS   (DX)(R10*1), Z6
+	VMOVUPS   64(DX)(R10*1), Z7
+	VMULPS    Z8, Z6, Z6
+	VCVTPS2DQ Z6, Z6
+	VPADDD    Z9, Z6, Z6
+	VPMOVUSDB Z6, (R9)
+	VMULPS    Z8, Z7, Z7
+	VCVTPS2DQ Z7, Z7
+	VPADDD    Z9, Z7, Z7
+	VPMOVUSDB Z7, 16(R9)
+	ADDQ      $+32, R9
+	ADDQ      $0x80, R10
+	SUBQ      $0x20, R11
+	JGE       quantizeLoop
+
+quantizeTail:
+	ADDQ      $0x20, R11
+	JZ        quantizeDone
+	MOVL      $0xffffffff, R12
+	BZHIL     R11, R12, R12
+	KMOVW     R12, K1
+	SHRL      $0x10, R12
+	KMOVW     R12, K2
+	VMOVUPS.Z (DX)(R10*1), K1, Z6
+	VMOVUPS.Z 64(DX)(R10*1), K2, Z7
+	VMULPS    Z8, Z6, Z6
+	VCVTPS2DQ Z6, Z6
+	VPADDD    Z9, Z6, Z6
+	VPMOVUSDB Z6, (R9)
+	VMULPS    Z8, Z7, Z7
+	VCVTPS2DQ Z7, Z7
+	VPADDD    Z9, Z7, Z7
+	VPMOVUSDB Z7, 16(R9)
+	ADDQ      $+32, R9
 
 quantizeDone:
 	ADDQ CX, AX
-	MOVQ ldx+24(FP), R8
-	LEAQ (DX)(R8*4), DX
-	DECQ DI
+	MOVQ ldx+24(FP), R9
+	LEAQ (DX)(R9*4), DX
+	DECQ R8
 	JNZ  row
 
 rowsDone:
@@ -3269,7 +3536,6 @@ rowsDone:
 	RET
 
 DATA vecConst<>+0(SB)/4, $0x7fffffff
-DATA vecConst<>+4(SB)/4, $0x42fe0000
+DATA vecConst<>+4(SB)/4, $0x437f0000
 DATA vecConst<>+8(SB)/4, $0x7fc00000
-DATA vecConst<>+12(SB)/4, $0x00000080
-GLOBL vecConst<>(SB), RODATA|NOPTR, $16
+GLOBL vecConst<>(SB), RODATA|NOPTR, $12

@@ -30,15 +30,53 @@ func QuantizeS8(q []int8, x []float32) (scale float32) {
 	return most / 127
 }
 
-// DotS8 adds a row of a product of bytes with a packed weight, exactly:
+// QuantizeU8 quantizes a row to 8 bits between its least and its greatest
+// element and 0, to nearest even:
 //
-//	dst[j] += Σ_p a[p]·b[p/4*64 + j*4 + p%4]
+//	scale = (high-low)/255, zero = round(-low·(255/(high-low)))
+//	q[j] = min(round(x[j]·(255/(high-low))) + zero, 255)
+//
+// so that x[j] is about (q[j]-zero)·scale and 0 is exact. A row whose range is
+// below 2⁻¹⁰⁰ is all zeros and has scale 0. The scale of a row with a NaN, an
+// infinity or a range that overflows is NaN, so that what is computed from it
+// is too; its q mean nothing.
+func QuantizeU8(q []uint8, x []float32) (scale float32, zero int32) {
+	top, low, high := uint32(0), float32(0), float32(0)
+	for _, v := range x {
+		top = max(top, math.Float32bits(v)&^(1<<31))
+		if v < low {
+			low = v
+		}
+		if v > high {
+			high = v
+		}
+	}
+	span := high - low
+	switch {
+	case top >= 0x7f800000 || math.IsInf(float64(span), 0):
+		clear(q)
+		return float32(math.NaN()), 0
+	case span < 0x1p-100:
+		clear(q)
+		return 0, 0
+	}
+	inv := 255 / span
+	zero = int32(math.RoundToEven(float64(float32(-low * inv))))
+	for j, v := range x {
+		q[j] = uint8(min(int32(math.RoundToEven(float64(float32(v*inv))))+zero, 255))
+	}
+	return span / 255, zero
+}
+
+// DotU8S8 adds a row of a product of bytes with a packed weight, exactly:
+//
+//	dst[j] += Σ_p (a[p]-zero)·b[p/4*64 + j*4 + p%4]
 //
 // for the 16 columns of a panel.
-func DotS8[A int8 | uint8](dst *[16]int32, a []A, b []int8) {
+func DotU8S8(dst *[16]int32, a []uint8, zero int32, b []int8) {
 	for p, x := range a {
 		for j := range dst {
-			dst[j] += int32(x) * int32(b[p/4*64+j*4+p%4])
+			dst[j] += (int32(x) - zero) * int32(b[p/4*64+j*4+p%4])
 		}
 	}
 }
