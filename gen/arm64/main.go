@@ -15,16 +15,17 @@ import (
 
 // files are the generators by the stem of what they write.
 var files = map[string]func(){
-	"attn_f32":    attention,
-	"gemm_f32":    gemmF32,
-	"gemm_pack":   gemmPack,
-	"gemm_other":  func() { depthwise(); peak() },
-	"igemm_dot":   igemmDot,
-	"igemm_long":  igemmLong,
-	"vec_act":     actRows,
-	"vec_norm":    vecNorm,
-	"vec_map":     vecMap,
-	"vec_convert": vecConvert,
+	"attn_f32":     attention,
+	"gemm_f32":     gemmF32,
+	"gemm_pack":    gemmPack,
+	"gemm_other":   func() { depthwise(); peak() },
+	"igemm_dot":    igemmDot,
+	"igemm_weight": igemmWeight,
+	"igemm_long":   igemmLong,
+	"vec_act":      actRows,
+	"vec_norm":     vecNorm,
+	"vec_map":      vecMap,
+	"vec_convert":  vecConvert,
 }
 
 // generate builds a file.
