@@ -3,6 +3,7 @@ package weft
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/seed-512d3d71/weft/audio"
 	"github.com/seed-512d3d71/weft/hub"
@@ -179,6 +180,9 @@ func (m *Model) rank(out Outputs, err error) ([]Label, error) {
 
 // Transcribe returns what a sound says, by a CTC model.
 func (m *Model) Transcribe(ctx context.Context, clip *audio.Clip) (string, error) {
+	if !strings.HasSuffix(m.class, "ForCTC") {
+		return "", nn.Unsupported("transcription with %s", m.class)
+	}
 	a, err := m.audio()
 	if err != nil {
 		return "", err

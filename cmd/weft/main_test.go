@@ -65,6 +65,8 @@ func TestExitStatus(t *testing.T) {
 		{"run --model " + goldens + "bert.model --in " + in + " --out " + filepath.Join(out, "no"), exitError, "weft: "},
 		{"run --model " + goldens + "bert.model --in " + in + " --out " + out + " --device cuda", exitUnsupported, `weft: unsupported: device "cuda"`},
 		{"generate --model " + goldens + "bert.model --in " + in, exitUnsupported, "weft: unsupported: generate with BertModel"},
+		{"transcribe --model " + demo + "encoders/audio --audio " + demo + "voice.flac", exitUnsupported, "weft: unsupported: transcription with Wav2Vec2Model"},
+		{"classify --model " + demo + "encoders/text --text hello", exitUnsupported, "weft: unsupported: BertModel: classification with a class that has no logits"},
 		{"embed --model " + goldens + "bert.model hello", exitError, "weft: " + goldens + "bert.model: text: no tokenizer"},
 		{"run --model " + goldens + " --in " + in + " --out " + out, exitError, "weft: " + goldens + ": open config.json: "},
 		{"info " + in + " --json", exitOK, ""},

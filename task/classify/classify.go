@@ -53,8 +53,11 @@ func (l *Labels) Name(id int) string { return l.names[id] }
 // over the row, or a sigmoid each where labels do not exclude one another or
 // there is only one, as Hugging Face's pipelines have it.
 func (l *Labels) Rank(logits tensor.Tensor) ([][]Label, error) {
-	if logits.IsZero() || logits.Rank() != 2 || logits.Cols() != len(l.names) {
-		return nil, nn.Unsupported("ranking logits %v over %d labels", logits, len(l.names))
+	if logits.IsZero() {
+		return nil, nn.Unsupported("classification with a class that has no logits")
+	}
+	if logits.Rank() != 2 || logits.Cols() != len(l.names) {
+		return nil, nn.Unsupported("classification by logits %v, want one row of %d labels a sample", logits, len(l.names))
 	}
 	out := make([][]Label, logits.Rows())
 	n := len(l.names)
