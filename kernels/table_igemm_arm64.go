@@ -3,8 +3,6 @@
 package kernels
 
 import (
-	"unsafe"
-
 	"github.com/klauspost/cpuid/v2"
 	syscpu "golang.org/x/sys/cpu"
 
@@ -15,11 +13,11 @@ import (
 var _ = syscpu.ARM64.HasASIMDDP && cpuid.CPU.Enable(cpuid.ASIMDDP)
 
 var igemm = family[igemmRow]{op: "gemm_s8", rows: []row[igemmRow]{
-	{name: "GemmS8S8Dot6x16NEON", isa: ISANEON, needs: []cpuid.FeatureID{cpuid.ASIMDDP}, tile: "6x16", impl: igemmRow{
-		rows: 6, panels: 1, bytes: 1, quantize: arm64.QuantizeRowsS8NEON, tile: igemmTileDot}},
+	{name: "GemmU8S8Dot6x16NEON", isa: ISANEON, needs: []cpuid.FeatureID{cpuid.ASIMDDP}, tile: "6x16", impl: igemmRow{
+		rows: 6, panels: 1, bytes: 1, quantize: arm64.QuantizeRowsU8NEON, tile: igemmTileDot}},
 	{name: "GemmS16S8Tile4x16NEON", isa: ISANEON, tile: "4x16", impl: igemmRow{
 		rows: 4, panels: 1, bytes: 2, quantize: arm64.QuantizeRowsS16NEON, widen: arm64.WidenU8S16NEON, tile: igemmTileNEON}},
-	{name: "ref.DotS8", isa: ISARef},
+	{name: "ref.DotU8S8", isa: ISARef},
 }}
 
 var weight = family[weightRow]{op: "gemm_f32_weight", rows: []row[weightRow]{
@@ -28,64 +26,35 @@ var weight = family[weightRow]{op: "gemm_f32_weight", rows: []row[weightRow]{
 	{name: "ref.GemmRowF32", isa: ISARef},
 }}
 
-// igemmTileDot takes signed bytes, or, if there are no scales, unsigned ones, of
-// which a tile has fewer rows.
-func igemmTileDot(h int, a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc, k, cols int, rowScale, colScale *float32) {
-	if rowScale == nil {
-		igemmTileDotU8(h, a, lda, b, ldb, init, c, ldc, k, cols, colScale)
-		return
-	}
+func igemmTileDot(h int, a *byte, lda int, b *int8, ldb int, c *float32, ldc, k, cols int, zero, sums *int32, rowScale, colScale *float32) {
 	switch h {
 	case 6:
-		arm64.GemmS8S8Dot6x16NEON(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		arm64.GemmU8S8Dot6x16NEON(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 5:
-		arm64.GemmS8S8Dot5x16NEON(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		arm64.GemmU8S8Dot5x16NEON(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 4:
-		arm64.GemmS8S8Dot4x16NEON(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		arm64.GemmU8S8Dot4x16NEON(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 3:
-		arm64.GemmS8S8Dot3x16NEON(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		arm64.GemmU8S8Dot3x16NEON(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 2:
-		arm64.GemmS8S8Dot2x16NEON(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		arm64.GemmU8S8Dot2x16NEON(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 1:
-		arm64.GemmS8S8Dot1x16NEON(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		arm64.GemmU8S8Dot1x16NEON(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	default:
 		panic("kernels: no such tile")
 	}
 }
 
-func igemmTileDotU8(h int, a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc, k, cols int, colScale *float32) {
-	for h > 4 {
-		arm64.GemmU8S8Dot3x16NEON(a, lda, b, ldb, init, c, ldc, k, cols, nil, colScale)
-		if k > 0 {
-			a = (*byte)(unsafe.Add(unsafe.Pointer(a), 3*lda))
-		}
-		c = (*float32)(unsafe.Add(unsafe.Pointer(c), 4*3*ldc))
-		h -= 3
-	}
+func igemmTileNEON(h int, a *byte, lda int, b *int8, ldb int, c *float32, ldc, k, cols int, zero, sums *int32, rowScale, colScale *float32) {
 	switch h {
 	case 4:
-		arm64.GemmU8S8Dot4x16NEON(a, lda, b, ldb, init, c, ldc, k, cols, nil, colScale)
+		arm64.GemmS16S8Tile4x16NEON(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 3:
-		arm64.GemmU8S8Dot3x16NEON(a, lda, b, ldb, init, c, ldc, k, cols, nil, colScale)
+		arm64.GemmS16S8Tile3x16NEON(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 2:
-		arm64.GemmU8S8Dot2x16NEON(a, lda, b, ldb, init, c, ldc, k, cols, nil, colScale)
+		arm64.GemmS16S8Tile2x16NEON(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	case 1:
-		arm64.GemmU8S8Dot1x16NEON(a, lda, b, ldb, init, c, ldc, k, cols, nil, colScale)
-	default:
-		panic("kernels: no such tile")
-	}
-}
-
-func igemmTileNEON(h int, a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc, k, cols int, rowScale, colScale *float32) {
-	switch h {
-	case 4:
-		arm64.GemmS16S8Tile4x16NEON(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
-	case 3:
-		arm64.GemmS16S8Tile3x16NEON(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
-	case 2:
-		arm64.GemmS16S8Tile2x16NEON(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
-	case 1:
-		arm64.GemmS16S8Tile1x16NEON(a, lda, b, ldb, init, c, ldc, k, cols, rowScale, colScale)
+		arm64.GemmS16S8Tile1x16NEON(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
 	default:
 		panic("kernels: no such tile")
 	}

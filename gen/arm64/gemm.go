@@ -53,7 +53,7 @@ type tile struct {
 	pack         *reg
 
 	mac     func(d, n, m *reg, lane int) // d += n·m[lane]; nil: of floats
-	loadedA func(x *reg)                 // is called for each register of A
+	loadedA func(a []*reg)               // if not nil, is called for the registers of A of a turn
 	loadedB func(x *reg, i int)          // and of B, with its place in the panel
 }
 
@@ -232,9 +232,9 @@ func (t *tile) product(k *reg, done string) {
 	for r := range a {
 		a[r] = cur.v()
 		ldrQP(a[r], t.a[r])
-		if t.loadedA != nil {
-			t.loadedA(a[r])
-		}
+	}
+	if t.loadedA != nil {
+		t.loadedA(a)
 	}
 	for u := range unroll {
 		t.step(a, u)
@@ -253,9 +253,9 @@ func (t *tile) product(k *reg, done string) {
 	for r := range a {
 		a[r] = cur.v()
 		ldrSP(a[r], t.a[r])
-		if t.loadedA != nil {
-			t.loadedA(a[r])
-		}
+	}
+	if t.loadedA != nil {
+		t.loadedA(a)
 	}
 	t.step(a, 0)
 	t.advance(1)
@@ -274,10 +274,6 @@ func (t *tile) step(a []*reg, u int) {
 		ldpQ(w[0], w[1], base, disp)
 		if t.pack != nil {
 			stpQ(w[0], w[1], t.pack, 4*panel*u+16*i)
-		}
-		if t.loadedB != nil {
-			t.loadedB(w[0], i)
-			t.loadedB(w[1], i+1)
 		}
 		mac := t.mac
 		if mac == nil {

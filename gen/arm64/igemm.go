@@ -2,60 +2,72 @@ package main
 
 import "fmt"
 
-const igemmParams = "a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32"
+const igemmParams = "a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32"
 
-// igemmDoc begins a tile; a is an element of A.
-func igemmText(name, a string, rows int, note string) {
+// igemmText begins a tile; a is an element of A, less what is taken off the sum
+// for it.
+func igemmText(name, a, less string, rows int) {
 	text(name, igemmParams, "", "computes a tile of an exact 8-bit product and scales it:",
 		fmt.Sprintf("	for i := range %d {", rows),
 		"		for j := range cols {",
 		"			s := 0",
 		"			for p := range 4*k { s += int32("+a+") * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }",
-		"			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])",
+		"			c[i*ldc+j] = float32(s"+less+") * (rowScale[i]*colScale[j])",
 		"		}",
 		"	}",
-		"lda and ldb are in bytes, k in fours. "+note,
-		"0 < cols <= 16; colScale is read to the end of the panel.")
+		"lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.",
+		"0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.")
 }
 
 const (
-	dotRows   = 6 // of the tallest tile of dot products
-	dotRowsU8 = 4 // and of one of unsigned bytes
-	longRows  = 4 // and of one of multiplications
+	dotRows  = 6 // of the tallest tile of dot products
+	longRows = 4 // and of one of multiplications
 )
 
 func igemmDot() {
 	for rows := dotRows; rows >= 1; rows-- {
-		igemmDotTile(rows, false)
+		igemmDotTile(rows)
 	}
-	for rows := dotRowsU8; rows >= 1; rows-- {
-		igemmDotTile(rows, true)
-	}
-	quantizeRows("QuantizeRowsS8", 1)
+	quantizeRows("QuantizeRowsU8", "q", func(q vecs, zero, to *reg) {
+		simd(4).do(addInt, q, q, broadcast(zero, 4))
+		simd(4).do(smin, q, q, broadcast(constant(255), 4))
+		low, high, y := cur.v(), cur.v(), cur.v()
+		toHalves(low, q[0])
+		toHalves2(low, q[1])
+		toHalves(high, q[2])
+		toHalves2(high, q[3])
+		toBytes(y, low)
+		toBytes2(y, high)
+		strQ(y, to, 0)
+		addI(to, to, 16)
+	})
 }
 
 func igemmLong() {
 	for rows := longRows; rows >= 1; rows-- {
 		igemmLongTile(rows)
 	}
-	quantizeRows("QuantizeRowsS16", 2)
+	quantizeRows("QuantizeRowsS16", "q - zero[i] as int16", func(q vecs, zero, to *reg) {
+		most := cur.v()
+		subInt(most, constant(255), zero)
+		simd(4).do(smin, q, q, broadcast(most, 4))
+		low, high := cur.v(), cur.v()
+		toHalves(low, q[0])
+		toHalves2(low, q[1])
+		toHalves(high, q[2])
+		toHalves2(high, q[3])
+		stpQ(low, high, to, 0)
+		addI(to, to, 32)
+	})
 	widenU8()
 }
 
 // igemmDotTile writes a tile of SDOT, the tile of floats with four bytes for
-// each float. Unsigned bytes are made signed by taking 128 off, and 128 times
-// the sum of B's bytes is added in the end.
-func igemmDotTile(rows int, unsigned bool) {
+// each float. A's bytes are unsigned: 128 less they are signed, and 128 times
+// the sum of B's column is added in the end, less the row's zero point times it.
+func igemmDotTile(rows int) {
 	t := &tile{rows: rows, panels: 1, mode: packed, mac: sdotE}
-	name, note := fmt.Sprintf("GemmS8S8Dot%dx16", rows), "rowScale is not nil."
-	if unsigned {
-		name, note = fmt.Sprintf("GemmU8S8Dot%dx16", rows), "rowScale is nil: c holds the int32 s."
-	}
-	elem := "int8(a[i*lda+p])"
-	if unsigned {
-		elem = "a[i*lda+p]"
-	}
-	igemmText(name, elem, rows, note)
+	igemmText(fmt.Sprintf("GemmU8S8Dot%dx16", rows), "a[i*lda+p]", " - zero[i]*sums[j]", rows)
 	t.a = rowsFrom(arg("a"), arg("lda"), rows)
 	t.b = []*reg{arg("b")}
 	t.acc = accumulators(rows, 1)
@@ -64,24 +76,42 @@ func igemmDotTile(rows int, unsigned bool) {
 			zero(x)
 		}
 	}
-	var sums vecs
-	if unsigned {
-		ones, sign := constant(0x01010101), constant(0x80808080)
-		sums = simd(per).zero()
-		t.loadedA = func(x *reg) { eor(x, x, sign) }
-		t.loadedB = func(x *reg, i int) { sdot(sums[i], x, ones) }
+	t.loadedA = func(a []*reg) {
+		sign := constant(0x80808080) // no register is left to keep it in
+		for _, x := range a {
+			eor(x, x, sign)
+		}
 	}
 	t.product(arg("k"), "store")
 	mark("store")
-	for i, s := range sums {
+	sums, zeros := arg("sums"), arg("zero")
+	branchZ("CBZ", zeros, "raw")
+	offset := make([]*reg, rows)
+	for r := range offset {
+		offset[r] = cur.v()
+		ldrS(offset[r], zeros, 4*r)
+		dup(offset[r], offset[r], 0)
+		subInt(offset[r], constant(128), offset[r])
+	}
+	for i := range per {
+		s := cur.v()
+		ldrQ(s, sums, 16*i)
+		for r := range offset {
+			mlaInt(t.acc[r][i], s, offset[r])
+		}
+	}
+	scaleTile(t.acc)
+	branch("B", "done")
+	mark("raw")
+	for i := range per {
+		s := cur.v()
+		ldrQ(s, sums, 16*i)
 		shl(s, s, 7)
 		for r := range t.acc {
 			addInt(t.acc[r][i], t.acc[r][i], s)
 		}
 	}
-	if !unsigned {
-		scaleTile(t.acc)
-	}
+	mark("done")
 	t.eachOfC("Store", func(x, c *reg, disp int) { strQ(x, c, disp) }, true)
 	ret()
 }
@@ -109,7 +139,7 @@ func scaleTile(acc [][]*reg) {
 // element adds exact products of 32.
 func igemmLongTile(rows int) {
 	t := &tile{rows: rows, panels: 1, mode: packed}
-	igemmText(fmt.Sprintf("GemmS16S8Tile%dx16", rows), "A[i][p]", rows, "A has int16. If rowScale is nil, c holds the int32 s.")
+	igemmText(fmt.Sprintf("GemmS16S8Tile%dx16", rows), "A[i][p]", "", rows)
 	t.a = rowsFrom(arg("a"), arg("lda"), rows)
 	b, k := arg("b"), arg("k")
 	t.acc = accumulators(rows, 1)
@@ -182,61 +212,74 @@ func widenU8() {
 	ret()
 }
 
-// quantizeRows writes the quantization of activations to so many bytes each.
-func quantizeRows(name string, bytes int) {
-	text(name, "dst *byte, ldd int, x *float32, ldx int, scale *float32, rows int, cols int", "",
-		"is ref.QuantizeS8 for each of the rows:",
-		fmt.Sprintf("	for i := range rows { scale[i] = ref.QuantizeS8(q, x[i*ldx:][:cols]); dst[i*ldd+…] = q as int%d }", 8*bytes),
+// quantizeRows writes the quantization of activations. put stores four
+// registers of rounded quotients.
+func quantizeRows(name, elem string, put func(q vecs, zero, to *reg)) {
+	text(name, "dst *byte, ldd int, x *float32, ldx int, scale *float32, zero *int32, rows int, cols int", "",
+		"is ref.QuantizeU8 for each of the rows:",
+		"	for i := range rows { scale[i], zero[i] = ref.QuantizeU8(q, x[i*ldx:][:cols]); dst[i*ldd+…] = "+elem+" }",
 		"ldd is in bytes, ldx in floats. A row of dst is written to a multiple of 16 elements.")
-	dst, ldd, x, scale, cols := arg("dst"), arg("ldd"), operandArg("x", "ldx"), arg("scale"), arg("cols")
+	dst, ldd, x, scale, zeros, cols := arg("dst"), arg("ldd"), operandArg("x", "ldx"), arg("scale"), arg("zero"), arg("cols")
+	m := simd(4)
 	rows([]operand{x}, func() {
 		// Magnitudes compare as integers: an infinity is above all numbers, NaN
 		// above that.
-		top := simd(4).zero()
-		columns("max", 4, cols, func(s span) { s.m.do(smax, top, top, s.m.abs(s.load(x))) })
-		smax(top[0], top[0], top[1])
-		smax(top[2], top[2], top[3])
-		smax(top[0], top[0], top[2])
-		most, bits := cur.v(), cur.gp()
-		maxAll(most, top[0])
+		top, lows, highs := m.zero(), m.zero(), m.zero()
+		columns("range", 4, cols, func(s span) {
+			y := s.load(x)
+			for i := range y {
+				less := cur.v()
+				fcmgt(less, lows[i], y[i])
+				bit(lows[i], y[i], less)
+				raise(highs[i], y[i])
+			}
+			m.do(smax, top, top, m.abs(y))
+		})
+		four := func(x vecs, f func(d, n, m *reg)) *reg {
+			f(x[0], x[0], x[1])
+			f(x[2], x[2], x[3])
+			f(x[0], x[0], x[2])
+			return x[0]
+		}
+		into := func(f func(d, n, m *reg)) func(d, n, m *reg) { // f with d also read
+			return func(d, n, m *reg) { y := cur.v(); f(y, n, m); movV(d, y) }
+		}
+		most, bits, width := cur.v(), cur.gp(), cur.v()
+		maxAll(most, four(top, smax))
+		low, high := fold(four(lows, into(smaller)), smaller), fold(four(highs, into(larger)), larger)
+		fsub(width, high, low)
+		inv, s, z, limit := cur.v(), cur.v(), cur.v(), cur.gp()
+		for _, r := range []*reg{inv, s, z} {
+			zero(r)
+		}
+		movI(limit, 0x7f800000)
 		word0(bits, most)
-		dup(most, most, 0)
-		inv, s, limit := cur.v(), cur.v(), cur.gp()
-		zero(inv)
-		zero(s)
+		cmp(bits, limit)
+		branch("BHS", "notFinite")
+		word0(bits, width)
+		cmp(bits, limit)
+		branch("BHS", "notFinite")
 		movI(limit, 0x0d800000) // 2⁻¹⁰⁰
 		cmp(bits, limit)
 		branch("BLO", "scaled")
-		movI(limit, 0x7f800000)
-		cmp(bits, limit)
-		branch("BHS", "notFinite")
-		full := floats(127)
-		fdiv(s, most, full)
-		fdiv(inv, full, most)
+		full := floats(255)
+		fdiv(s, width, full)
+		fdiv(inv, full, width)
+		fmul(z, low, inv)
+		fneg(z, z)
+		toInt(z, z)
 		branch("B", "scaled")
 		mark("notFinite")
 		movV(s, constant(0x7fc00000))
 		mark("scaled")
 		strS(s, scale, 0)
+		strS(z, zeros, 0)
 		addI(scale, scale, 4)
+		addI(zeros, zeros, 4)
 		to := cur.gp()
 		mov(to, dst)
 		columns("quantize", 4, cols, func(s span) {
-			y := s.m.each(toInt, s.m.mul(s.load(x), broadcast(inv, 4)))
-			low, high := cur.v(), cur.v()
-			toHalves(low, y[0])
-			toHalves2(low, y[1])
-			toHalves(high, y[2])
-			toHalves2(high, y[3])
-			if bytes == 1 {
-				z := cur.v()
-				toBytes(z, low)
-				toBytes2(z, high)
-				strQ(z, to, 0)
-			} else {
-				stpQ(low, high, to, 0)
-			}
-			addI(to, to, 16*bytes)
+			put(m.each(toInt, m.mul(s.load(x), broadcast(inv, 4))), z, to)
 		})
 		add(dst, dst, ldd)
 	})

@@ -254,6 +254,8 @@ func upperHalf2(d, n *reg)     { vv(0x4f108400, "shrn2", "8h", "4s", ", #16", d,
 
 func eor(d, n, m *reg)    { goVVV("VEOR", "B16", d, n, m) }
 func smax(d, n, m *reg)   { vvv(0x4ea06400, "smax", "4s", d, n, m) }
+func smin(d, n, m *reg)   { vvv(0x4ea06c00, "smin", "4s", d, n, m) }
+func mlaInt(d, n, m *reg) { vvv(0x4ea09400, "mla", "4s", d, n, m, d) } // d += n·m
 func uzp1B(d, n, m *reg)  { goVVV("VUZP1", "B16", d, n, m) }
 func uzp2B(d, n, m *reg)  { goVVV("VUZP2", "B16", d, n, m) }
 func toInt(d, n *reg)     { vv(0x4e21a800, "fcvtns", "4s", "4s", "", d, n) } // to nearest even
@@ -270,12 +272,6 @@ func fromU82(d, n *reg)   { vv(0x6f08a400, "uxtl2", "8h", "16b", "", d, n) }
 // sdotE is d += the sums of n's products of four bytes with bytes 4·lane … of m.
 func sdotE(d, n, m *reg, lane int) {
 	byElement(0x4f80e000|uint32(lane&1)<<21|uint32(lane>>1)<<11, "sdot", "4s", "16b", "4b", d, n, m, lane)
-}
-
-func sdot(d, n, m *reg) {
-	cur.emit(insn{def: one(d), use: []*reg{d, n, m},
-		word: func() uint32 { return 0x4e809400 | uint32(m.num)<<16 | uint32(n.num)<<5 | uint32(d.num) },
-		text: func() string { return fmt.Sprintf("sdot v%d.4s, v%d.16b, v%d.16b", d.num, n.num, m.num) }})
 }
 
 // smlalE is d += n's low (or high) four halves times m[lane], m one of V0 … V15.

@@ -4,101 +4,37 @@
 
 package arm64
 
-// GemmS8S8Dot6x16NEON computes a tile of an exact 8-bit product and scales it:
+// GemmU8S8Dot6x16NEON computes a tile of an exact 8-bit product and scales it:
 //
 //	for i := range 6 {
 //		for j := range cols {
 //			s := 0
-//			for p := range 4*k { s += int32(int8(a[i*lda+p])) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
 //		}
 //	}
 //
-// lda and ldb are in bytes, k in fours. rowScale is not nil.
-// 0 < cols <= 16; colScale is read to the end of the panel.
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmS8S8Dot6x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmU8S8Dot6x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
-// GemmS8S8Dot5x16NEON computes a tile of an exact 8-bit product and scales it:
+// GemmU8S8Dot5x16NEON computes a tile of an exact 8-bit product and scales it:
 //
 //	for i := range 5 {
 //		for j := range cols {
 //			s := 0
-//			for p := range 4*k { s += int32(int8(a[i*lda+p])) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
 //		}
 //	}
 //
-// lda and ldb are in bytes, k in fours. rowScale is not nil.
-// 0 < cols <= 16; colScale is read to the end of the panel.
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmS8S8Dot5x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
-
-// GemmS8S8Dot4x16NEON computes a tile of an exact 8-bit product and scales it:
-//
-//	for i := range 4 {
-//		for j := range cols {
-//			s := 0
-//			for p := range 4*k { s += int32(int8(a[i*lda+p])) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
-//		}
-//	}
-//
-// lda and ldb are in bytes, k in fours. rowScale is not nil.
-// 0 < cols <= 16; colScale is read to the end of the panel.
-//
-//go:noescape
-func GemmS8S8Dot4x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
-
-// GemmS8S8Dot3x16NEON computes a tile of an exact 8-bit product and scales it:
-//
-//	for i := range 3 {
-//		for j := range cols {
-//			s := 0
-//			for p := range 4*k { s += int32(int8(a[i*lda+p])) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
-//		}
-//	}
-//
-// lda and ldb are in bytes, k in fours. rowScale is not nil.
-// 0 < cols <= 16; colScale is read to the end of the panel.
-//
-//go:noescape
-func GemmS8S8Dot3x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
-
-// GemmS8S8Dot2x16NEON computes a tile of an exact 8-bit product and scales it:
-//
-//	for i := range 2 {
-//		for j := range cols {
-//			s := 0
-//			for p := range 4*k { s += int32(int8(a[i*lda+p])) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
-//		}
-//	}
-//
-// lda and ldb are in bytes, k in fours. rowScale is not nil.
-// 0 < cols <= 16; colScale is read to the end of the panel.
-//
-//go:noescape
-func GemmS8S8Dot2x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
-
-// GemmS8S8Dot1x16NEON computes a tile of an exact 8-bit product and scales it:
-//
-//	for i := range 1 {
-//		for j := range cols {
-//			s := 0
-//			for p := range 4*k { s += int32(int8(a[i*lda+p])) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
-//		}
-//	}
-//
-// lda and ldb are in bytes, k in fours. rowScale is not nil.
-// 0 < cols <= 16; colScale is read to the end of the panel.
-//
-//go:noescape
-func GemmS8S8Dot1x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmU8S8Dot5x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Dot4x16NEON computes a tile of an exact 8-bit product and scales it:
 //
@@ -106,15 +42,15 @@ func GemmS8S8Dot1x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *flo
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
 //		}
 //	}
 //
-// lda and ldb are in bytes, k in fours. rowScale is nil: c holds the int32 s.
-// 0 < cols <= 16; colScale is read to the end of the panel.
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmU8S8Dot4x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmU8S8Dot4x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Dot3x16NEON computes a tile of an exact 8-bit product and scales it:
 //
@@ -122,15 +58,15 @@ func GemmU8S8Dot4x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *flo
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
 //		}
 //	}
 //
-// lda and ldb are in bytes, k in fours. rowScale is nil: c holds the int32 s.
-// 0 < cols <= 16; colScale is read to the end of the panel.
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmU8S8Dot3x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmU8S8Dot3x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Dot2x16NEON computes a tile of an exact 8-bit product and scales it:
 //
@@ -138,15 +74,15 @@ func GemmU8S8Dot3x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *flo
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
 //		}
 //	}
 //
-// lda and ldb are in bytes, k in fours. rowScale is nil: c holds the int32 s.
-// 0 < cols <= 16; colScale is read to the end of the panel.
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmU8S8Dot2x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmU8S8Dot2x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Dot1x16NEON computes a tile of an exact 8-bit product and scales it:
 //
@@ -154,21 +90,21 @@ func GemmU8S8Dot2x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *flo
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
 //		}
 //	}
 //
-// lda and ldb are in bytes, k in fours. rowScale is nil: c holds the int32 s.
-// 0 < cols <= 16; colScale is read to the end of the panel.
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmU8S8Dot1x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmU8S8Dot1x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
-// QuantizeRowsS8NEON is ref.QuantizeS8 for each of the rows:
+// QuantizeRowsU8NEON is ref.QuantizeU8 for each of the rows:
 //
-//	for i := range rows { scale[i] = ref.QuantizeS8(q, x[i*ldx:][:cols]); dst[i*ldd+…] = q as int8 }
+//	for i := range rows { scale[i], zero[i] = ref.QuantizeU8(q, x[i*ldx:][:cols]); dst[i*ldd+…] = q }
 //
 // ldd is in bytes, ldx in floats. A row of dst is written to a multiple of 16 elements.
 //
 //go:noescape
-func QuantizeRowsS8NEON(dst *byte, ldd int, x *float32, ldx int, scale *float32, rows int, cols int)
+func QuantizeRowsU8NEON(dst *byte, ldd int, x *float32, ldx int, scale *float32, zero *int32, rows int, cols int)

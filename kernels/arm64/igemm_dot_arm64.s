@@ -4,8 +4,9 @@
 
 #include "textflag.h"
 
-// func GemmS8S8Dot6x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
-TEXT ·GemmS8S8Dot6x16NEON(SB), NOSPLIT, $64-88
+// func GemmU8S8Dot6x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmU8S8Dot6x16NEON(SB), NOSPLIT, $64-96
+	MOVD	$igemm_dotData<>(SB), R8
 	MOVD	a+0(FP), R7
 	MOVD	lda+8(FP), R0
 	ADD	R0, R7, R6
@@ -38,7 +39,7 @@ TEXT ·GemmS8S8Dot6x16NEON(SB), NOSPLIT, $64-88
 	VEOR	V10.B16, V10.B16, V10.B16
 	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
-	MOVD	k+56(FP), R0
+	MOVD	k+48(FP), R0
 	SUBS	$4, R0, R0
 	BLT	storeTail
 
@@ -49,6 +50,13 @@ storeLoop:
 	FMOVQ.P	16(R4), F4
 	FMOVQ.P	16(R3), F3
 	FMOVQ.P	16(R2), F2
+	FMOVQ	0(R8), F0
+	VEOR	V0.B16, V7.B16, V7.B16
+	VEOR	V0.B16, V6.B16, V6.B16
+	VEOR	V0.B16, V5.B16, V5.B16
+	VEOR	V0.B16, V4.B16, V4.B16
+	VEOR	V0.B16, V3.B16, V3.B16
+	VEOR	V0.B16, V2.B16, V2.B16
 	FLDPQ	0(R1), (F1, F0)
 	WORD	$0x4f87e03f // sdot v31.4s, v1.16b, v7.4b[0]
 	WORD	$0x4f87e01e // sdot v30.4s, v0.16b, v7.4b[0]
@@ -168,6 +176,13 @@ storeStep:
 	FMOVS.P	4(R4), F4
 	FMOVS.P	4(R3), F3
 	FMOVS.P	4(R2), F2
+	FMOVQ	0(R8), F0
+	VEOR	V0.B16, V7.B16, V7.B16
+	VEOR	V0.B16, V6.B16, V6.B16
+	VEOR	V0.B16, V5.B16, V5.B16
+	VEOR	V0.B16, V4.B16, V4.B16
+	VEOR	V0.B16, V3.B16, V3.B16
+	VEOR	V0.B16, V2.B16, V2.B16
 	FLDPQ	0(R1), (F1, F0)
 	WORD	$0x4f87e03f // sdot v31.4s, v1.16b, v7.4b[0]
 	WORD	$0x4f87e01e // sdot v30.4s, v0.16b, v7.4b[0]
@@ -199,8 +214,63 @@ storeStep:
 	BNE	storeStep
 
 store:
-	MOVD	rowScale+72(FP), R1
-	MOVD	colScale+80(FP), R0
+	MOVD	sums+72(FP), R1
+	MOVD	zero+64(FP), R0
+	CBZ	R0, raw
+	FMOVS	0(R0), F6
+	VDUP	V6.S[0], V6.S4
+	FMOVQ	16(R8), F0
+	VSUB	V6.S4, V0.S4, V6.S4
+	FMOVS	4(R0), F5
+	VDUP	V5.S[0], V5.S4
+	FMOVQ	16(R8), F0
+	VSUB	V5.S4, V0.S4, V5.S4
+	FMOVS	8(R0), F4
+	VDUP	V4.S[0], V4.S4
+	FMOVQ	16(R8), F0
+	VSUB	V4.S4, V0.S4, V4.S4
+	FMOVS	12(R0), F3
+	VDUP	V3.S[0], V3.S4
+	FMOVQ	16(R8), F0
+	VSUB	V3.S4, V0.S4, V3.S4
+	FMOVS	16(R0), F2
+	VDUP	V2.S[0], V2.S4
+	FMOVQ	16(R8), F0
+	VSUB	V2.S4, V0.S4, V2.S4
+	FMOVS	20(R0), F1
+	VDUP	V1.S[0], V1.S4
+	FMOVQ	16(R8), F0
+	VSUB	V1.S4, V0.S4, V1.S4
+	FMOVQ	0(R1), F0
+	WORD	$0x4ea6941f // mla v31.4s, v0.4s, v6.4s
+	WORD	$0x4ea5941b // mla v27.4s, v0.4s, v5.4s
+	WORD	$0x4ea49417 // mla v23.4s, v0.4s, v4.4s
+	WORD	$0x4ea39413 // mla v19.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940f // mla v15.4s, v0.4s, v2.4s
+	WORD	$0x4ea1940b // mla v11.4s, v0.4s, v1.4s
+	FMOVQ	16(R1), F0
+	WORD	$0x4ea6941e // mla v30.4s, v0.4s, v6.4s
+	WORD	$0x4ea5941a // mla v26.4s, v0.4s, v5.4s
+	WORD	$0x4ea49416 // mla v22.4s, v0.4s, v4.4s
+	WORD	$0x4ea39412 // mla v18.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940e // mla v14.4s, v0.4s, v2.4s
+	WORD	$0x4ea1940a // mla v10.4s, v0.4s, v1.4s
+	FMOVQ	32(R1), F0
+	WORD	$0x4ea6941d // mla v29.4s, v0.4s, v6.4s
+	WORD	$0x4ea59419 // mla v25.4s, v0.4s, v5.4s
+	WORD	$0x4ea49415 // mla v21.4s, v0.4s, v4.4s
+	WORD	$0x4ea39411 // mla v17.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940d // mla v13.4s, v0.4s, v2.4s
+	WORD	$0x4ea19409 // mla v9.4s, v0.4s, v1.4s
+	FMOVQ	48(R1), F0
+	WORD	$0x4ea6941c // mla v28.4s, v0.4s, v6.4s
+	WORD	$0x4ea59418 // mla v24.4s, v0.4s, v5.4s
+	WORD	$0x4ea49414 // mla v20.4s, v0.4s, v4.4s
+	WORD	$0x4ea39410 // mla v16.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940c // mla v12.4s, v0.4s, v2.4s
+	WORD	$0x4ea19408 // mla v8.4s, v0.4s, v1.4s
+	MOVD	rowScale+80(FP), R1
+	MOVD	colScale+88(FP), R0
 	FMOVQ	0(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
@@ -325,13 +395,50 @@ store:
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
 	WORD	$0x6e20dd08 // fmul v8.4s, v8.4s, v0.4s
-	MOVD	ldc+48(FP), R6
+	B	done
+
+raw:
+	FMOVQ	0(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V31.S4, V31.S4
+	VADD	V0.S4, V27.S4, V27.S4
+	VADD	V0.S4, V23.S4, V23.S4
+	VADD	V0.S4, V19.S4, V19.S4
+	VADD	V0.S4, V15.S4, V15.S4
+	VADD	V0.S4, V11.S4, V11.S4
+	FMOVQ	16(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V30.S4, V30.S4
+	VADD	V0.S4, V26.S4, V26.S4
+	VADD	V0.S4, V22.S4, V22.S4
+	VADD	V0.S4, V18.S4, V18.S4
+	VADD	V0.S4, V14.S4, V14.S4
+	VADD	V0.S4, V10.S4, V10.S4
+	FMOVQ	32(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V29.S4, V29.S4
+	VADD	V0.S4, V25.S4, V25.S4
+	VADD	V0.S4, V21.S4, V21.S4
+	VADD	V0.S4, V17.S4, V17.S4
+	VADD	V0.S4, V13.S4, V13.S4
+	VADD	V0.S4, V9.S4, V9.S4
+	FMOVQ	48(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V28.S4, V28.S4
+	VADD	V0.S4, V24.S4, V24.S4
+	VADD	V0.S4, V20.S4, V20.S4
+	VADD	V0.S4, V16.S4, V16.S4
+	VADD	V0.S4, V12.S4, V12.S4
+	VADD	V0.S4, V8.S4, V8.S4
+
+done:
+	MOVD	ldc+40(FP), R6
 	LSL	$2, R6, R6
-	MOVD	cols+64(FP), R5
+	MOVD	cols+56(FP), R5
 	SUB	$0, R5, R5
 	CMP	$16, R5
 	BNE	someStore
-	MOVD	c+40(FP), R0
+	MOVD	c+32(FP), R0
 	FMOVQ	F31, 0(R0)
 	FMOVQ	F30, 16(R0)
 	FMOVQ	F29, 32(R0)
@@ -364,7 +471,7 @@ store:
 	B	doneStore
 
 someStore:
-	MOVD	c+40(FP), R4
+	MOVD	c+32(FP), R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
@@ -458,8 +565,9 @@ word6:
 doneStore:
 	RET
 
-// func GemmS8S8Dot5x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
-TEXT ·GemmS8S8Dot5x16NEON(SB), NOSPLIT, $64-88
+// func GemmU8S8Dot5x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmU8S8Dot5x16NEON(SB), NOSPLIT, $64-96
+	MOVD	$igemm_dotData<>(SB), R7
 	MOVD	a+0(FP), R6
 	MOVD	lda+8(FP), R0
 	ADD	R0, R6, R5
@@ -487,7 +595,7 @@ TEXT ·GemmS8S8Dot5x16NEON(SB), NOSPLIT, $64-88
 	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
-	MOVD	k+56(FP), R0
+	MOVD	k+48(FP), R0
 	SUBS	$4, R0, R0
 	BLT	storeTail
 
@@ -497,6 +605,12 @@ storeLoop:
 	FMOVQ.P	16(R4), F4
 	FMOVQ.P	16(R3), F3
 	FMOVQ.P	16(R2), F2
+	FMOVQ	0(R7), F0
+	VEOR	V0.B16, V6.B16, V6.B16
+	VEOR	V0.B16, V5.B16, V5.B16
+	VEOR	V0.B16, V4.B16, V4.B16
+	VEOR	V0.B16, V3.B16, V3.B16
+	VEOR	V0.B16, V2.B16, V2.B16
 	FLDPQ	0(R1), (F1, F0)
 	WORD	$0x4f86e03a // sdot v26.4s, v1.16b, v6.4b[0]
 	WORD	$0x4f86e019 // sdot v25.4s, v0.16b, v6.4b[0]
@@ -599,6 +713,12 @@ storeStep:
 	FMOVS.P	4(R4), F4
 	FMOVS.P	4(R3), F3
 	FMOVS.P	4(R2), F2
+	FMOVQ	0(R7), F0
+	VEOR	V0.B16, V6.B16, V6.B16
+	VEOR	V0.B16, V5.B16, V5.B16
+	VEOR	V0.B16, V4.B16, V4.B16
+	VEOR	V0.B16, V3.B16, V3.B16
+	VEOR	V0.B16, V2.B16, V2.B16
 	FLDPQ	0(R1), (F1, F0)
 	WORD	$0x4f86e03a // sdot v26.4s, v1.16b, v6.4b[0]
 	WORD	$0x4f86e019 // sdot v25.4s, v0.16b, v6.4b[0]
@@ -626,8 +746,55 @@ storeStep:
 	BNE	storeStep
 
 store:
-	MOVD	rowScale+72(FP), R1
-	MOVD	colScale+80(FP), R0
+	MOVD	sums+72(FP), R1
+	MOVD	zero+64(FP), R0
+	CBZ	R0, raw
+	FMOVS	0(R0), F5
+	VDUP	V5.S[0], V5.S4
+	FMOVQ	16(R7), F0
+	VSUB	V5.S4, V0.S4, V5.S4
+	FMOVS	4(R0), F4
+	VDUP	V4.S[0], V4.S4
+	FMOVQ	16(R7), F0
+	VSUB	V4.S4, V0.S4, V4.S4
+	FMOVS	8(R0), F3
+	VDUP	V3.S[0], V3.S4
+	FMOVQ	16(R7), F0
+	VSUB	V3.S4, V0.S4, V3.S4
+	FMOVS	12(R0), F2
+	VDUP	V2.S[0], V2.S4
+	FMOVQ	16(R7), F0
+	VSUB	V2.S4, V0.S4, V2.S4
+	FMOVS	16(R0), F1
+	VDUP	V1.S[0], V1.S4
+	FMOVQ	16(R7), F0
+	VSUB	V1.S4, V0.S4, V1.S4
+	FMOVQ	0(R1), F0
+	WORD	$0x4ea5941a // mla v26.4s, v0.4s, v5.4s
+	WORD	$0x4ea49416 // mla v22.4s, v0.4s, v4.4s
+	WORD	$0x4ea39412 // mla v18.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940e // mla v14.4s, v0.4s, v2.4s
+	WORD	$0x4ea1940a // mla v10.4s, v0.4s, v1.4s
+	FMOVQ	16(R1), F0
+	WORD	$0x4ea59419 // mla v25.4s, v0.4s, v5.4s
+	WORD	$0x4ea49415 // mla v21.4s, v0.4s, v4.4s
+	WORD	$0x4ea39411 // mla v17.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940d // mla v13.4s, v0.4s, v2.4s
+	WORD	$0x4ea19409 // mla v9.4s, v0.4s, v1.4s
+	FMOVQ	32(R1), F0
+	WORD	$0x4ea59418 // mla v24.4s, v0.4s, v5.4s
+	WORD	$0x4ea49414 // mla v20.4s, v0.4s, v4.4s
+	WORD	$0x4ea39410 // mla v16.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940c // mla v12.4s, v0.4s, v2.4s
+	WORD	$0x4ea19408 // mla v8.4s, v0.4s, v1.4s
+	FMOVQ	48(R1), F0
+	WORD	$0x4ea59417 // mla v23.4s, v0.4s, v5.4s
+	WORD	$0x4ea49413 // mla v19.4s, v0.4s, v4.4s
+	WORD	$0x4ea3940f // mla v15.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940b // mla v11.4s, v0.4s, v2.4s
+	WORD	$0x4ea19407 // mla v7.4s, v0.4s, v1.4s
+	MOVD	rowScale+80(FP), R1
+	MOVD	colScale+88(FP), R0
 	FMOVQ	0(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
@@ -732,13 +899,46 @@ store:
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
 	WORD	$0x6e20dce7 // fmul v7.4s, v7.4s, v0.4s
-	MOVD	ldc+48(FP), R6
+	B	done
+
+raw:
+	FMOVQ	0(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V26.S4, V26.S4
+	VADD	V0.S4, V22.S4, V22.S4
+	VADD	V0.S4, V18.S4, V18.S4
+	VADD	V0.S4, V14.S4, V14.S4
+	VADD	V0.S4, V10.S4, V10.S4
+	FMOVQ	16(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V25.S4, V25.S4
+	VADD	V0.S4, V21.S4, V21.S4
+	VADD	V0.S4, V17.S4, V17.S4
+	VADD	V0.S4, V13.S4, V13.S4
+	VADD	V0.S4, V9.S4, V9.S4
+	FMOVQ	32(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V24.S4, V24.S4
+	VADD	V0.S4, V20.S4, V20.S4
+	VADD	V0.S4, V16.S4, V16.S4
+	VADD	V0.S4, V12.S4, V12.S4
+	VADD	V0.S4, V8.S4, V8.S4
+	FMOVQ	48(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V23.S4, V23.S4
+	VADD	V0.S4, V19.S4, V19.S4
+	VADD	V0.S4, V15.S4, V15.S4
+	VADD	V0.S4, V11.S4, V11.S4
+	VADD	V0.S4, V7.S4, V7.S4
+
+done:
+	MOVD	ldc+40(FP), R6
 	LSL	$2, R6, R6
-	MOVD	cols+64(FP), R5
+	MOVD	cols+56(FP), R5
 	SUB	$0, R5, R5
 	CMP	$16, R5
 	BNE	someStore
-	MOVD	c+40(FP), R0
+	MOVD	c+32(FP), R0
 	FMOVQ	F26, 0(R0)
 	FMOVQ	F25, 16(R0)
 	FMOVQ	F24, 32(R0)
@@ -766,7 +966,7 @@ store:
 	B	doneStore
 
 someStore:
-	MOVD	c+40(FP), R4
+	MOVD	c+32(FP), R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
@@ -845,8 +1045,9 @@ word5:
 doneStore:
 	RET
 
-// func GemmS8S8Dot4x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
-TEXT ·GemmS8S8Dot4x16NEON(SB), NOSPLIT, $64-88
+// func GemmU8S8Dot4x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmU8S8Dot4x16NEON(SB), NOSPLIT, $64-96
+	MOVD	$igemm_dotData<>(SB), R6
 	MOVD	a+0(FP), R5
 	MOVD	lda+8(FP), R0
 	ADD	R0, R5, R4
@@ -869,7 +1070,7 @@ TEXT ·GemmS8S8Dot4x16NEON(SB), NOSPLIT, $64-88
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
-	MOVD	k+56(FP), R0
+	MOVD	k+48(FP), R0
 	SUBS	$4, R0, R0
 	BLT	storeTail
 
@@ -878,6 +1079,11 @@ storeLoop:
 	FMOVQ.P	16(R4), F4
 	FMOVQ.P	16(R3), F3
 	FMOVQ.P	16(R2), F2
+	FMOVQ	0(R6), F0
+	VEOR	V0.B16, V5.B16, V5.B16
+	VEOR	V0.B16, V4.B16, V4.B16
+	VEOR	V0.B16, V3.B16, V3.B16
+	VEOR	V0.B16, V2.B16, V2.B16
 	FLDPQ	0(R1), (F1, F0)
 	WORD	$0x4f85e035 // sdot v21.4s, v1.16b, v5.4b[0]
 	WORD	$0x4f85e014 // sdot v20.4s, v0.16b, v5.4b[0]
@@ -963,6 +1169,11 @@ storeStep:
 	FMOVS.P	4(R4), F4
 	FMOVS.P	4(R3), F3
 	FMOVS.P	4(R2), F2
+	FMOVQ	0(R6), F0
+	VEOR	V0.B16, V5.B16, V5.B16
+	VEOR	V0.B16, V4.B16, V4.B16
+	VEOR	V0.B16, V3.B16, V3.B16
+	VEOR	V0.B16, V2.B16, V2.B16
 	FLDPQ	0(R1), (F1, F0)
 	WORD	$0x4f85e035 // sdot v21.4s, v1.16b, v5.4b[0]
 	WORD	$0x4f85e014 // sdot v20.4s, v0.16b, v5.4b[0]
@@ -986,8 +1197,47 @@ storeStep:
 	BNE	storeStep
 
 store:
-	MOVD	rowScale+72(FP), R1
-	MOVD	colScale+80(FP), R0
+	MOVD	sums+72(FP), R1
+	MOVD	zero+64(FP), R0
+	CBZ	R0, raw
+	FMOVS	0(R0), F4
+	VDUP	V4.S[0], V4.S4
+	FMOVQ	16(R6), F0
+	VSUB	V4.S4, V0.S4, V4.S4
+	FMOVS	4(R0), F3
+	VDUP	V3.S[0], V3.S4
+	FMOVQ	16(R6), F0
+	VSUB	V3.S4, V0.S4, V3.S4
+	FMOVS	8(R0), F2
+	VDUP	V2.S[0], V2.S4
+	FMOVQ	16(R6), F0
+	VSUB	V2.S4, V0.S4, V2.S4
+	FMOVS	12(R0), F1
+	VDUP	V1.S[0], V1.S4
+	FMOVQ	16(R6), F0
+	VSUB	V1.S4, V0.S4, V1.S4
+	FMOVQ	0(R1), F0
+	WORD	$0x4ea49415 // mla v21.4s, v0.4s, v4.4s
+	WORD	$0x4ea39411 // mla v17.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940d // mla v13.4s, v0.4s, v2.4s
+	WORD	$0x4ea19409 // mla v9.4s, v0.4s, v1.4s
+	FMOVQ	16(R1), F0
+	WORD	$0x4ea49414 // mla v20.4s, v0.4s, v4.4s
+	WORD	$0x4ea39410 // mla v16.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940c // mla v12.4s, v0.4s, v2.4s
+	WORD	$0x4ea19408 // mla v8.4s, v0.4s, v1.4s
+	FMOVQ	32(R1), F0
+	WORD	$0x4ea49413 // mla v19.4s, v0.4s, v4.4s
+	WORD	$0x4ea3940f // mla v15.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940b // mla v11.4s, v0.4s, v2.4s
+	WORD	$0x4ea19407 // mla v7.4s, v0.4s, v1.4s
+	FMOVQ	48(R1), F0
+	WORD	$0x4ea49412 // mla v18.4s, v0.4s, v4.4s
+	WORD	$0x4ea3940e // mla v14.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940a // mla v10.4s, v0.4s, v2.4s
+	WORD	$0x4ea19406 // mla v6.4s, v0.4s, v1.4s
+	MOVD	rowScale+80(FP), R1
+	MOVD	colScale+88(FP), R0
 	FMOVQ	0(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
@@ -1072,13 +1322,42 @@ store:
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4e21d8c6 // scvtf v6.4s, v6.4s
 	WORD	$0x6e20dcc6 // fmul v6.4s, v6.4s, v0.4s
-	MOVD	ldc+48(FP), R6
+	B	done
+
+raw:
+	FMOVQ	0(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V21.S4, V21.S4
+	VADD	V0.S4, V17.S4, V17.S4
+	VADD	V0.S4, V13.S4, V13.S4
+	VADD	V0.S4, V9.S4, V9.S4
+	FMOVQ	16(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V20.S4, V20.S4
+	VADD	V0.S4, V16.S4, V16.S4
+	VADD	V0.S4, V12.S4, V12.S4
+	VADD	V0.S4, V8.S4, V8.S4
+	FMOVQ	32(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V19.S4, V19.S4
+	VADD	V0.S4, V15.S4, V15.S4
+	VADD	V0.S4, V11.S4, V11.S4
+	VADD	V0.S4, V7.S4, V7.S4
+	FMOVQ	48(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V18.S4, V18.S4
+	VADD	V0.S4, V14.S4, V14.S4
+	VADD	V0.S4, V10.S4, V10.S4
+	VADD	V0.S4, V6.S4, V6.S4
+
+done:
+	MOVD	ldc+40(FP), R6
 	LSL	$2, R6, R6
-	MOVD	cols+64(FP), R5
+	MOVD	cols+56(FP), R5
 	SUB	$0, R5, R5
 	CMP	$16, R5
 	BNE	someStore
-	MOVD	c+40(FP), R0
+	MOVD	c+32(FP), R0
 	FMOVQ	F21, 0(R0)
 	FMOVQ	F20, 16(R0)
 	FMOVQ	F19, 32(R0)
@@ -1101,7 +1380,7 @@ store:
 	B	doneStore
 
 someStore:
-	MOVD	c+40(FP), R4
+	MOVD	c+32(FP), R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
@@ -1165,8 +1444,9 @@ word4:
 doneStore:
 	RET
 
-// func GemmS8S8Dot3x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
-TEXT ·GemmS8S8Dot3x16NEON(SB), NOSPLIT, $64-88
+// func GemmU8S8Dot3x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmU8S8Dot3x16NEON(SB), NOSPLIT, $64-96
+	MOVD	$igemm_dotData<>(SB), R5
 	MOVD	a+0(FP), R4
 	MOVD	lda+8(FP), R0
 	ADD	R0, R4, R3
@@ -1184,7 +1464,7 @@ TEXT ·GemmS8S8Dot3x16NEON(SB), NOSPLIT, $64-88
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
 	VEOR	V5.B16, V5.B16, V5.B16
-	MOVD	k+56(FP), R0
+	MOVD	k+48(FP), R0
 	SUBS	$4, R0, R0
 	BLT	storeTail
 
@@ -1192,6 +1472,10 @@ storeLoop:
 	FMOVQ.P	16(R4), F4
 	FMOVQ.P	16(R3), F3
 	FMOVQ.P	16(R2), F2
+	FMOVQ	0(R5), F0
+	VEOR	V0.B16, V4.B16, V4.B16
+	VEOR	V0.B16, V3.B16, V3.B16
+	VEOR	V0.B16, V2.B16, V2.B16
 	FLDPQ	0(R1), (F1, F0)
 	WORD	$0x4f84e030 // sdot v16.4s, v1.16b, v4.4b[0]
 	WORD	$0x4f84e00f // sdot v15.4s, v0.16b, v4.4b[0]
@@ -1260,6 +1544,10 @@ storeStep:
 	FMOVS.P	4(R4), F4
 	FMOVS.P	4(R3), F3
 	FMOVS.P	4(R2), F2
+	FMOVQ	0(R5), F0
+	VEOR	V0.B16, V4.B16, V4.B16
+	VEOR	V0.B16, V3.B16, V3.B16
+	VEOR	V0.B16, V2.B16, V2.B16
 	FLDPQ	0(R1), (F1, F0)
 	WORD	$0x4f84e030 // sdot v16.4s, v1.16b, v4.4b[0]
 	WORD	$0x4f84e00f // sdot v15.4s, v0.16b, v4.4b[0]
@@ -1279,8 +1567,39 @@ storeStep:
 	BNE	storeStep
 
 store:
-	MOVD	rowScale+72(FP), R1
-	MOVD	colScale+80(FP), R0
+	MOVD	sums+72(FP), R1
+	MOVD	zero+64(FP), R0
+	CBZ	R0, raw
+	FMOVS	0(R0), F3
+	VDUP	V3.S[0], V3.S4
+	FMOVQ	16(R5), F0
+	VSUB	V3.S4, V0.S4, V3.S4
+	FMOVS	4(R0), F2
+	VDUP	V2.S[0], V2.S4
+	FMOVQ	16(R5), F0
+	VSUB	V2.S4, V0.S4, V2.S4
+	FMOVS	8(R0), F1
+	VDUP	V1.S[0], V1.S4
+	FMOVQ	16(R5), F0
+	VSUB	V1.S4, V0.S4, V1.S4
+	FMOVQ	0(R1), F0
+	WORD	$0x4ea39410 // mla v16.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940c // mla v12.4s, v0.4s, v2.4s
+	WORD	$0x4ea19408 // mla v8.4s, v0.4s, v1.4s
+	FMOVQ	16(R1), F0
+	WORD	$0x4ea3940f // mla v15.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940b // mla v11.4s, v0.4s, v2.4s
+	WORD	$0x4ea19407 // mla v7.4s, v0.4s, v1.4s
+	FMOVQ	32(R1), F0
+	WORD	$0x4ea3940e // mla v14.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940a // mla v10.4s, v0.4s, v2.4s
+	WORD	$0x4ea19406 // mla v6.4s, v0.4s, v1.4s
+	FMOVQ	48(R1), F0
+	WORD	$0x4ea3940d // mla v13.4s, v0.4s, v3.4s
+	WORD	$0x4ea29409 // mla v9.4s, v0.4s, v2.4s
+	WORD	$0x4ea19405 // mla v5.4s, v0.4s, v1.4s
+	MOVD	rowScale+80(FP), R1
+	MOVD	colScale+88(FP), R0
 	FMOVQ	0(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
@@ -1345,13 +1664,38 @@ store:
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4e21d8a5 // scvtf v5.4s, v5.4s
 	WORD	$0x6e20dca5 // fmul v5.4s, v5.4s, v0.4s
-	MOVD	ldc+48(FP), R6
+	B	done
+
+raw:
+	FMOVQ	0(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V16.S4, V16.S4
+	VADD	V0.S4, V12.S4, V12.S4
+	VADD	V0.S4, V8.S4, V8.S4
+	FMOVQ	16(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V15.S4, V15.S4
+	VADD	V0.S4, V11.S4, V11.S4
+	VADD	V0.S4, V7.S4, V7.S4
+	FMOVQ	32(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V14.S4, V14.S4
+	VADD	V0.S4, V10.S4, V10.S4
+	VADD	V0.S4, V6.S4, V6.S4
+	FMOVQ	48(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V13.S4, V13.S4
+	VADD	V0.S4, V9.S4, V9.S4
+	VADD	V0.S4, V5.S4, V5.S4
+
+done:
+	MOVD	ldc+40(FP), R6
 	LSL	$2, R6, R6
-	MOVD	cols+64(FP), R5
+	MOVD	cols+56(FP), R5
 	SUB	$0, R5, R5
 	CMP	$16, R5
 	BNE	someStore
-	MOVD	c+40(FP), R0
+	MOVD	c+32(FP), R0
 	FMOVQ	F16, 0(R0)
 	FMOVQ	F15, 16(R0)
 	FMOVQ	F14, 32(R0)
@@ -1369,7 +1713,7 @@ store:
 	B	doneStore
 
 someStore:
-	MOVD	c+40(FP), R4
+	MOVD	c+32(FP), R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
@@ -1418,8 +1762,9 @@ word3:
 doneStore:
 	RET
 
-// func GemmS8S8Dot2x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
-TEXT ·GemmS8S8Dot2x16NEON(SB), NOSPLIT, $64-88
+// func GemmU8S8Dot2x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmU8S8Dot2x16NEON(SB), NOSPLIT, $64-96
+	MOVD	$igemm_dotData<>(SB), R4
 	MOVD	a+0(FP), R3
 	MOVD	lda+8(FP), R0
 	ADD	R0, R3, R2
@@ -1432,13 +1777,16 @@ TEXT ·GemmS8S8Dot2x16NEON(SB), NOSPLIT, $64-88
 	VEOR	V6.B16, V6.B16, V6.B16
 	VEOR	V5.B16, V5.B16, V5.B16
 	VEOR	V4.B16, V4.B16, V4.B16
-	MOVD	k+56(FP), R0
+	MOVD	k+48(FP), R0
 	SUBS	$4, R0, R0
 	BLT	storeTail
 
 storeLoop:
 	FMOVQ.P	16(R3), F3
 	FMOVQ.P	16(R2), F2
+	FMOVQ	0(R4), F0
+	VEOR	V0.B16, V3.B16, V3.B16
+	VEOR	V0.B16, V2.B16, V2.B16
 	FLDPQ	0(R1), (F1, F0)
 	WORD	$0x4f83e02b // sdot v11.4s, v1.16b, v3.4b[0]
 	WORD	$0x4f83e00a // sdot v10.4s, v0.16b, v3.4b[0]
@@ -1490,6 +1838,9 @@ storeTail:
 storeStep:
 	FMOVS.P	4(R3), F3
 	FMOVS.P	4(R2), F2
+	FMOVQ	0(R4), F0
+	VEOR	V0.B16, V3.B16, V3.B16
+	VEOR	V0.B16, V2.B16, V2.B16
 	FLDPQ	0(R1), (F1, F0)
 	WORD	$0x4f83e02b // sdot v11.4s, v1.16b, v3.4b[0]
 	WORD	$0x4f83e00a // sdot v10.4s, v0.16b, v3.4b[0]
@@ -1505,8 +1856,31 @@ storeStep:
 	BNE	storeStep
 
 store:
-	MOVD	rowScale+72(FP), R1
-	MOVD	colScale+80(FP), R0
+	MOVD	sums+72(FP), R1
+	MOVD	zero+64(FP), R0
+	CBZ	R0, raw
+	FMOVS	0(R0), F2
+	VDUP	V2.S[0], V2.S4
+	FMOVQ	16(R4), F0
+	VSUB	V2.S4, V0.S4, V2.S4
+	FMOVS	4(R0), F1
+	VDUP	V1.S[0], V1.S4
+	FMOVQ	16(R4), F0
+	VSUB	V1.S4, V0.S4, V1.S4
+	FMOVQ	0(R1), F0
+	WORD	$0x4ea2940b // mla v11.4s, v0.4s, v2.4s
+	WORD	$0x4ea19407 // mla v7.4s, v0.4s, v1.4s
+	FMOVQ	16(R1), F0
+	WORD	$0x4ea2940a // mla v10.4s, v0.4s, v2.4s
+	WORD	$0x4ea19406 // mla v6.4s, v0.4s, v1.4s
+	FMOVQ	32(R1), F0
+	WORD	$0x4ea29409 // mla v9.4s, v0.4s, v2.4s
+	WORD	$0x4ea19405 // mla v5.4s, v0.4s, v1.4s
+	FMOVQ	48(R1), F0
+	WORD	$0x4ea29408 // mla v8.4s, v0.4s, v2.4s
+	WORD	$0x4ea19404 // mla v4.4s, v0.4s, v1.4s
+	MOVD	rowScale+80(FP), R1
+	MOVD	colScale+88(FP), R0
 	FMOVQ	0(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
@@ -1551,13 +1925,34 @@ store:
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4e21d884 // scvtf v4.4s, v4.4s
 	WORD	$0x6e20dc84 // fmul v4.4s, v4.4s, v0.4s
-	MOVD	ldc+48(FP), R6
+	B	done
+
+raw:
+	FMOVQ	0(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V11.S4, V11.S4
+	VADD	V0.S4, V7.S4, V7.S4
+	FMOVQ	16(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V10.S4, V10.S4
+	VADD	V0.S4, V6.S4, V6.S4
+	FMOVQ	32(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V9.S4, V9.S4
+	VADD	V0.S4, V5.S4, V5.S4
+	FMOVQ	48(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V8.S4, V8.S4
+	VADD	V0.S4, V4.S4, V4.S4
+
+done:
+	MOVD	ldc+40(FP), R6
 	LSL	$2, R6, R6
-	MOVD	cols+64(FP), R5
+	MOVD	cols+56(FP), R5
 	SUB	$0, R5, R5
 	CMP	$16, R5
 	BNE	someStore
-	MOVD	c+40(FP), R0
+	MOVD	c+32(FP), R0
 	FMOVQ	F11, 0(R0)
 	FMOVQ	F10, 16(R0)
 	FMOVQ	F9, 32(R0)
@@ -1570,7 +1965,7 @@ store:
 	B	doneStore
 
 someStore:
-	MOVD	c+40(FP), R4
+	MOVD	c+32(FP), R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
@@ -1604,8 +1999,9 @@ word2:
 doneStore:
 	RET
 
-// func GemmS8S8Dot1x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
-TEXT ·GemmS8S8Dot1x16NEON(SB), NOSPLIT, $64-88
+// func GemmU8S8Dot1x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmU8S8Dot1x16NEON(SB), NOSPLIT, $64-96
+	MOVD	$igemm_dotData<>(SB), R3
 	MOVD	a+0(FP), R2
 	MOVD	lda+8(FP), R0
 	MOVD	b+16(FP), R1
@@ -1613,12 +2009,14 @@ TEXT ·GemmS8S8Dot1x16NEON(SB), NOSPLIT, $64-88
 	VEOR	V5.B16, V5.B16, V5.B16
 	VEOR	V4.B16, V4.B16, V4.B16
 	VEOR	V3.B16, V3.B16, V3.B16
-	MOVD	k+56(FP), R0
+	MOVD	k+48(FP), R0
 	SUBS	$4, R0, R0
 	BLT	storeTail
 
 storeLoop:
 	FMOVQ.P	16(R2), F2
+	FMOVQ	0(R3), F0
+	VEOR	V0.B16, V2.B16, V2.B16
 	FLDPQ	0(R1), (F1, F0)
 	WORD	$0x4f82e026 // sdot v6.4s, v1.16b, v2.4b[0]
 	WORD	$0x4f82e005 // sdot v5.4s, v0.16b, v2.4b[0]
@@ -1653,6 +2051,8 @@ storeTail:
 
 storeStep:
 	FMOVS.P	4(R2), F2
+	FMOVQ	0(R3), F0
+	VEOR	V0.B16, V2.B16, V2.B16
 	FLDPQ	0(R1), (F1, F0)
 	WORD	$0x4f82e026 // sdot v6.4s, v1.16b, v2.4b[0]
 	WORD	$0x4f82e005 // sdot v5.4s, v0.16b, v2.4b[0]
@@ -1664,8 +2064,23 @@ storeStep:
 	BNE	storeStep
 
 store:
-	MOVD	rowScale+72(FP), R1
-	MOVD	colScale+80(FP), R0
+	MOVD	sums+72(FP), R1
+	MOVD	zero+64(FP), R0
+	CBZ	R0, raw
+	FMOVS	0(R0), F1
+	VDUP	V1.S[0], V1.S4
+	FMOVQ	16(R3), F0
+	VSUB	V1.S4, V0.S4, V1.S4
+	FMOVQ	0(R1), F0
+	WORD	$0x4ea19406 // mla v6.4s, v0.4s, v1.4s
+	FMOVQ	16(R1), F0
+	WORD	$0x4ea19405 // mla v5.4s, v0.4s, v1.4s
+	FMOVQ	32(R1), F0
+	WORD	$0x4ea19404 // mla v4.4s, v0.4s, v1.4s
+	FMOVQ	48(R1), F0
+	WORD	$0x4ea19403 // mla v3.4s, v0.4s, v1.4s
+	MOVD	rowScale+80(FP), R1
+	MOVD	colScale+88(FP), R0
 	FMOVQ	0(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
@@ -1690,13 +2105,30 @@ store:
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4e21d863 // scvtf v3.4s, v3.4s
 	WORD	$0x6e20dc63 // fmul v3.4s, v3.4s, v0.4s
-	MOVD	ldc+48(FP), R0
+	B	done
+
+raw:
+	FMOVQ	0(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V6.S4, V6.S4
+	FMOVQ	16(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V5.S4, V5.S4
+	FMOVQ	32(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V4.S4, V4.S4
+	FMOVQ	48(R1), F0
+	VSHL	$7, V0.S4, V0.S4
+	VADD	V0.S4, V3.S4, V3.S4
+
+done:
+	MOVD	ldc+40(FP), R0
 	LSL	$2, R0, R0
-	MOVD	cols+64(FP), R1
+	MOVD	cols+56(FP), R1
 	SUB	$0, R1, R1
 	CMP	$16, R1
 	BNE	someStore
-	MOVD	c+40(FP), R0
+	MOVD	c+32(FP), R0
 	FMOVQ	F6, 0(R0)
 	FMOVQ	F5, 16(R0)
 	FMOVQ	F4, 32(R0)
@@ -1704,7 +2136,7 @@ store:
 	B	doneStore
 
 someStore:
-	MOVD	c+40(FP), R2
+	MOVD	c+32(FP), R2
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R2, R3
 	MOVD	R1, R2
@@ -1723,889 +2155,76 @@ word1:
 doneStore:
 	RET
 
-// func GemmU8S8Dot4x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
-TEXT ·GemmU8S8Dot4x16NEON(SB), NOSPLIT, $64-88
-	MOVD	$igemm_dotData<>(SB), R0
-	MOVD	a+0(FP), R5
-	MOVD	lda+8(FP), R1
-	ADD	R1, R5, R4
-	ADD	R1, R4, R3
-	ADD	R1, R3, R2
-	MOVD	b+16(FP), R1
-	VEOR	V27.B16, V27.B16, V27.B16
-	VEOR	V26.B16, V26.B16, V26.B16
-	VEOR	V25.B16, V25.B16, V25.B16
-	VEOR	V24.B16, V24.B16, V24.B16
-	VEOR	V23.B16, V23.B16, V23.B16
-	VEOR	V22.B16, V22.B16, V22.B16
-	VEOR	V21.B16, V21.B16, V21.B16
-	VEOR	V20.B16, V20.B16, V20.B16
-	VEOR	V19.B16, V19.B16, V19.B16
-	VEOR	V18.B16, V18.B16, V18.B16
-	VEOR	V17.B16, V17.B16, V17.B16
-	VEOR	V16.B16, V16.B16, V16.B16
-	VEOR	V15.B16, V15.B16, V15.B16
-	VEOR	V14.B16, V14.B16, V14.B16
-	VEOR	V13.B16, V13.B16, V13.B16
-	VEOR	V12.B16, V12.B16, V12.B16
-	FMOVQ	0(R0), F11
-	FMOVQ	16(R0), F10
-	VEOR	V9.B16, V9.B16, V9.B16
-	VEOR	V8.B16, V8.B16, V8.B16
-	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	MOVD	k+56(FP), R0
-	SUBS	$4, R0, R0
-	BLT	storeTail
-
-storeLoop:
-	FMOVQ.P	16(R5), F5
-	VEOR	V10.B16, V5.B16, V5.B16
-	FMOVQ.P	16(R4), F4
-	VEOR	V10.B16, V4.B16, V4.B16
-	FMOVQ.P	16(R3), F3
-	VEOR	V10.B16, V3.B16, V3.B16
-	FMOVQ.P	16(R2), F2
-	VEOR	V10.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
-	WORD	$0x4e8b9429 // sdot v9.4s, v1.16b, v11.16b
-	WORD	$0x4e8b9408 // sdot v8.4s, v0.16b, v11.16b
-	WORD	$0x4f85e03b // sdot v27.4s, v1.16b, v5.4b[0]
-	WORD	$0x4f85e01a // sdot v26.4s, v0.16b, v5.4b[0]
-	WORD	$0x4f84e037 // sdot v23.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e016 // sdot v22.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e033 // sdot v19.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e012 // sdot v18.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e02f // sdot v15.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e00e // sdot v14.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
-	WORD	$0x4e8b9427 // sdot v7.4s, v1.16b, v11.16b
-	WORD	$0x4e8b9406 // sdot v6.4s, v0.16b, v11.16b
-	WORD	$0x4f85e039 // sdot v25.4s, v1.16b, v5.4b[0]
-	WORD	$0x4f85e018 // sdot v24.4s, v0.16b, v5.4b[0]
-	WORD	$0x4f84e035 // sdot v21.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e014 // sdot v20.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e031 // sdot v17.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e010 // sdot v16.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e02d // sdot v13.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e00c // sdot v12.4s, v0.16b, v2.4b[0]
-	FLDPQ	64(R1), (F1, F0)
-	WORD	$0x4e8b9429 // sdot v9.4s, v1.16b, v11.16b
-	WORD	$0x4e8b9408 // sdot v8.4s, v0.16b, v11.16b
-	WORD	$0x4fa5e03b // sdot v27.4s, v1.16b, v5.4b[1]
-	WORD	$0x4fa5e01a // sdot v26.4s, v0.16b, v5.4b[1]
-	WORD	$0x4fa4e037 // sdot v23.4s, v1.16b, v4.4b[1]
-	WORD	$0x4fa4e016 // sdot v22.4s, v0.16b, v4.4b[1]
-	WORD	$0x4fa3e033 // sdot v19.4s, v1.16b, v3.4b[1]
-	WORD	$0x4fa3e012 // sdot v18.4s, v0.16b, v3.4b[1]
-	WORD	$0x4fa2e02f // sdot v15.4s, v1.16b, v2.4b[1]
-	WORD	$0x4fa2e00e // sdot v14.4s, v0.16b, v2.4b[1]
-	FLDPQ	96(R1), (F1, F0)
-	WORD	$0x4e8b9427 // sdot v7.4s, v1.16b, v11.16b
-	WORD	$0x4e8b9406 // sdot v6.4s, v0.16b, v11.16b
-	WORD	$0x4fa5e039 // sdot v25.4s, v1.16b, v5.4b[1]
-	WORD	$0x4fa5e018 // sdot v24.4s, v0.16b, v5.4b[1]
-	WORD	$0x4fa4e035 // sdot v21.4s, v1.16b, v4.4b[1]
-	WORD	$0x4fa4e014 // sdot v20.4s, v0.16b, v4.4b[1]
-	WORD	$0x4fa3e031 // sdot v17.4s, v1.16b, v3.4b[1]
-	WORD	$0x4fa3e010 // sdot v16.4s, v0.16b, v3.4b[1]
-	WORD	$0x4fa2e02d // sdot v13.4s, v1.16b, v2.4b[1]
-	WORD	$0x4fa2e00c // sdot v12.4s, v0.16b, v2.4b[1]
-	FLDPQ	128(R1), (F1, F0)
-	WORD	$0x4e8b9429 // sdot v9.4s, v1.16b, v11.16b
-	WORD	$0x4e8b9408 // sdot v8.4s, v0.16b, v11.16b
-	WORD	$0x4f85e83b // sdot v27.4s, v1.16b, v5.4b[2]
-	WORD	$0x4f85e81a // sdot v26.4s, v0.16b, v5.4b[2]
-	WORD	$0x4f84e837 // sdot v23.4s, v1.16b, v4.4b[2]
-	WORD	$0x4f84e816 // sdot v22.4s, v0.16b, v4.4b[2]
-	WORD	$0x4f83e833 // sdot v19.4s, v1.16b, v3.4b[2]
-	WORD	$0x4f83e812 // sdot v18.4s, v0.16b, v3.4b[2]
-	WORD	$0x4f82e82f // sdot v15.4s, v1.16b, v2.4b[2]
-	WORD	$0x4f82e80e // sdot v14.4s, v0.16b, v2.4b[2]
-	FLDPQ	160(R1), (F1, F0)
-	WORD	$0x4e8b9427 // sdot v7.4s, v1.16b, v11.16b
-	WORD	$0x4e8b9406 // sdot v6.4s, v0.16b, v11.16b
-	WORD	$0x4f85e839 // sdot v25.4s, v1.16b, v5.4b[2]
-	WORD	$0x4f85e818 // sdot v24.4s, v0.16b, v5.4b[2]
-	WORD	$0x4f84e835 // sdot v21.4s, v1.16b, v4.4b[2]
-	WORD	$0x4f84e814 // sdot v20.4s, v0.16b, v4.4b[2]
-	WORD	$0x4f83e831 // sdot v17.4s, v1.16b, v3.4b[2]
-	WORD	$0x4f83e810 // sdot v16.4s, v0.16b, v3.4b[2]
-	WORD	$0x4f82e82d // sdot v13.4s, v1.16b, v2.4b[2]
-	WORD	$0x4f82e80c // sdot v12.4s, v0.16b, v2.4b[2]
-	FLDPQ	192(R1), (F1, F0)
-	WORD	$0x4e8b9429 // sdot v9.4s, v1.16b, v11.16b
-	WORD	$0x4e8b9408 // sdot v8.4s, v0.16b, v11.16b
-	WORD	$0x4fa5e83b // sdot v27.4s, v1.16b, v5.4b[3]
-	WORD	$0x4fa5e81a // sdot v26.4s, v0.16b, v5.4b[3]
-	WORD	$0x4fa4e837 // sdot v23.4s, v1.16b, v4.4b[3]
-	WORD	$0x4fa4e816 // sdot v22.4s, v0.16b, v4.4b[3]
-	WORD	$0x4fa3e833 // sdot v19.4s, v1.16b, v3.4b[3]
-	WORD	$0x4fa3e812 // sdot v18.4s, v0.16b, v3.4b[3]
-	WORD	$0x4fa2e82f // sdot v15.4s, v1.16b, v2.4b[3]
-	WORD	$0x4fa2e80e // sdot v14.4s, v0.16b, v2.4b[3]
-	FLDPQ	224(R1), (F1, F0)
-	WORD	$0x4e8b9427 // sdot v7.4s, v1.16b, v11.16b
-	WORD	$0x4e8b9406 // sdot v6.4s, v0.16b, v11.16b
-	WORD	$0x4fa5e839 // sdot v25.4s, v1.16b, v5.4b[3]
-	WORD	$0x4fa5e818 // sdot v24.4s, v0.16b, v5.4b[3]
-	WORD	$0x4fa4e835 // sdot v21.4s, v1.16b, v4.4b[3]
-	WORD	$0x4fa4e814 // sdot v20.4s, v0.16b, v4.4b[3]
-	WORD	$0x4fa3e831 // sdot v17.4s, v1.16b, v3.4b[3]
-	WORD	$0x4fa3e810 // sdot v16.4s, v0.16b, v3.4b[3]
-	WORD	$0x4fa2e82d // sdot v13.4s, v1.16b, v2.4b[3]
-	WORD	$0x4fa2e80c // sdot v12.4s, v0.16b, v2.4b[3]
-	ADD	$256, R1, R1
-	SUBS	$4, R0, R0
-	BGE	storeLoop
-
-storeTail:
-	ADD	$4, R0, R0
-	CBZ	R0, store
-
-storeStep:
-	FMOVS.P	4(R5), F5
-	VEOR	V10.B16, V5.B16, V5.B16
-	FMOVS.P	4(R4), F4
-	VEOR	V10.B16, V4.B16, V4.B16
-	FMOVS.P	4(R3), F3
-	VEOR	V10.B16, V3.B16, V3.B16
-	FMOVS.P	4(R2), F2
-	VEOR	V10.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
-	WORD	$0x4e8b9429 // sdot v9.4s, v1.16b, v11.16b
-	WORD	$0x4e8b9408 // sdot v8.4s, v0.16b, v11.16b
-	WORD	$0x4f85e03b // sdot v27.4s, v1.16b, v5.4b[0]
-	WORD	$0x4f85e01a // sdot v26.4s, v0.16b, v5.4b[0]
-	WORD	$0x4f84e037 // sdot v23.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e016 // sdot v22.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e033 // sdot v19.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e012 // sdot v18.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e02f // sdot v15.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e00e // sdot v14.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
-	WORD	$0x4e8b9427 // sdot v7.4s, v1.16b, v11.16b
-	WORD	$0x4e8b9406 // sdot v6.4s, v0.16b, v11.16b
-	WORD	$0x4f85e039 // sdot v25.4s, v1.16b, v5.4b[0]
-	WORD	$0x4f85e018 // sdot v24.4s, v0.16b, v5.4b[0]
-	WORD	$0x4f84e035 // sdot v21.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e014 // sdot v20.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e031 // sdot v17.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e010 // sdot v16.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e02d // sdot v13.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e00c // sdot v12.4s, v0.16b, v2.4b[0]
-	ADD	$64, R1, R1
-	SUBS	$1, R0, R0
-	BNE	storeStep
-
-store:
-	VSHL	$7, V9.S4, V9.S4
-	VADD	V9.S4, V27.S4, V27.S4
-	VADD	V9.S4, V23.S4, V23.S4
-	VADD	V9.S4, V19.S4, V19.S4
-	VADD	V9.S4, V15.S4, V15.S4
-	VSHL	$7, V8.S4, V8.S4
-	VADD	V8.S4, V26.S4, V26.S4
-	VADD	V8.S4, V22.S4, V22.S4
-	VADD	V8.S4, V18.S4, V18.S4
-	VADD	V8.S4, V14.S4, V14.S4
-	VSHL	$7, V7.S4, V7.S4
-	VADD	V7.S4, V25.S4, V25.S4
-	VADD	V7.S4, V21.S4, V21.S4
-	VADD	V7.S4, V17.S4, V17.S4
-	VADD	V7.S4, V13.S4, V13.S4
-	VSHL	$7, V6.S4, V6.S4
-	VADD	V6.S4, V24.S4, V24.S4
-	VADD	V6.S4, V20.S4, V20.S4
-	VADD	V6.S4, V16.S4, V16.S4
-	VADD	V6.S4, V12.S4, V12.S4
-	MOVD	ldc+48(FP), R6
-	LSL	$2, R6, R6
-	MOVD	cols+64(FP), R5
-	SUB	$0, R5, R5
-	CMP	$16, R5
-	BNE	someStore
-	MOVD	c+40(FP), R0
-	FMOVQ	F27, 0(R0)
-	FMOVQ	F26, 16(R0)
-	FMOVQ	F25, 32(R0)
-	FMOVQ	F24, 48(R0)
-	ADD	R6, R0, R0
-	FMOVQ	F23, 0(R0)
-	FMOVQ	F22, 16(R0)
-	FMOVQ	F21, 32(R0)
-	FMOVQ	F20, 48(R0)
-	ADD	R6, R0, R0
-	FMOVQ	F19, 0(R0)
-	FMOVQ	F18, 16(R0)
-	FMOVQ	F17, 32(R0)
-	FMOVQ	F16, 48(R0)
-	ADD	R6, R0, R0
-	FMOVQ	F15, 0(R0)
-	FMOVQ	F14, 16(R0)
-	FMOVQ	F13, 32(R0)
-	FMOVQ	F12, 48(R0)
-	B	doneStore
-
-someStore:
-	MOVD	c+40(FP), R4
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R3
-	MOVD	R5, R2
-	FMOVQ	F27, 0(R0)
-	FMOVQ	F26, 16(R0)
-	FMOVQ	F25, 32(R0)
-	FMOVQ	F24, 48(R0)
-	MOVD	R0, R1
-
-word1:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word1
-	ADD	R6, R4, R4
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R3
-	MOVD	R5, R2
-	FMOVQ	F23, 0(R0)
-	FMOVQ	F22, 16(R0)
-	FMOVQ	F21, 32(R0)
-	FMOVQ	F20, 48(R0)
-	MOVD	R0, R1
-
-word2:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word2
-	ADD	R6, R4, R4
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R3
-	MOVD	R5, R2
-	FMOVQ	F19, 0(R0)
-	FMOVQ	F18, 16(R0)
-	FMOVQ	F17, 32(R0)
-	FMOVQ	F16, 48(R0)
-	MOVD	R0, R1
-
-word3:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word3
-	ADD	R6, R4, R4
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R1
-	MOVD	R5, R2
-	FMOVQ	F15, 0(R0)
-	FMOVQ	F14, 16(R0)
-	FMOVQ	F13, 32(R0)
-	FMOVQ	F12, 48(R0)
-	MOVD	R0, R3
-
-word4:
-	MOVWU.P	4(R3), R0
-	MOVW.P	R0, 4(R1)
-	SUBS	$1, R2, R2
-	BNE	word4
-
-doneStore:
-	RET
-
-// func GemmU8S8Dot3x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
-TEXT ·GemmU8S8Dot3x16NEON(SB), NOSPLIT, $64-88
-	MOVD	$igemm_dotData<>(SB), R0
-	MOVD	a+0(FP), R4
-	MOVD	lda+8(FP), R1
-	ADD	R1, R4, R3
-	ADD	R1, R3, R2
-	MOVD	b+16(FP), R1
-	VEOR	V22.B16, V22.B16, V22.B16
-	VEOR	V21.B16, V21.B16, V21.B16
-	VEOR	V20.B16, V20.B16, V20.B16
-	VEOR	V19.B16, V19.B16, V19.B16
-	VEOR	V18.B16, V18.B16, V18.B16
-	VEOR	V17.B16, V17.B16, V17.B16
-	VEOR	V16.B16, V16.B16, V16.B16
-	VEOR	V15.B16, V15.B16, V15.B16
-	VEOR	V14.B16, V14.B16, V14.B16
-	VEOR	V13.B16, V13.B16, V13.B16
-	VEOR	V12.B16, V12.B16, V12.B16
-	VEOR	V11.B16, V11.B16, V11.B16
-	FMOVQ	0(R0), F10
-	FMOVQ	16(R0), F9
-	VEOR	V8.B16, V8.B16, V8.B16
-	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	MOVD	k+56(FP), R0
-	SUBS	$4, R0, R0
-	BLT	storeTail
-
-storeLoop:
-	FMOVQ.P	16(R4), F4
-	VEOR	V9.B16, V4.B16, V4.B16
-	FMOVQ.P	16(R3), F3
-	VEOR	V9.B16, V3.B16, V3.B16
-	FMOVQ.P	16(R2), F2
-	VEOR	V9.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
-	WORD	$0x4e8a9428 // sdot v8.4s, v1.16b, v10.16b
-	WORD	$0x4e8a9407 // sdot v7.4s, v0.16b, v10.16b
-	WORD	$0x4f84e036 // sdot v22.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e015 // sdot v21.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e032 // sdot v18.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e011 // sdot v17.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e02e // sdot v14.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e00d // sdot v13.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
-	WORD	$0x4e8a9426 // sdot v6.4s, v1.16b, v10.16b
-	WORD	$0x4e8a9405 // sdot v5.4s, v0.16b, v10.16b
-	WORD	$0x4f84e034 // sdot v20.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e013 // sdot v19.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e030 // sdot v16.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00f // sdot v15.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e02c // sdot v12.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e00b // sdot v11.4s, v0.16b, v2.4b[0]
-	FLDPQ	64(R1), (F1, F0)
-	WORD	$0x4e8a9428 // sdot v8.4s, v1.16b, v10.16b
-	WORD	$0x4e8a9407 // sdot v7.4s, v0.16b, v10.16b
-	WORD	$0x4fa4e036 // sdot v22.4s, v1.16b, v4.4b[1]
-	WORD	$0x4fa4e015 // sdot v21.4s, v0.16b, v4.4b[1]
-	WORD	$0x4fa3e032 // sdot v18.4s, v1.16b, v3.4b[1]
-	WORD	$0x4fa3e011 // sdot v17.4s, v0.16b, v3.4b[1]
-	WORD	$0x4fa2e02e // sdot v14.4s, v1.16b, v2.4b[1]
-	WORD	$0x4fa2e00d // sdot v13.4s, v0.16b, v2.4b[1]
-	FLDPQ	96(R1), (F1, F0)
-	WORD	$0x4e8a9426 // sdot v6.4s, v1.16b, v10.16b
-	WORD	$0x4e8a9405 // sdot v5.4s, v0.16b, v10.16b
-	WORD	$0x4fa4e034 // sdot v20.4s, v1.16b, v4.4b[1]
-	WORD	$0x4fa4e013 // sdot v19.4s, v0.16b, v4.4b[1]
-	WORD	$0x4fa3e030 // sdot v16.4s, v1.16b, v3.4b[1]
-	WORD	$0x4fa3e00f // sdot v15.4s, v0.16b, v3.4b[1]
-	WORD	$0x4fa2e02c // sdot v12.4s, v1.16b, v2.4b[1]
-	WORD	$0x4fa2e00b // sdot v11.4s, v0.16b, v2.4b[1]
-	FLDPQ	128(R1), (F1, F0)
-	WORD	$0x4e8a9428 // sdot v8.4s, v1.16b, v10.16b
-	WORD	$0x4e8a9407 // sdot v7.4s, v0.16b, v10.16b
-	WORD	$0x4f84e836 // sdot v22.4s, v1.16b, v4.4b[2]
-	WORD	$0x4f84e815 // sdot v21.4s, v0.16b, v4.4b[2]
-	WORD	$0x4f83e832 // sdot v18.4s, v1.16b, v3.4b[2]
-	WORD	$0x4f83e811 // sdot v17.4s, v0.16b, v3.4b[2]
-	WORD	$0x4f82e82e // sdot v14.4s, v1.16b, v2.4b[2]
-	WORD	$0x4f82e80d // sdot v13.4s, v0.16b, v2.4b[2]
-	FLDPQ	160(R1), (F1, F0)
-	WORD	$0x4e8a9426 // sdot v6.4s, v1.16b, v10.16b
-	WORD	$0x4e8a9405 // sdot v5.4s, v0.16b, v10.16b
-	WORD	$0x4f84e834 // sdot v20.4s, v1.16b, v4.4b[2]
-	WORD	$0x4f84e813 // sdot v19.4s, v0.16b, v4.4b[2]
-	WORD	$0x4f83e830 // sdot v16.4s, v1.16b, v3.4b[2]
-	WORD	$0x4f83e80f // sdot v15.4s, v0.16b, v3.4b[2]
-	WORD	$0x4f82e82c // sdot v12.4s, v1.16b, v2.4b[2]
-	WORD	$0x4f82e80b // sdot v11.4s, v0.16b, v2.4b[2]
-	FLDPQ	192(R1), (F1, F0)
-	WORD	$0x4e8a9428 // sdot v8.4s, v1.16b, v10.16b
-	WORD	$0x4e8a9407 // sdot v7.4s, v0.16b, v10.16b
-	WORD	$0x4fa4e836 // sdot v22.4s, v1.16b, v4.4b[3]
-	WORD	$0x4fa4e815 // sdot v21.4s, v0.16b, v4.4b[3]
-	WORD	$0x4fa3e832 // sdot v18.4s, v1.16b, v3.4b[3]
-	WORD	$0x4fa3e811 // sdot v17.4s, v0.16b, v3.4b[3]
-	WORD	$0x4fa2e82e // sdot v14.4s, v1.16b, v2.4b[3]
-	WORD	$0x4fa2e80d // sdot v13.4s, v0.16b, v2.4b[3]
-	FLDPQ	224(R1), (F1, F0)
-	WORD	$0x4e8a9426 // sdot v6.4s, v1.16b, v10.16b
-	WORD	$0x4e8a9405 // sdot v5.4s, v0.16b, v10.16b
-	WORD	$0x4fa4e834 // sdot v20.4s, v1.16b, v4.4b[3]
-	WORD	$0x4fa4e813 // sdot v19.4s, v0.16b, v4.4b[3]
-	WORD	$0x4fa3e830 // sdot v16.4s, v1.16b, v3.4b[3]
-	WORD	$0x4fa3e80f // sdot v15.4s, v0.16b, v3.4b[3]
-	WORD	$0x4fa2e82c // sdot v12.4s, v1.16b, v2.4b[3]
-	WORD	$0x4fa2e80b // sdot v11.4s, v0.16b, v2.4b[3]
-	ADD	$256, R1, R1
-	SUBS	$4, R0, R0
-	BGE	storeLoop
-
-storeTail:
-	ADD	$4, R0, R0
-	CBZ	R0, store
-
-storeStep:
-	FMOVS.P	4(R4), F4
-	VEOR	V9.B16, V4.B16, V4.B16
-	FMOVS.P	4(R3), F3
-	VEOR	V9.B16, V3.B16, V3.B16
-	FMOVS.P	4(R2), F2
-	VEOR	V9.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
-	WORD	$0x4e8a9428 // sdot v8.4s, v1.16b, v10.16b
-	WORD	$0x4e8a9407 // sdot v7.4s, v0.16b, v10.16b
-	WORD	$0x4f84e036 // sdot v22.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e015 // sdot v21.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e032 // sdot v18.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e011 // sdot v17.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e02e // sdot v14.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e00d // sdot v13.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
-	WORD	$0x4e8a9426 // sdot v6.4s, v1.16b, v10.16b
-	WORD	$0x4e8a9405 // sdot v5.4s, v0.16b, v10.16b
-	WORD	$0x4f84e034 // sdot v20.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e013 // sdot v19.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e030 // sdot v16.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00f // sdot v15.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e02c // sdot v12.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e00b // sdot v11.4s, v0.16b, v2.4b[0]
-	ADD	$64, R1, R1
-	SUBS	$1, R0, R0
-	BNE	storeStep
-
-store:
-	VSHL	$7, V8.S4, V8.S4
-	VADD	V8.S4, V22.S4, V22.S4
-	VADD	V8.S4, V18.S4, V18.S4
-	VADD	V8.S4, V14.S4, V14.S4
-	VSHL	$7, V7.S4, V7.S4
-	VADD	V7.S4, V21.S4, V21.S4
-	VADD	V7.S4, V17.S4, V17.S4
-	VADD	V7.S4, V13.S4, V13.S4
-	VSHL	$7, V6.S4, V6.S4
-	VADD	V6.S4, V20.S4, V20.S4
-	VADD	V6.S4, V16.S4, V16.S4
-	VADD	V6.S4, V12.S4, V12.S4
-	VSHL	$7, V5.S4, V5.S4
-	VADD	V5.S4, V19.S4, V19.S4
-	VADD	V5.S4, V15.S4, V15.S4
-	VADD	V5.S4, V11.S4, V11.S4
-	MOVD	ldc+48(FP), R6
-	LSL	$2, R6, R6
-	MOVD	cols+64(FP), R5
-	SUB	$0, R5, R5
-	CMP	$16, R5
-	BNE	someStore
-	MOVD	c+40(FP), R0
-	FMOVQ	F22, 0(R0)
-	FMOVQ	F21, 16(R0)
-	FMOVQ	F20, 32(R0)
-	FMOVQ	F19, 48(R0)
-	ADD	R6, R0, R0
-	FMOVQ	F18, 0(R0)
-	FMOVQ	F17, 16(R0)
-	FMOVQ	F16, 32(R0)
-	FMOVQ	F15, 48(R0)
-	ADD	R6, R0, R0
-	FMOVQ	F14, 0(R0)
-	FMOVQ	F13, 16(R0)
-	FMOVQ	F12, 32(R0)
-	FMOVQ	F11, 48(R0)
-	B	doneStore
-
-someStore:
-	MOVD	c+40(FP), R4
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R3
-	MOVD	R5, R2
-	FMOVQ	F22, 0(R0)
-	FMOVQ	F21, 16(R0)
-	FMOVQ	F20, 32(R0)
-	FMOVQ	F19, 48(R0)
-	MOVD	R0, R1
-
-word1:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word1
-	ADD	R6, R4, R4
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R3
-	MOVD	R5, R2
-	FMOVQ	F18, 0(R0)
-	FMOVQ	F17, 16(R0)
-	FMOVQ	F16, 32(R0)
-	FMOVQ	F15, 48(R0)
-	MOVD	R0, R1
-
-word2:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word2
-	ADD	R6, R4, R4
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R1
-	MOVD	R5, R2
-	FMOVQ	F14, 0(R0)
-	FMOVQ	F13, 16(R0)
-	FMOVQ	F12, 32(R0)
-	FMOVQ	F11, 48(R0)
-	MOVD	R0, R3
-
-word3:
-	MOVWU.P	4(R3), R0
-	MOVW.P	R0, 4(R1)
-	SUBS	$1, R2, R2
-	BNE	word3
-
-doneStore:
-	RET
-
-// func GemmU8S8Dot2x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
-TEXT ·GemmU8S8Dot2x16NEON(SB), NOSPLIT, $64-88
-	MOVD	$igemm_dotData<>(SB), R0
-	MOVD	a+0(FP), R3
-	MOVD	lda+8(FP), R1
-	ADD	R1, R3, R2
-	MOVD	b+16(FP), R1
-	VEOR	V17.B16, V17.B16, V17.B16
-	VEOR	V16.B16, V16.B16, V16.B16
-	VEOR	V15.B16, V15.B16, V15.B16
-	VEOR	V14.B16, V14.B16, V14.B16
-	VEOR	V13.B16, V13.B16, V13.B16
-	VEOR	V12.B16, V12.B16, V12.B16
-	VEOR	V11.B16, V11.B16, V11.B16
-	VEOR	V10.B16, V10.B16, V10.B16
-	FMOVQ	0(R0), F9
-	FMOVQ	16(R0), F8
-	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	MOVD	k+56(FP), R0
-	SUBS	$4, R0, R0
-	BLT	storeTail
-
-storeLoop:
-	FMOVQ.P	16(R3), F3
-	VEOR	V8.B16, V3.B16, V3.B16
-	FMOVQ.P	16(R2), F2
-	VEOR	V8.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
-	WORD	$0x4e899427 // sdot v7.4s, v1.16b, v9.16b
-	WORD	$0x4e899406 // sdot v6.4s, v0.16b, v9.16b
-	WORD	$0x4f83e031 // sdot v17.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e010 // sdot v16.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e02d // sdot v13.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e00c // sdot v12.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
-	WORD	$0x4e899425 // sdot v5.4s, v1.16b, v9.16b
-	WORD	$0x4e899404 // sdot v4.4s, v0.16b, v9.16b
-	WORD	$0x4f83e02f // sdot v15.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00e // sdot v14.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e02b // sdot v11.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e00a // sdot v10.4s, v0.16b, v2.4b[0]
-	FLDPQ	64(R1), (F1, F0)
-	WORD	$0x4e899427 // sdot v7.4s, v1.16b, v9.16b
-	WORD	$0x4e899406 // sdot v6.4s, v0.16b, v9.16b
-	WORD	$0x4fa3e031 // sdot v17.4s, v1.16b, v3.4b[1]
-	WORD	$0x4fa3e010 // sdot v16.4s, v0.16b, v3.4b[1]
-	WORD	$0x4fa2e02d // sdot v13.4s, v1.16b, v2.4b[1]
-	WORD	$0x4fa2e00c // sdot v12.4s, v0.16b, v2.4b[1]
-	FLDPQ	96(R1), (F1, F0)
-	WORD	$0x4e899425 // sdot v5.4s, v1.16b, v9.16b
-	WORD	$0x4e899404 // sdot v4.4s, v0.16b, v9.16b
-	WORD	$0x4fa3e02f // sdot v15.4s, v1.16b, v3.4b[1]
-	WORD	$0x4fa3e00e // sdot v14.4s, v0.16b, v3.4b[1]
-	WORD	$0x4fa2e02b // sdot v11.4s, v1.16b, v2.4b[1]
-	WORD	$0x4fa2e00a // sdot v10.4s, v0.16b, v2.4b[1]
-	FLDPQ	128(R1), (F1, F0)
-	WORD	$0x4e899427 // sdot v7.4s, v1.16b, v9.16b
-	WORD	$0x4e899406 // sdot v6.4s, v0.16b, v9.16b
-	WORD	$0x4f83e831 // sdot v17.4s, v1.16b, v3.4b[2]
-	WORD	$0x4f83e810 // sdot v16.4s, v0.16b, v3.4b[2]
-	WORD	$0x4f82e82d // sdot v13.4s, v1.16b, v2.4b[2]
-	WORD	$0x4f82e80c // sdot v12.4s, v0.16b, v2.4b[2]
-	FLDPQ	160(R1), (F1, F0)
-	WORD	$0x4e899425 // sdot v5.4s, v1.16b, v9.16b
-	WORD	$0x4e899404 // sdot v4.4s, v0.16b, v9.16b
-	WORD	$0x4f83e82f // sdot v15.4s, v1.16b, v3.4b[2]
-	WORD	$0x4f83e80e // sdot v14.4s, v0.16b, v3.4b[2]
-	WORD	$0x4f82e82b // sdot v11.4s, v1.16b, v2.4b[2]
-	WORD	$0x4f82e80a // sdot v10.4s, v0.16b, v2.4b[2]
-	FLDPQ	192(R1), (F1, F0)
-	WORD	$0x4e899427 // sdot v7.4s, v1.16b, v9.16b
-	WORD	$0x4e899406 // sdot v6.4s, v0.16b, v9.16b
-	WORD	$0x4fa3e831 // sdot v17.4s, v1.16b, v3.4b[3]
-	WORD	$0x4fa3e810 // sdot v16.4s, v0.16b, v3.4b[3]
-	WORD	$0x4fa2e82d // sdot v13.4s, v1.16b, v2.4b[3]
-	WORD	$0x4fa2e80c // sdot v12.4s, v0.16b, v2.4b[3]
-	FLDPQ	224(R1), (F1, F0)
-	WORD	$0x4e899425 // sdot v5.4s, v1.16b, v9.16b
-	WORD	$0x4e899404 // sdot v4.4s, v0.16b, v9.16b
-	WORD	$0x4fa3e82f // sdot v15.4s, v1.16b, v3.4b[3]
-	WORD	$0x4fa3e80e // sdot v14.4s, v0.16b, v3.4b[3]
-	WORD	$0x4fa2e82b // sdot v11.4s, v1.16b, v2.4b[3]
-	WORD	$0x4fa2e80a // sdot v10.4s, v0.16b, v2.4b[3]
-	ADD	$256, R1, R1
-	SUBS	$4, R0, R0
-	BGE	storeLoop
-
-storeTail:
-	ADD	$4, R0, R0
-	CBZ	R0, store
-
-storeStep:
-	FMOVS.P	4(R3), F3
-	VEOR	V8.B16, V3.B16, V3.B16
-	FMOVS.P	4(R2), F2
-	VEOR	V8.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
-	WORD	$0x4e899427 // sdot v7.4s, v1.16b, v9.16b
-	WORD	$0x4e899406 // sdot v6.4s, v0.16b, v9.16b
-	WORD	$0x4f83e031 // sdot v17.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e010 // sdot v16.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e02d // sdot v13.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e00c // sdot v12.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
-	WORD	$0x4e899425 // sdot v5.4s, v1.16b, v9.16b
-	WORD	$0x4e899404 // sdot v4.4s, v0.16b, v9.16b
-	WORD	$0x4f83e02f // sdot v15.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00e // sdot v14.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e02b // sdot v11.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e00a // sdot v10.4s, v0.16b, v2.4b[0]
-	ADD	$64, R1, R1
-	SUBS	$1, R0, R0
-	BNE	storeStep
-
-store:
-	VSHL	$7, V7.S4, V7.S4
-	VADD	V7.S4, V17.S4, V17.S4
-	VADD	V7.S4, V13.S4, V13.S4
-	VSHL	$7, V6.S4, V6.S4
-	VADD	V6.S4, V16.S4, V16.S4
-	VADD	V6.S4, V12.S4, V12.S4
-	VSHL	$7, V5.S4, V5.S4
-	VADD	V5.S4, V15.S4, V15.S4
-	VADD	V5.S4, V11.S4, V11.S4
-	VSHL	$7, V4.S4, V4.S4
-	VADD	V4.S4, V14.S4, V14.S4
-	VADD	V4.S4, V10.S4, V10.S4
-	MOVD	ldc+48(FP), R6
-	LSL	$2, R6, R6
-	MOVD	cols+64(FP), R5
-	SUB	$0, R5, R5
-	CMP	$16, R5
-	BNE	someStore
-	MOVD	c+40(FP), R0
-	FMOVQ	F17, 0(R0)
-	FMOVQ	F16, 16(R0)
-	FMOVQ	F15, 32(R0)
-	FMOVQ	F14, 48(R0)
-	ADD	R6, R0, R0
-	FMOVQ	F13, 0(R0)
-	FMOVQ	F12, 16(R0)
-	FMOVQ	F11, 32(R0)
-	FMOVQ	F10, 48(R0)
-	B	doneStore
-
-someStore:
-	MOVD	c+40(FP), R4
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R3
-	MOVD	R5, R2
-	FMOVQ	F17, 0(R0)
-	FMOVQ	F16, 16(R0)
-	FMOVQ	F15, 32(R0)
-	FMOVQ	F14, 48(R0)
-	MOVD	R0, R1
-
-word1:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word1
-	ADD	R6, R4, R4
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R1
-	MOVD	R5, R2
-	FMOVQ	F13, 0(R0)
-	FMOVQ	F12, 16(R0)
-	FMOVQ	F11, 32(R0)
-	FMOVQ	F10, 48(R0)
-	MOVD	R0, R3
-
-word2:
-	MOVWU.P	4(R3), R0
-	MOVW.P	R0, 4(R1)
-	SUBS	$1, R2, R2
-	BNE	word2
-
-doneStore:
-	RET
-
-// func GemmU8S8Dot1x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
-TEXT ·GemmU8S8Dot1x16NEON(SB), NOSPLIT, $64-88
-	MOVD	$igemm_dotData<>(SB), R0
-	MOVD	a+0(FP), R2
-	MOVD	lda+8(FP), R1
-	MOVD	b+16(FP), R1
-	VEOR	V12.B16, V12.B16, V12.B16
-	VEOR	V11.B16, V11.B16, V11.B16
-	VEOR	V10.B16, V10.B16, V10.B16
-	VEOR	V9.B16, V9.B16, V9.B16
-	FMOVQ	0(R0), F8
-	FMOVQ	16(R0), F7
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	VEOR	V3.B16, V3.B16, V3.B16
-	MOVD	k+56(FP), R0
-	SUBS	$4, R0, R0
-	BLT	storeTail
-
-storeLoop:
-	FMOVQ.P	16(R2), F2
-	VEOR	V7.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
-	WORD	$0x4e889426 // sdot v6.4s, v1.16b, v8.16b
-	WORD	$0x4e889405 // sdot v5.4s, v0.16b, v8.16b
-	WORD	$0x4f82e02c // sdot v12.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e00b // sdot v11.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
-	WORD	$0x4e889424 // sdot v4.4s, v1.16b, v8.16b
-	WORD	$0x4e889403 // sdot v3.4s, v0.16b, v8.16b
-	WORD	$0x4f82e02a // sdot v10.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e009 // sdot v9.4s, v0.16b, v2.4b[0]
-	FLDPQ	64(R1), (F1, F0)
-	WORD	$0x4e889426 // sdot v6.4s, v1.16b, v8.16b
-	WORD	$0x4e889405 // sdot v5.4s, v0.16b, v8.16b
-	WORD	$0x4fa2e02c // sdot v12.4s, v1.16b, v2.4b[1]
-	WORD	$0x4fa2e00b // sdot v11.4s, v0.16b, v2.4b[1]
-	FLDPQ	96(R1), (F1, F0)
-	WORD	$0x4e889424 // sdot v4.4s, v1.16b, v8.16b
-	WORD	$0x4e889403 // sdot v3.4s, v0.16b, v8.16b
-	WORD	$0x4fa2e02a // sdot v10.4s, v1.16b, v2.4b[1]
-	WORD	$0x4fa2e009 // sdot v9.4s, v0.16b, v2.4b[1]
-	FLDPQ	128(R1), (F1, F0)
-	WORD	$0x4e889426 // sdot v6.4s, v1.16b, v8.16b
-	WORD	$0x4e889405 // sdot v5.4s, v0.16b, v8.16b
-	WORD	$0x4f82e82c // sdot v12.4s, v1.16b, v2.4b[2]
-	WORD	$0x4f82e80b // sdot v11.4s, v0.16b, v2.4b[2]
-	FLDPQ	160(R1), (F1, F0)
-	WORD	$0x4e889424 // sdot v4.4s, v1.16b, v8.16b
-	WORD	$0x4e889403 // sdot v3.4s, v0.16b, v8.16b
-	WORD	$0x4f82e82a // sdot v10.4s, v1.16b, v2.4b[2]
-	WORD	$0x4f82e809 // sdot v9.4s, v0.16b, v2.4b[2]
-	FLDPQ	192(R1), (F1, F0)
-	WORD	$0x4e889426 // sdot v6.4s, v1.16b, v8.16b
-	WORD	$0x4e889405 // sdot v5.4s, v0.16b, v8.16b
-	WORD	$0x4fa2e82c // sdot v12.4s, v1.16b, v2.4b[3]
-	WORD	$0x4fa2e80b // sdot v11.4s, v0.16b, v2.4b[3]
-	FLDPQ	224(R1), (F1, F0)
-	WORD	$0x4e889424 // sdot v4.4s, v1.16b, v8.16b
-	WORD	$0x4e889403 // sdot v3.4s, v0.16b, v8.16b
-	WORD	$0x4fa2e82a // sdot v10.4s, v1.16b, v2.4b[3]
-	WORD	$0x4fa2e809 // sdot v9.4s, v0.16b, v2.4b[3]
-	ADD	$256, R1, R1
-	SUBS	$4, R0, R0
-	BGE	storeLoop
-
-storeTail:
-	ADD	$4, R0, R0
-	CBZ	R0, store
-
-storeStep:
-	FMOVS.P	4(R2), F2
-	VEOR	V7.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
-	WORD	$0x4e889426 // sdot v6.4s, v1.16b, v8.16b
-	WORD	$0x4e889405 // sdot v5.4s, v0.16b, v8.16b
-	WORD	$0x4f82e02c // sdot v12.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e00b // sdot v11.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
-	WORD	$0x4e889424 // sdot v4.4s, v1.16b, v8.16b
-	WORD	$0x4e889403 // sdot v3.4s, v0.16b, v8.16b
-	WORD	$0x4f82e02a // sdot v10.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e009 // sdot v9.4s, v0.16b, v2.4b[0]
-	ADD	$64, R1, R1
-	SUBS	$1, R0, R0
-	BNE	storeStep
-
-store:
-	VSHL	$7, V6.S4, V6.S4
-	VADD	V6.S4, V12.S4, V12.S4
-	VSHL	$7, V5.S4, V5.S4
-	VADD	V5.S4, V11.S4, V11.S4
-	VSHL	$7, V4.S4, V4.S4
-	VADD	V4.S4, V10.S4, V10.S4
-	VSHL	$7, V3.S4, V3.S4
-	VADD	V3.S4, V9.S4, V9.S4
-	MOVD	ldc+48(FP), R0
-	LSL	$2, R0, R0
-	MOVD	cols+64(FP), R1
-	SUB	$0, R1, R1
-	CMP	$16, R1
-	BNE	someStore
-	MOVD	c+40(FP), R0
-	FMOVQ	F12, 0(R0)
-	FMOVQ	F11, 16(R0)
-	FMOVQ	F10, 32(R0)
-	FMOVQ	F9, 48(R0)
-	B	doneStore
-
-someStore:
-	MOVD	c+40(FP), R2
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R2, R3
-	MOVD	R1, R2
-	FMOVQ	F12, 0(R0)
-	FMOVQ	F11, 16(R0)
-	FMOVQ	F10, 32(R0)
-	FMOVQ	F9, 48(R0)
-	MOVD	R0, R1
-
-word1:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word1
-
-doneStore:
-	RET
-
-// func QuantizeRowsS8NEON(dst *byte, ldd int, x *float32, ldx int, scale *float32, rows int, cols int)
-TEXT ·QuantizeRowsS8NEON(SB), NOSPLIT, $128-56
-	MOVD	$igemm_dotData<>(SB), R12
-	MOVD	dst+0(FP), R11
-	MOVD	ldd+8(FP), R10
-	MOVD	x+16(FP), R9
-	MOVD	scale+32(FP), R8
-	MOVD	cols+48(FP), R7
-	MOVD	rows+40(FP), R6
+// func QuantizeRowsU8NEON(dst *byte, ldd int, x *float32, ldx int, scale *float32, zero *int32, rows int, cols int)
+TEXT ·QuantizeRowsU8NEON(SB), NOSPLIT, $128-64
+	MOVD	$igemm_dotData<>(SB), R13
+	MOVD	dst+0(FP), R12
+	MOVD	ldd+8(FP), R11
+	MOVD	x+16(FP), R10
+	MOVD	scale+32(FP), R9
+	MOVD	zero+40(FP), R8
+	MOVD	cols+56(FP), R7
+	MOVD	rows+48(FP), R6
 	CMP	$0, R6
 	BLE	rowsDone
 
 row:
+	VEOR	V16.B16, V16.B16, V16.B16
+	VEOR	V15.B16, V15.B16, V15.B16
+	VEOR	V14.B16, V14.B16, V14.B16
+	VEOR	V13.B16, V13.B16, V13.B16
+	VEOR	V12.B16, V12.B16, V12.B16
+	VEOR	V11.B16, V11.B16, V11.B16
+	VEOR	V10.B16, V10.B16, V10.B16
+	VEOR	V9.B16, V9.B16, V9.B16
+	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
 	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
 	MOVD	$0, R2
 	SUBS	$16, R7, R0
-	BLT	maxTail
+	BLT	rangeTail
 
-maxLoop:
-	ADD	R2, R9, R1
-	FMOVQ	0(R1), F3
-	FMOVQ	16(R1), F2
-	FMOVQ	32(R1), F1
-	FMOVQ	48(R1), F0
+rangeLoop:
+	ADD	R2, R10, R1
+	FMOVQ	0(R1), F4
+	FMOVQ	16(R1), F3
+	FMOVQ	32(R1), F2
+	FMOVQ	48(R1), F1
+	WORD	$0x6ea4e580 // fcmgt v0.4s, v12.4s, v4.4s
+	VBIT	V0.B16, V4.B16, V12.B16
+	WORD	$0x6ea8e480 // fcmgt v0.4s, v4.4s, v8.4s
+	VBIT	V0.B16, V4.B16, V8.B16
+	WORD	$0x6ea3e560 // fcmgt v0.4s, v11.4s, v3.4s
+	VBIT	V0.B16, V3.B16, V11.B16
+	WORD	$0x6ea7e460 // fcmgt v0.4s, v3.4s, v7.4s
+	VBIT	V0.B16, V3.B16, V7.B16
+	WORD	$0x6ea2e540 // fcmgt v0.4s, v10.4s, v2.4s
+	VBIT	V0.B16, V2.B16, V10.B16
+	WORD	$0x6ea6e440 // fcmgt v0.4s, v2.4s, v6.4s
+	VBIT	V0.B16, V2.B16, V6.B16
+	WORD	$0x6ea1e520 // fcmgt v0.4s, v9.4s, v1.4s
+	VBIT	V0.B16, V1.B16, V9.B16
+	WORD	$0x6ea5e420 // fcmgt v0.4s, v1.4s, v5.4s
+	VBIT	V0.B16, V1.B16, V5.B16
+	WORD	$0x4ea0f880 // fabs v0.4s, v4.4s
 	WORD	$0x4ea0f863 // fabs v3.4s, v3.4s
 	WORD	$0x4ea0f842 // fabs v2.4s, v2.4s
 	WORD	$0x4ea0f821 // fabs v1.4s, v1.4s
-	WORD	$0x4ea0f800 // fabs v0.4s, v0.4s
-	WORD	$0x4ea364e7 // smax v7.4s, v7.4s, v3.4s
-	WORD	$0x4ea264c6 // smax v6.4s, v6.4s, v2.4s
-	WORD	$0x4ea164a5 // smax v5.4s, v5.4s, v1.4s
-	WORD	$0x4ea06484 // smax v4.4s, v4.4s, v0.4s
+	WORD	$0x4ea06610 // smax v16.4s, v16.4s, v0.4s
+	WORD	$0x4ea365ef // smax v15.4s, v15.4s, v3.4s
+	WORD	$0x4ea265ce // smax v14.4s, v14.4s, v2.4s
+	WORD	$0x4ea165ad // smax v13.4s, v13.4s, v1.4s
 	ADD	$64, R2, R2
 	SUBS	$16, R0, R0
-	BGE	maxLoop
+	BGE	rangeLoop
 
-maxTail:
+rangeTail:
 	ADD	$16, R0, R0
-	CBZ	R0, maxDone
-	ADD	R2, R9, R1
+	CBZ	R0, rangeDone
+	ADD	R2, R10, R1
 	MOVD	$buf-128(SP), R4
-	FMOVQ	32(R12), F0
+	FMOVQ	32(R13), F0
 	FMOVQ	F0, 0(R4)
 	FMOVQ	F0, 16(R4)
 	FMOVQ	F0, 32(R4)
@@ -2625,71 +2244,137 @@ word1:
 	BNE	word1
 
 words2:
-	FMOVQ	0(R4), F3
-	FMOVQ	16(R4), F2
-	FMOVQ	32(R4), F1
-	FMOVQ	48(R4), F0
+	FMOVQ	0(R4), F4
+	FMOVQ	16(R4), F3
+	FMOVQ	32(R4), F2
+	FMOVQ	48(R4), F1
+	WORD	$0x6ea4e580 // fcmgt v0.4s, v12.4s, v4.4s
+	VBIT	V0.B16, V4.B16, V12.B16
+	WORD	$0x6ea8e480 // fcmgt v0.4s, v4.4s, v8.4s
+	VBIT	V0.B16, V4.B16, V8.B16
+	WORD	$0x6ea3e560 // fcmgt v0.4s, v11.4s, v3.4s
+	VBIT	V0.B16, V3.B16, V11.B16
+	WORD	$0x6ea7e460 // fcmgt v0.4s, v3.4s, v7.4s
+	VBIT	V0.B16, V3.B16, V7.B16
+	WORD	$0x6ea2e540 // fcmgt v0.4s, v10.4s, v2.4s
+	VBIT	V0.B16, V2.B16, V10.B16
+	WORD	$0x6ea6e440 // fcmgt v0.4s, v2.4s, v6.4s
+	VBIT	V0.B16, V2.B16, V6.B16
+	WORD	$0x6ea1e520 // fcmgt v0.4s, v9.4s, v1.4s
+	VBIT	V0.B16, V1.B16, V9.B16
+	WORD	$0x6ea5e420 // fcmgt v0.4s, v1.4s, v5.4s
+	VBIT	V0.B16, V1.B16, V5.B16
+	WORD	$0x4ea0f880 // fabs v0.4s, v4.4s
 	WORD	$0x4ea0f863 // fabs v3.4s, v3.4s
 	WORD	$0x4ea0f842 // fabs v2.4s, v2.4s
 	WORD	$0x4ea0f821 // fabs v1.4s, v1.4s
-	WORD	$0x4ea0f800 // fabs v0.4s, v0.4s
-	WORD	$0x4ea364e7 // smax v7.4s, v7.4s, v3.4s
-	WORD	$0x4ea264c6 // smax v6.4s, v6.4s, v2.4s
-	WORD	$0x4ea164a5 // smax v5.4s, v5.4s, v1.4s
-	WORD	$0x4ea06484 // smax v4.4s, v4.4s, v0.4s
+	WORD	$0x4ea06610 // smax v16.4s, v16.4s, v0.4s
+	WORD	$0x4ea365ef // smax v15.4s, v15.4s, v3.4s
+	WORD	$0x4ea265ce // smax v14.4s, v14.4s, v2.4s
+	WORD	$0x4ea165ad // smax v13.4s, v13.4s, v1.4s
 
-maxDone:
-	WORD	$0x4ea664e7 // smax v7.4s, v7.4s, v6.4s
-	WORD	$0x4ea464a5 // smax v5.4s, v5.4s, v4.4s
-	WORD	$0x4ea564e7 // smax v7.4s, v7.4s, v5.4s
-	WORD	$0x6eb0a8e1 // umaxv s1, v7.4s
-	VMOV	V1.S[0], R1
-	VDUP	V1.S[0], V1.S4
+rangeDone:
+	WORD	$0x4eaf6610 // smax v16.4s, v16.4s, v15.4s
+	WORD	$0x4ead65ce // smax v14.4s, v14.4s, v13.4s
+	WORD	$0x4eae6610 // smax v16.4s, v16.4s, v14.4s
+	WORD	$0x6eb0aa01 // umaxv s1, v16.4s
+	WORD	$0x6eace560 // fcmgt v0.4s, v11.4s, v12.4s
+	VBSL	V11.B16, V12.B16, V0.B16
+	VMOV	V0.B16, V12.B16
+	WORD	$0x6eaae520 // fcmgt v0.4s, v9.4s, v10.4s
+	VBSL	V9.B16, V10.B16, V0.B16
+	VMOV	V0.B16, V10.B16
+	WORD	$0x6eace540 // fcmgt v0.4s, v10.4s, v12.4s
+	VBSL	V10.B16, V12.B16, V0.B16
+	VMOV	V0.B16, V12.B16
+	VEXT	$8, V12.B16, V12.B16, V2.B16
+	WORD	$0x6eace440 // fcmgt v0.4s, v2.4s, v12.4s
+	VBSL	V2.B16, V12.B16, V0.B16
+	VEXT	$4, V0.B16, V0.B16, V3.B16
+	WORD	$0x6ea0e462 // fcmgt v2.4s, v3.4s, v0.4s
+	VBSL	V3.B16, V0.B16, V2.B16
+	VDUP	V2.S[0], V0.S4
+	WORD	$0x6ea7e502 // fcmgt v2.4s, v8.4s, v7.4s
+	VBSL	V7.B16, V8.B16, V2.B16
+	VMOV	V2.B16, V8.B16
+	WORD	$0x6ea5e4c2 // fcmgt v2.4s, v6.4s, v5.4s
+	VBSL	V5.B16, V6.B16, V2.B16
+	VMOV	V2.B16, V6.B16
+	WORD	$0x6ea6e502 // fcmgt v2.4s, v8.4s, v6.4s
+	VBSL	V6.B16, V8.B16, V2.B16
+	VMOV	V2.B16, V8.B16
+	VEXT	$8, V8.B16, V8.B16, V3.B16
+	WORD	$0x6ea3e502 // fcmgt v2.4s, v8.4s, v3.4s
+	VBSL	V3.B16, V8.B16, V2.B16
+	VEXT	$4, V2.B16, V2.B16, V4.B16
+	WORD	$0x6ea4e443 // fcmgt v3.4s, v2.4s, v4.4s
+	VBSL	V4.B16, V2.B16, V3.B16
+	VDUP	V3.S[0], V2.S4
+	WORD	$0x4ea0d445 // fsub v5.4s, v2.4s, v0.4s
+	VEOR	V3.B16, V3.B16, V3.B16
 	VEOR	V4.B16, V4.B16, V4.B16
-	VEOR	V0.B16, V0.B16, V0.B16
+	VEOR	V2.B16, V2.B16, V2.B16
+	MOVD	$2139095040, R0
+	VMOV	V1.S[0], R1
+	CMP	R0, R1
+	BHS	notFinite
+	VMOV	V5.S[0], R1
+	CMP	R0, R1
+	BHS	notFinite
 	MOVD	$226492416, R0
 	CMP	R0, R1
 	BLO	scaled
-	MOVD	$2139095040, R0
-	CMP	R0, R1
-	BHS	notFinite
-	FMOVQ	48(R12), F2
-	WORD	$0x6e22fc20 // fdiv v0.4s, v1.4s, v2.4s
-	WORD	$0x6e21fc44 // fdiv v4.4s, v2.4s, v1.4s
+	FMOVQ	48(R13), F1
+	WORD	$0x6e21fca4 // fdiv v4.4s, v5.4s, v1.4s
+	WORD	$0x6e25fc23 // fdiv v3.4s, v1.4s, v5.4s
+	WORD	$0x6e23dc02 // fmul v2.4s, v0.4s, v3.4s
+	WORD	$0x6ea0f842 // fneg v2.4s, v2.4s
+	WORD	$0x4e21a842 // fcvtns v2.4s, v2.4s
 	B	scaled
 
 notFinite:
-	FMOVQ	64(R12), F0
-	VMOV	V0.B16, V0.B16
+	FMOVQ	64(R13), F0
+	VMOV	V0.B16, V4.B16
 
 scaled:
-	FMOVS	F0, 0(R8)
+	FMOVS	F4, 0(R9)
+	FMOVS	F2, 0(R8)
+	ADD	$4, R9, R9
 	ADD	$4, R8, R8
-	MOVD	R11, R5
+	MOVD	R12, R5
 	MOVD	$0, R2
 	SUBS	$16, R7, R0
 	BLT	quantizeTail
 
 quantizeLoop:
-	ADD	R2, R9, R1
-	FMOVQ	0(R1), F0
-	FMOVQ	16(R1), F3
-	FMOVQ	32(R1), F2
-	FMOVQ	48(R1), F1
-	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
-	WORD	$0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
-	WORD	$0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
-	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
-	WORD	$0x4e21a800 // fcvtns v0.4s, v0.4s
-	WORD	$0x4e21a863 // fcvtns v3.4s, v3.4s
-	WORD	$0x4e21a842 // fcvtns v2.4s, v2.4s
-	WORD	$0x4e21a821 // fcvtns v1.4s, v1.4s
-	WORD	$0x0e612800 // xtn v0.4h, v0.4s
-	WORD	$0x4e612860 // xtn2 v0.8h, v3.4s
-	WORD	$0x0e612842 // xtn v2.4h, v2.4s
-	WORD	$0x4e612822 // xtn2 v2.8h, v1.4s
+	ADD	R2, R10, R1
+	FMOVQ	0(R1), F5
+	FMOVQ	16(R1), F4
+	FMOVQ	32(R1), F1
+	FMOVQ	48(R1), F0
+	WORD	$0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	WORD	$0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	WORD	$0x4e21a8a6 // fcvtns v6.4s, v5.4s
+	WORD	$0x4e21a885 // fcvtns v5.4s, v4.4s
+	WORD	$0x4e21a824 // fcvtns v4.4s, v1.4s
+	WORD	$0x4e21a801 // fcvtns v1.4s, v0.4s
+	VADD	V2.S4, V6.S4, V6.S4
+	VADD	V2.S4, V5.S4, V5.S4
+	VADD	V2.S4, V4.S4, V4.S4
+	VADD	V2.S4, V1.S4, V1.S4
+	FMOVQ	80(R13), F0
+	WORD	$0x4ea06cc6 // smin v6.4s, v6.4s, v0.4s
+	WORD	$0x4ea06ca5 // smin v5.4s, v5.4s, v0.4s
+	WORD	$0x4ea06c84 // smin v4.4s, v4.4s, v0.4s
+	WORD	$0x4ea06c21 // smin v1.4s, v1.4s, v0.4s
+	WORD	$0x0e6128c0 // xtn v0.4h, v6.4s
+	WORD	$0x4e6128a0 // xtn2 v0.8h, v5.4s
+	WORD	$0x0e612884 // xtn v4.4h, v4.4s
+	WORD	$0x4e612824 // xtn2 v4.8h, v1.4s
 	WORD	$0x0e212800 // xtn v0.8b, v0.8h
-	WORD	$0x4e212840 // xtn2 v0.16b, v2.8h
+	WORD	$0x4e212880 // xtn2 v0.16b, v4.8h
 	FMOVQ	F0, 0(R5)
 	ADD	$16, R5, R5
 	ADD	$64, R2, R2
@@ -2699,9 +2384,9 @@ quantizeLoop:
 quantizeTail:
 	ADD	$16, R0, R0
 	CBZ	R0, quantizeDone
-	ADD	R2, R9, R1
+	ADD	R2, R10, R1
 	MOVD	$buf-128(SP), R4
-	FMOVQ	32(R12), F0
+	FMOVQ	32(R13), F0
 	FMOVQ	F0, 0(R4)
 	FMOVQ	F0, 16(R4)
 	FMOVQ	F0, 32(R4)
@@ -2721,19 +2406,28 @@ word3:
 	BNE	word3
 
 words4:
-	FMOVQ	0(R4), F2
+	FMOVQ	0(R4), F4
 	FMOVQ	16(R4), F1
 	FMOVQ	32(R4), F0
-	FMOVQ	48(R4), F3
-	WORD	$0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
-	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
-	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
-	WORD	$0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
-	WORD	$0x4e21a842 // fcvtns v2.4s, v2.4s
+	FMOVQ	48(R4), F5
+	WORD	$0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	WORD	$0x6e23dca3 // fmul v3.4s, v5.4s, v3.4s
+	WORD	$0x4e21a884 // fcvtns v4.4s, v4.4s
 	WORD	$0x4e21a821 // fcvtns v1.4s, v1.4s
 	WORD	$0x4e21a800 // fcvtns v0.4s, v0.4s
 	WORD	$0x4e21a863 // fcvtns v3.4s, v3.4s
-	WORD	$0x0e612842 // xtn v2.4h, v2.4s
+	VADD	V2.S4, V4.S4, V4.S4
+	VADD	V2.S4, V1.S4, V1.S4
+	VADD	V2.S4, V0.S4, V0.S4
+	VADD	V2.S4, V3.S4, V3.S4
+	FMOVQ	80(R13), F2
+	WORD	$0x4ea26c84 // smin v4.4s, v4.4s, v2.4s
+	WORD	$0x4ea26c21 // smin v1.4s, v1.4s, v2.4s
+	WORD	$0x4ea26c00 // smin v0.4s, v0.4s, v2.4s
+	WORD	$0x4ea26c63 // smin v3.4s, v3.4s, v2.4s
+	WORD	$0x0e612882 // xtn v2.4h, v4.4s
 	WORD	$0x4e612822 // xtn2 v2.8h, v1.4s
 	WORD	$0x0e612800 // xtn v0.4h, v0.4s
 	WORD	$0x4e612860 // xtn2 v0.8h, v3.4s
@@ -2743,33 +2437,37 @@ words4:
 	ADD	$16, R5, R5
 
 quantizeDone:
-	ADD	R10, R11, R11
+	ADD	R11, R12, R12
 	MOVD	ldx+24(FP), R0
-	ADD	R0<<2, R9, R9
+	ADD	R0<<2, R10, R10
 	SUBS	$1, R6, R6
 	BNE	row
 
 rowsDone:
 	RET
 
-DATA igemm_dotData<>+0(SB)/4, $0x01010101
-DATA igemm_dotData<>+4(SB)/4, $0x01010101
-DATA igemm_dotData<>+8(SB)/4, $0x01010101
-DATA igemm_dotData<>+12(SB)/4, $0x01010101
-DATA igemm_dotData<>+16(SB)/4, $0x80808080
-DATA igemm_dotData<>+20(SB)/4, $0x80808080
-DATA igemm_dotData<>+24(SB)/4, $0x80808080
-DATA igemm_dotData<>+28(SB)/4, $0x80808080
+DATA igemm_dotData<>+0(SB)/4, $0x80808080
+DATA igemm_dotData<>+4(SB)/4, $0x80808080
+DATA igemm_dotData<>+8(SB)/4, $0x80808080
+DATA igemm_dotData<>+12(SB)/4, $0x80808080
+DATA igemm_dotData<>+16(SB)/4, $0x00000080
+DATA igemm_dotData<>+20(SB)/4, $0x00000080
+DATA igemm_dotData<>+24(SB)/4, $0x00000080
+DATA igemm_dotData<>+28(SB)/4, $0x00000080
 DATA igemm_dotData<>+32(SB)/4, $0x00000000
 DATA igemm_dotData<>+36(SB)/4, $0x00000000
 DATA igemm_dotData<>+40(SB)/4, $0x00000000
 DATA igemm_dotData<>+44(SB)/4, $0x00000000
-DATA igemm_dotData<>+48(SB)/4, $0x42fe0000
-DATA igemm_dotData<>+52(SB)/4, $0x42fe0000
-DATA igemm_dotData<>+56(SB)/4, $0x42fe0000
-DATA igemm_dotData<>+60(SB)/4, $0x42fe0000
+DATA igemm_dotData<>+48(SB)/4, $0x437f0000
+DATA igemm_dotData<>+52(SB)/4, $0x437f0000
+DATA igemm_dotData<>+56(SB)/4, $0x437f0000
+DATA igemm_dotData<>+60(SB)/4, $0x437f0000
 DATA igemm_dotData<>+64(SB)/4, $0x7fc00000
 DATA igemm_dotData<>+68(SB)/4, $0x7fc00000
 DATA igemm_dotData<>+72(SB)/4, $0x7fc00000
 DATA igemm_dotData<>+76(SB)/4, $0x7fc00000
-GLOBL igemm_dotData<>(SB), RODATA|NOPTR, $80
+DATA igemm_dotData<>+80(SB)/4, $0x000000ff
+DATA igemm_dotData<>+84(SB)/4, $0x000000ff
+DATA igemm_dotData<>+88(SB)/4, $0x000000ff
+DATA igemm_dotData<>+92(SB)/4, $0x000000ff
+GLOBL igemm_dotData<>(SB), RODATA|NOPTR, $96

@@ -14,11 +14,11 @@ package arm64
 //		}
 //	}
 //
-// lda and ldb are in bytes, k in fours. A has int16. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 16; colScale is read to the end of the panel.
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmS16S8Tile4x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmS16S8Tile4x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile3x16NEON computes a tile of an exact 8-bit product and scales it:
 //
@@ -30,11 +30,11 @@ func GemmS16S8Tile4x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *f
 //		}
 //	}
 //
-// lda and ldb are in bytes, k in fours. A has int16. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 16; colScale is read to the end of the panel.
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmS16S8Tile3x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmS16S8Tile3x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile2x16NEON computes a tile of an exact 8-bit product and scales it:
 //
@@ -46,11 +46,11 @@ func GemmS16S8Tile3x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *f
 //		}
 //	}
 //
-// lda and ldb are in bytes, k in fours. A has int16. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 16; colScale is read to the end of the panel.
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmS16S8Tile2x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmS16S8Tile2x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile1x16NEON computes a tile of an exact 8-bit product and scales it:
 //
@@ -62,20 +62,20 @@ func GemmS16S8Tile2x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *f
 //		}
 //	}
 //
-// lda and ldb are in bytes, k in fours. A has int16. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 16; colScale is read to the end of the panel.
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmS16S8Tile1x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
+func GemmS16S8Tile1x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
-// QuantizeRowsS16NEON is ref.QuantizeS8 for each of the rows:
+// QuantizeRowsS16NEON is ref.QuantizeU8 for each of the rows:
 //
-//	for i := range rows { scale[i] = ref.QuantizeS8(q, x[i*ldx:][:cols]); dst[i*ldd+…] = q as int16 }
+//	for i := range rows { scale[i], zero[i] = ref.QuantizeU8(q, x[i*ldx:][:cols]); dst[i*ldd+…] = q - zero[i] as int16 }
 //
 // ldd is in bytes, ldx in floats. A row of dst is written to a multiple of 16 elements.
 //
 //go:noescape
-func QuantizeRowsS16NEON(dst *byte, ldd int, x *float32, ldx int, scale *float32, rows int, cols int)
+func QuantizeRowsS16NEON(dst *byte, ldd int, x *float32, ldx int, scale *float32, zero *int32, rows int, cols int)
 
 // WidenU8S16NEON widens n bytes, a multiple of 16, to int16.
 //

@@ -4,15 +4,15 @@
 
 #include "textflag.h"
 
-// func GemmS16S8Tile4x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
-TEXT ·GemmS16S8Tile4x16NEON(SB), NOSPLIT, $64-88
+// func GemmS16S8Tile4x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmS16S8Tile4x16NEON(SB), NOSPLIT, $64-96
 	MOVD	a+0(FP), R5
 	MOVD	lda+8(FP), R0
 	ADD	R0, R5, R4
 	ADD	R0, R4, R3
 	ADD	R0, R3, R2
 	MOVD	b+16(FP), R1
-	MOVD	k+56(FP), R0
+	MOVD	k+48(FP), R0
 	VEOR	V24.B16, V24.B16, V24.B16
 	VEOR	V23.B16, V23.B16, V23.B16
 	VEOR	V22.B16, V22.B16, V22.B16
@@ -127,10 +127,10 @@ loop:
 	BNE	loop
 
 sum:
-	MOVD	rowScale+72(FP), R0
+	MOVD	rowScale+80(FP), R0
 	CBZ	R0, raw
-	MOVD	rowScale+72(FP), R1
-	MOVD	colScale+80(FP), R0
+	MOVD	rowScale+80(FP), R1
+	MOVD	colScale+88(FP), R0
 	FMOVQ	0(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
@@ -217,13 +217,13 @@ sum:
 	WORD	$0x6e20dd29 // fmul v9.4s, v9.4s, v0.4s
 
 raw:
-	MOVD	ldc+48(FP), R6
+	MOVD	ldc+40(FP), R6
 	LSL	$2, R6, R6
-	MOVD	cols+64(FP), R5
+	MOVD	cols+56(FP), R5
 	SUB	$0, R5, R5
 	CMP	$16, R5
 	BNE	someStore
-	MOVD	c+40(FP), R0
+	MOVD	c+32(FP), R0
 	FMOVQ	F24, 0(R0)
 	FMOVQ	F23, 16(R0)
 	FMOVQ	F22, 32(R0)
@@ -246,7 +246,7 @@ raw:
 	B	doneStore
 
 someStore:
-	MOVD	c+40(FP), R4
+	MOVD	c+32(FP), R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
@@ -310,14 +310,14 @@ word4:
 doneStore:
 	RET
 
-// func GemmS16S8Tile3x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
-TEXT ·GemmS16S8Tile3x16NEON(SB), NOSPLIT, $64-88
+// func GemmS16S8Tile3x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmS16S8Tile3x16NEON(SB), NOSPLIT, $64-96
 	MOVD	a+0(FP), R4
 	MOVD	lda+8(FP), R0
 	ADD	R0, R4, R3
 	ADD	R0, R3, R2
 	MOVD	b+16(FP), R1
-	MOVD	k+56(FP), R0
+	MOVD	k+48(FP), R0
 	VEOR	V19.B16, V19.B16, V19.B16
 	VEOR	V18.B16, V18.B16, V18.B16
 	VEOR	V17.B16, V17.B16, V17.B16
@@ -410,10 +410,10 @@ loop:
 	BNE	loop
 
 sum:
-	MOVD	rowScale+72(FP), R0
+	MOVD	rowScale+80(FP), R0
 	CBZ	R0, raw
-	MOVD	rowScale+72(FP), R1
-	MOVD	colScale+80(FP), R0
+	MOVD	rowScale+80(FP), R1
+	MOVD	colScale+88(FP), R0
 	FMOVQ	0(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
@@ -480,13 +480,13 @@ sum:
 	WORD	$0x6e20dd08 // fmul v8.4s, v8.4s, v0.4s
 
 raw:
-	MOVD	ldc+48(FP), R6
+	MOVD	ldc+40(FP), R6
 	LSL	$2, R6, R6
-	MOVD	cols+64(FP), R5
+	MOVD	cols+56(FP), R5
 	SUB	$0, R5, R5
 	CMP	$16, R5
 	BNE	someStore
-	MOVD	c+40(FP), R0
+	MOVD	c+32(FP), R0
 	FMOVQ	F19, 0(R0)
 	FMOVQ	F18, 16(R0)
 	FMOVQ	F17, 32(R0)
@@ -504,7 +504,7 @@ raw:
 	B	doneStore
 
 someStore:
-	MOVD	c+40(FP), R4
+	MOVD	c+32(FP), R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
@@ -553,13 +553,13 @@ word3:
 doneStore:
 	RET
 
-// func GemmS16S8Tile2x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
-TEXT ·GemmS16S8Tile2x16NEON(SB), NOSPLIT, $64-88
+// func GemmS16S8Tile2x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmS16S8Tile2x16NEON(SB), NOSPLIT, $64-96
 	MOVD	a+0(FP), R3
 	MOVD	lda+8(FP), R0
 	ADD	R0, R3, R2
 	MOVD	b+16(FP), R1
-	MOVD	k+56(FP), R0
+	MOVD	k+48(FP), R0
 	VEOR	V14.B16, V14.B16, V14.B16
 	VEOR	V13.B16, V13.B16, V13.B16
 	VEOR	V12.B16, V12.B16, V12.B16
@@ -630,10 +630,10 @@ loop:
 	BNE	loop
 
 sum:
-	MOVD	rowScale+72(FP), R0
+	MOVD	rowScale+80(FP), R0
 	CBZ	R0, raw
-	MOVD	rowScale+72(FP), R1
-	MOVD	colScale+80(FP), R0
+	MOVD	rowScale+80(FP), R1
+	MOVD	colScale+88(FP), R0
 	FMOVQ	0(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
@@ -680,13 +680,13 @@ sum:
 	WORD	$0x6e20dce7 // fmul v7.4s, v7.4s, v0.4s
 
 raw:
-	MOVD	ldc+48(FP), R6
+	MOVD	ldc+40(FP), R6
 	LSL	$2, R6, R6
-	MOVD	cols+64(FP), R5
+	MOVD	cols+56(FP), R5
 	SUB	$0, R5, R5
 	CMP	$16, R5
 	BNE	someStore
-	MOVD	c+40(FP), R0
+	MOVD	c+32(FP), R0
 	FMOVQ	F14, 0(R0)
 	FMOVQ	F13, 16(R0)
 	FMOVQ	F12, 32(R0)
@@ -699,7 +699,7 @@ raw:
 	B	doneStore
 
 someStore:
-	MOVD	c+40(FP), R4
+	MOVD	c+32(FP), R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
@@ -733,12 +733,12 @@ word2:
 doneStore:
 	RET
 
-// func GemmS16S8Tile1x16NEON(a *byte, lda int, b *int8, ldb int, init *int32, c *float32, ldc int, k int, cols int, rowScale *float32, colScale *float32)
-TEXT ·GemmS16S8Tile1x16NEON(SB), NOSPLIT, $64-88
+// func GemmS16S8Tile1x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmS16S8Tile1x16NEON(SB), NOSPLIT, $64-96
 	MOVD	a+0(FP), R2
 	MOVD	lda+8(FP), R0
 	MOVD	b+16(FP), R1
-	MOVD	k+56(FP), R0
+	MOVD	k+48(FP), R0
 	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
@@ -787,10 +787,10 @@ loop:
 	BNE	loop
 
 sum:
-	MOVD	rowScale+72(FP), R0
+	MOVD	rowScale+80(FP), R0
 	CBZ	R0, raw
-	MOVD	rowScale+72(FP), R1
-	MOVD	colScale+80(FP), R0
+	MOVD	rowScale+80(FP), R1
+	MOVD	colScale+88(FP), R0
 	FMOVQ	0(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
@@ -817,13 +817,13 @@ sum:
 	WORD	$0x6e20dcc6 // fmul v6.4s, v6.4s, v0.4s
 
 raw:
-	MOVD	ldc+48(FP), R0
+	MOVD	ldc+40(FP), R0
 	LSL	$2, R0, R0
-	MOVD	cols+64(FP), R1
+	MOVD	cols+56(FP), R1
 	SUB	$0, R1, R1
 	CMP	$16, R1
 	BNE	someStore
-	MOVD	c+40(FP), R0
+	MOVD	c+32(FP), R0
 	FMOVQ	F9, 0(R0)
 	FMOVQ	F8, 16(R0)
 	FMOVQ	F7, 32(R0)
@@ -831,7 +831,7 @@ raw:
 	B	doneStore
 
 someStore:
-	MOVD	c+40(FP), R2
+	MOVD	c+32(FP), R2
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R2, R3
 	MOVD	R1, R2
@@ -850,51 +850,76 @@ word1:
 doneStore:
 	RET
 
-// func QuantizeRowsS16NEON(dst *byte, ldd int, x *float32, ldx int, scale *float32, rows int, cols int)
-TEXT ·QuantizeRowsS16NEON(SB), NOSPLIT, $128-56
-	MOVD	$igemm_longData<>(SB), R12
-	MOVD	dst+0(FP), R11
-	MOVD	ldd+8(FP), R10
-	MOVD	x+16(FP), R9
-	MOVD	scale+32(FP), R8
-	MOVD	cols+48(FP), R7
-	MOVD	rows+40(FP), R6
+// func QuantizeRowsS16NEON(dst *byte, ldd int, x *float32, ldx int, scale *float32, zero *int32, rows int, cols int)
+TEXT ·QuantizeRowsS16NEON(SB), NOSPLIT, $128-64
+	MOVD	$igemm_longData<>(SB), R13
+	MOVD	dst+0(FP), R12
+	MOVD	ldd+8(FP), R11
+	MOVD	x+16(FP), R10
+	MOVD	scale+32(FP), R9
+	MOVD	zero+40(FP), R8
+	MOVD	cols+56(FP), R7
+	MOVD	rows+48(FP), R6
 	CMP	$0, R6
 	BLE	rowsDone
 
 row:
+	VEOR	V16.B16, V16.B16, V16.B16
+	VEOR	V15.B16, V15.B16, V15.B16
+	VEOR	V14.B16, V14.B16, V14.B16
+	VEOR	V13.B16, V13.B16, V13.B16
+	VEOR	V12.B16, V12.B16, V12.B16
+	VEOR	V11.B16, V11.B16, V11.B16
+	VEOR	V10.B16, V10.B16, V10.B16
+	VEOR	V9.B16, V9.B16, V9.B16
+	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
 	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
 	MOVD	$0, R2
 	SUBS	$16, R7, R0
-	BLT	maxTail
+	BLT	rangeTail
 
-maxLoop:
-	ADD	R2, R9, R1
-	FMOVQ	0(R1), F3
-	FMOVQ	16(R1), F2
-	FMOVQ	32(R1), F1
-	FMOVQ	48(R1), F0
+rangeLoop:
+	ADD	R2, R10, R1
+	FMOVQ	0(R1), F4
+	FMOVQ	16(R1), F3
+	FMOVQ	32(R1), F2
+	FMOVQ	48(R1), F1
+	WORD	$0x6ea4e580 // fcmgt v0.4s, v12.4s, v4.4s
+	VBIT	V0.B16, V4.B16, V12.B16
+	WORD	$0x6ea8e480 // fcmgt v0.4s, v4.4s, v8.4s
+	VBIT	V0.B16, V4.B16, V8.B16
+	WORD	$0x6ea3e560 // fcmgt v0.4s, v11.4s, v3.4s
+	VBIT	V0.B16, V3.B16, V11.B16
+	WORD	$0x6ea7e460 // fcmgt v0.4s, v3.4s, v7.4s
+	VBIT	V0.B16, V3.B16, V7.B16
+	WORD	$0x6ea2e540 // fcmgt v0.4s, v10.4s, v2.4s
+	VBIT	V0.B16, V2.B16, V10.B16
+	WORD	$0x6ea6e440 // fcmgt v0.4s, v2.4s, v6.4s
+	VBIT	V0.B16, V2.B16, V6.B16
+	WORD	$0x6ea1e520 // fcmgt v0.4s, v9.4s, v1.4s
+	VBIT	V0.B16, V1.B16, V9.B16
+	WORD	$0x6ea5e420 // fcmgt v0.4s, v1.4s, v5.4s
+	VBIT	V0.B16, V1.B16, V5.B16
+	WORD	$0x4ea0f880 // fabs v0.4s, v4.4s
 	WORD	$0x4ea0f863 // fabs v3.4s, v3.4s
 	WORD	$0x4ea0f842 // fabs v2.4s, v2.4s
 	WORD	$0x4ea0f821 // fabs v1.4s, v1.4s
-	WORD	$0x4ea0f800 // fabs v0.4s, v0.4s
-	WORD	$0x4ea364e7 // smax v7.4s, v7.4s, v3.4s
-	WORD	$0x4ea264c6 // smax v6.4s, v6.4s, v2.4s
-	WORD	$0x4ea164a5 // smax v5.4s, v5.4s, v1.4s
-	WORD	$0x4ea06484 // smax v4.4s, v4.4s, v0.4s
+	WORD	$0x4ea06610 // smax v16.4s, v16.4s, v0.4s
+	WORD	$0x4ea365ef // smax v15.4s, v15.4s, v3.4s
+	WORD	$0x4ea265ce // smax v14.4s, v14.4s, v2.4s
+	WORD	$0x4ea165ad // smax v13.4s, v13.4s, v1.4s
 	ADD	$64, R2, R2
 	SUBS	$16, R0, R0
-	BGE	maxLoop
+	BGE	rangeLoop
 
-maxTail:
+rangeTail:
 	ADD	$16, R0, R0
-	CBZ	R0, maxDone
-	ADD	R2, R9, R1
+	CBZ	R0, rangeDone
+	ADD	R2, R10, R1
 	MOVD	$buf-128(SP), R4
-	FMOVQ	0(R12), F0
+	FMOVQ	0(R13), F0
 	FMOVQ	F0, 0(R4)
 	FMOVQ	F0, 16(R4)
 	FMOVQ	F0, 32(R4)
@@ -914,70 +939,133 @@ word1:
 	BNE	word1
 
 words2:
-	FMOVQ	0(R4), F3
-	FMOVQ	16(R4), F2
-	FMOVQ	32(R4), F1
-	FMOVQ	48(R4), F0
+	FMOVQ	0(R4), F4
+	FMOVQ	16(R4), F3
+	FMOVQ	32(R4), F2
+	FMOVQ	48(R4), F1
+	WORD	$0x6ea4e580 // fcmgt v0.4s, v12.4s, v4.4s
+	VBIT	V0.B16, V4.B16, V12.B16
+	WORD	$0x6ea8e480 // fcmgt v0.4s, v4.4s, v8.4s
+	VBIT	V0.B16, V4.B16, V8.B16
+	WORD	$0x6ea3e560 // fcmgt v0.4s, v11.4s, v3.4s
+	VBIT	V0.B16, V3.B16, V11.B16
+	WORD	$0x6ea7e460 // fcmgt v0.4s, v3.4s, v7.4s
+	VBIT	V0.B16, V3.B16, V7.B16
+	WORD	$0x6ea2e540 // fcmgt v0.4s, v10.4s, v2.4s
+	VBIT	V0.B16, V2.B16, V10.B16
+	WORD	$0x6ea6e440 // fcmgt v0.4s, v2.4s, v6.4s
+	VBIT	V0.B16, V2.B16, V6.B16
+	WORD	$0x6ea1e520 // fcmgt v0.4s, v9.4s, v1.4s
+	VBIT	V0.B16, V1.B16, V9.B16
+	WORD	$0x6ea5e420 // fcmgt v0.4s, v1.4s, v5.4s
+	VBIT	V0.B16, V1.B16, V5.B16
+	WORD	$0x4ea0f880 // fabs v0.4s, v4.4s
 	WORD	$0x4ea0f863 // fabs v3.4s, v3.4s
 	WORD	$0x4ea0f842 // fabs v2.4s, v2.4s
 	WORD	$0x4ea0f821 // fabs v1.4s, v1.4s
-	WORD	$0x4ea0f800 // fabs v0.4s, v0.4s
-	WORD	$0x4ea364e7 // smax v7.4s, v7.4s, v3.4s
-	WORD	$0x4ea264c6 // smax v6.4s, v6.4s, v2.4s
-	WORD	$0x4ea164a5 // smax v5.4s, v5.4s, v1.4s
-	WORD	$0x4ea06484 // smax v4.4s, v4.4s, v0.4s
+	WORD	$0x4ea06610 // smax v16.4s, v16.4s, v0.4s
+	WORD	$0x4ea365ef // smax v15.4s, v15.4s, v3.4s
+	WORD	$0x4ea265ce // smax v14.4s, v14.4s, v2.4s
+	WORD	$0x4ea165ad // smax v13.4s, v13.4s, v1.4s
 
-maxDone:
-	WORD	$0x4ea664e7 // smax v7.4s, v7.4s, v6.4s
-	WORD	$0x4ea464a5 // smax v5.4s, v5.4s, v4.4s
-	WORD	$0x4ea564e7 // smax v7.4s, v7.4s, v5.4s
-	WORD	$0x6eb0a8e1 // umaxv s1, v7.4s
-	VMOV	V1.S[0], R1
-	VDUP	V1.S[0], V1.S4
+rangeDone:
+	WORD	$0x4eaf6610 // smax v16.4s, v16.4s, v15.4s
+	WORD	$0x4ead65ce // smax v14.4s, v14.4s, v13.4s
+	WORD	$0x4eae6610 // smax v16.4s, v16.4s, v14.4s
+	WORD	$0x6eb0aa01 // umaxv s1, v16.4s
+	WORD	$0x6eace560 // fcmgt v0.4s, v11.4s, v12.4s
+	VBSL	V11.B16, V12.B16, V0.B16
+	VMOV	V0.B16, V12.B16
+	WORD	$0x6eaae520 // fcmgt v0.4s, v9.4s, v10.4s
+	VBSL	V9.B16, V10.B16, V0.B16
+	VMOV	V0.B16, V10.B16
+	WORD	$0x6eace540 // fcmgt v0.4s, v10.4s, v12.4s
+	VBSL	V10.B16, V12.B16, V0.B16
+	VMOV	V0.B16, V12.B16
+	VEXT	$8, V12.B16, V12.B16, V2.B16
+	WORD	$0x6eace440 // fcmgt v0.4s, v2.4s, v12.4s
+	VBSL	V2.B16, V12.B16, V0.B16
+	VEXT	$4, V0.B16, V0.B16, V3.B16
+	WORD	$0x6ea0e462 // fcmgt v2.4s, v3.4s, v0.4s
+	VBSL	V3.B16, V0.B16, V2.B16
+	VDUP	V2.S[0], V0.S4
+	WORD	$0x6ea7e502 // fcmgt v2.4s, v8.4s, v7.4s
+	VBSL	V7.B16, V8.B16, V2.B16
+	VMOV	V2.B16, V8.B16
+	WORD	$0x6ea5e4c2 // fcmgt v2.4s, v6.4s, v5.4s
+	VBSL	V5.B16, V6.B16, V2.B16
+	VMOV	V2.B16, V6.B16
+	WORD	$0x6ea6e502 // fcmgt v2.4s, v8.4s, v6.4s
+	VBSL	V6.B16, V8.B16, V2.B16
+	VMOV	V2.B16, V8.B16
+	VEXT	$8, V8.B16, V8.B16, V3.B16
+	WORD	$0x6ea3e502 // fcmgt v2.4s, v8.4s, v3.4s
+	VBSL	V3.B16, V8.B16, V2.B16
+	VEXT	$4, V2.B16, V2.B16, V4.B16
+	WORD	$0x6ea4e443 // fcmgt v3.4s, v2.4s, v4.4s
+	VBSL	V4.B16, V2.B16, V3.B16
+	VDUP	V3.S[0], V2.S4
+	WORD	$0x4ea0d445 // fsub v5.4s, v2.4s, v0.4s
+	VEOR	V3.B16, V3.B16, V3.B16
 	VEOR	V4.B16, V4.B16, V4.B16
-	VEOR	V0.B16, V0.B16, V0.B16
+	VEOR	V2.B16, V2.B16, V2.B16
+	MOVD	$2139095040, R0
+	VMOV	V1.S[0], R1
+	CMP	R0, R1
+	BHS	notFinite
+	VMOV	V5.S[0], R1
+	CMP	R0, R1
+	BHS	notFinite
 	MOVD	$226492416, R0
 	CMP	R0, R1
 	BLO	scaled
-	MOVD	$2139095040, R0
-	CMP	R0, R1
-	BHS	notFinite
-	FMOVQ	16(R12), F2
-	WORD	$0x6e22fc20 // fdiv v0.4s, v1.4s, v2.4s
-	WORD	$0x6e21fc44 // fdiv v4.4s, v2.4s, v1.4s
+	FMOVQ	16(R13), F1
+	WORD	$0x6e21fca4 // fdiv v4.4s, v5.4s, v1.4s
+	WORD	$0x6e25fc23 // fdiv v3.4s, v1.4s, v5.4s
+	WORD	$0x6e23dc02 // fmul v2.4s, v0.4s, v3.4s
+	WORD	$0x6ea0f842 // fneg v2.4s, v2.4s
+	WORD	$0x4e21a842 // fcvtns v2.4s, v2.4s
 	B	scaled
 
 notFinite:
-	FMOVQ	32(R12), F0
-	VMOV	V0.B16, V0.B16
+	FMOVQ	32(R13), F0
+	VMOV	V0.B16, V4.B16
 
 scaled:
-	FMOVS	F0, 0(R8)
+	FMOVS	F4, 0(R9)
+	FMOVS	F2, 0(R8)
+	ADD	$4, R9, R9
 	ADD	$4, R8, R8
-	MOVD	R11, R5
+	MOVD	R12, R5
 	MOVD	$0, R2
 	SUBS	$16, R7, R0
 	BLT	quantizeTail
 
 quantizeLoop:
-	ADD	R2, R9, R1
-	FMOVQ	0(R1), F0
-	FMOVQ	16(R1), F3
-	FMOVQ	32(R1), F2
-	FMOVQ	48(R1), F1
-	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
-	WORD	$0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
-	WORD	$0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
-	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
-	WORD	$0x4e21a800 // fcvtns v0.4s, v0.4s
-	WORD	$0x4e21a863 // fcvtns v3.4s, v3.4s
-	WORD	$0x4e21a842 // fcvtns v2.4s, v2.4s
-	WORD	$0x4e21a821 // fcvtns v1.4s, v1.4s
-	WORD	$0x0e612800 // xtn v0.4h, v0.4s
-	WORD	$0x4e612860 // xtn2 v0.8h, v3.4s
-	WORD	$0x0e612842 // xtn v2.4h, v2.4s
-	WORD	$0x4e612822 // xtn2 v2.8h, v1.4s
-	FSTPQ	(F0, F2), 0(R5)
+	ADD	R2, R10, R1
+	FMOVQ	0(R1), F5
+	FMOVQ	16(R1), F4
+	FMOVQ	32(R1), F1
+	FMOVQ	48(R1), F0
+	WORD	$0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	WORD	$0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	WORD	$0x4e21a8a6 // fcvtns v6.4s, v5.4s
+	WORD	$0x4e21a885 // fcvtns v5.4s, v4.4s
+	WORD	$0x4e21a824 // fcvtns v4.4s, v1.4s
+	WORD	$0x4e21a801 // fcvtns v1.4s, v0.4s
+	FMOVQ	48(R13), F0
+	VSUB	V2.S4, V0.S4, V0.S4
+	WORD	$0x4ea06cc6 // smin v6.4s, v6.4s, v0.4s
+	WORD	$0x4ea06ca5 // smin v5.4s, v5.4s, v0.4s
+	WORD	$0x4ea06c84 // smin v4.4s, v4.4s, v0.4s
+	WORD	$0x4ea06c21 // smin v1.4s, v1.4s, v0.4s
+	WORD	$0x0e6128c0 // xtn v0.4h, v6.4s
+	WORD	$0x4e6128a0 // xtn2 v0.8h, v5.4s
+	WORD	$0x0e612884 // xtn v4.4h, v4.4s
+	WORD	$0x4e612824 // xtn2 v4.8h, v1.4s
+	FSTPQ	(F0, F4), 0(R5)
 	ADD	$32, R5, R5
 	ADD	$64, R2, R2
 	SUBS	$16, R0, R0
@@ -986,9 +1074,9 @@ quantizeLoop:
 quantizeTail:
 	ADD	$16, R0, R0
 	CBZ	R0, quantizeDone
-	ADD	R2, R9, R1
+	ADD	R2, R10, R1
 	MOVD	$buf-128(SP), R4
-	FMOVQ	0(R12), F0
+	FMOVQ	0(R13), F0
 	FMOVQ	F0, 0(R4)
 	FMOVQ	F0, 16(R4)
 	FMOVQ	F0, 32(R4)
@@ -1008,29 +1096,35 @@ word3:
 	BNE	word3
 
 words4:
-	FMOVQ	0(R4), F2
-	FMOVQ	16(R4), F1
-	FMOVQ	32(R4), F0
-	FMOVQ	48(R4), F3
-	WORD	$0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
-	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
-	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
-	WORD	$0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
-	WORD	$0x4e21a842 // fcvtns v2.4s, v2.4s
-	WORD	$0x4e21a821 // fcvtns v1.4s, v1.4s
-	WORD	$0x4e21a800 // fcvtns v0.4s, v0.4s
-	WORD	$0x4e21a863 // fcvtns v3.4s, v3.4s
-	WORD	$0x0e612842 // xtn v2.4h, v2.4s
+	FMOVQ	0(R4), F5
+	FMOVQ	16(R4), F4
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	WORD	$0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	WORD	$0x4e21a8a5 // fcvtns v5.4s, v5.4s
+	WORD	$0x4e21a884 // fcvtns v4.4s, v4.4s
+	WORD	$0x4e21a823 // fcvtns v3.4s, v1.4s
+	WORD	$0x4e21a801 // fcvtns v1.4s, v0.4s
+	FMOVQ	48(R13), F0
+	VSUB	V2.S4, V0.S4, V0.S4
+	WORD	$0x4ea06ca5 // smin v5.4s, v5.4s, v0.4s
+	WORD	$0x4ea06c84 // smin v4.4s, v4.4s, v0.4s
+	WORD	$0x4ea06c63 // smin v3.4s, v3.4s, v0.4s
+	WORD	$0x4ea06c21 // smin v1.4s, v1.4s, v0.4s
+	WORD	$0x0e6128a0 // xtn v0.4h, v5.4s
+	WORD	$0x4e612880 // xtn2 v0.8h, v4.4s
+	WORD	$0x0e612862 // xtn v2.4h, v3.4s
 	WORD	$0x4e612822 // xtn2 v2.8h, v1.4s
-	WORD	$0x0e612800 // xtn v0.4h, v0.4s
-	WORD	$0x4e612860 // xtn2 v0.8h, v3.4s
-	FSTPQ	(F2, F0), 0(R5)
+	FSTPQ	(F0, F2), 0(R5)
 	ADD	$32, R5, R5
 
 quantizeDone:
-	ADD	R10, R11, R11
+	ADD	R11, R12, R12
 	MOVD	ldx+24(FP), R0
-	ADD	R0<<2, R9, R9
+	ADD	R0<<2, R10, R10
 	SUBS	$1, R6, R6
 	BNE	row
 
@@ -1060,12 +1154,16 @@ DATA igemm_longData<>+0(SB)/4, $0x00000000
 DATA igemm_longData<>+4(SB)/4, $0x00000000
 DATA igemm_longData<>+8(SB)/4, $0x00000000
 DATA igemm_longData<>+12(SB)/4, $0x00000000
-DATA igemm_longData<>+16(SB)/4, $0x42fe0000
-DATA igemm_longData<>+20(SB)/4, $0x42fe0000
-DATA igemm_longData<>+24(SB)/4, $0x42fe0000
-DATA igemm_longData<>+28(SB)/4, $0x42fe0000
+DATA igemm_longData<>+16(SB)/4, $0x437f0000
+DATA igemm_longData<>+20(SB)/4, $0x437f0000
+DATA igemm_longData<>+24(SB)/4, $0x437f0000
+DATA igemm_longData<>+28(SB)/4, $0x437f0000
 DATA igemm_longData<>+32(SB)/4, $0x7fc00000
 DATA igemm_longData<>+36(SB)/4, $0x7fc00000
 DATA igemm_longData<>+40(SB)/4, $0x7fc00000
 DATA igemm_longData<>+44(SB)/4, $0x7fc00000
-GLOBL igemm_longData<>(SB), RODATA|NOPTR, $48
+DATA igemm_longData<>+48(SB)/4, $0x000000ff
+DATA igemm_longData<>+52(SB)/4, $0x000000ff
+DATA igemm_longData<>+56(SB)/4, $0x000000ff
+DATA igemm_longData<>+60(SB)/4, $0x000000ff
+GLOBL igemm_longData<>(SB), RODATA|NOPTR, $64
