@@ -13,6 +13,8 @@ import (
 var _ = syscpu.ARM64.HasASIMDDP && cpuid.CPU.Enable(cpuid.ASIMDDP)
 
 var igemm = family[igemmRow]{op: "gemm_s8", rows: []row[igemmRow]{
+	{name: "GemmU8S8Matrix6x16NEON", isa: ISANEON, needs: []cpuid.FeatureID{cpuid.I8MM, cpuid.ASIMDDP}, tile: "6x16", impl: igemmRow{
+		rows: 6, panels: 1, bytes: 1, quantize: arm64.QuantizeRowsU8NEON, tile: igemmTileMatrix}},
 	{name: "GemmU8S8Dot6x16NEON", isa: ISANEON, needs: []cpuid.FeatureID{cpuid.ASIMDDP}, tile: "6x16", impl: igemmRow{
 		rows: 6, panels: 1, bytes: 1, quantize: arm64.QuantizeRowsU8NEON, tile: igemmTileDot}},
 	{name: "GemmS16S8Tile4x16NEON", isa: ISANEON, tile: "4x16", impl: igemmRow{
@@ -25,6 +27,25 @@ var weight = family[weightRow]{op: "gemm_f32_weight", rows: []row[weightRow]{
 		rows: 4, panels: [5]int{1: 4, 2: 2, 3: 1, 4: 1}, tile: weightTileNEON, unpack: unpackNEON}},
 	{name: "ref.GemmRowF32", isa: ISARef},
 }}
+
+func igemmTileMatrix(h int, a *byte, lda int, b *int8, ldb int, c *float32, ldc, k, cols int, zero, sums *int32, rowScale, colScale *float32) {
+	switch h {
+	case 6:
+		arm64.GemmU8S8Matrix6x16NEON(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
+	case 5:
+		arm64.GemmU8S8Matrix5x16NEON(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
+	case 4:
+		arm64.GemmU8S8Matrix4x16NEON(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
+	case 3:
+		arm64.GemmU8S8Matrix3x16NEON(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
+	case 2:
+		arm64.GemmU8S8Matrix2x16NEON(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
+	case 1:
+		arm64.GemmU8S8Matrix1x16NEON(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
+	default:
+		panic("kernels: no such tile")
+	}
+}
 
 func igemmTileDot(h int, a *byte, lda int, b *int8, ldb int, c *float32, ldc, k, cols int, zero, sums *int32, rowScale, colScale *float32) {
 	switch h {

@@ -34,8 +34,11 @@ func TestEncodings(t *testing.T) {
 			}
 			list := slices.Sorted(maps.Keys(want))
 			arch := "armv8-a" // what needs more is an error
-			if stem == "igemm_dot" {
+			switch stem {
+			case "igemm_dot":
 				arch = "armv8.2-a+dotprod"
+			case "igemm_matrix":
+				arch = "armv8.2-a+i8mm"
 			}
 			for i, got := range assemble(t, as, arch, list) {
 				if got != want[list[i]] {

@@ -43,6 +43,12 @@ func igemmDot() {
 	})
 }
 
+func igemmMatrix() {
+	for rows := dotRows; rows >= 1; rows-- {
+		igemmMatrixTile(rows)
+	}
+}
+
 func igemmLong() {
 	for rows := longRows; rows >= 1; rows-- {
 		igemmLongTile(rows)
@@ -84,14 +90,19 @@ func igemmDotTile(rows int) {
 	}
 	t.product(arg("k"), "store")
 	mark("store")
+	t.finishU8(128)
+}
+
+// finishU8 stores a tile of unsigned bytes of which less was taken.
+func (t *tile) finishU8(less uint32) {
 	sums, zeros := arg("sums"), arg("zero")
 	branchZ("CBZ", zeros, "raw")
-	offset := make([]*reg, rows)
+	offset := make([]*reg, t.rows)
 	for r := range offset {
 		offset[r] = cur.v()
 		ldrS(offset[r], zeros, 4*r)
 		dup(offset[r], offset[r], 0)
-		subInt(offset[r], constant(128), offset[r])
+		subInt(offset[r], constant(less), offset[r])
 	}
 	for i := range per {
 		s := cur.v()
@@ -101,19 +112,97 @@ func igemmDotTile(rows int) {
 		}
 	}
 	scaleTile(t.acc)
-	branch("B", "done")
-	mark("raw")
-	for i := range per {
-		s := cur.v()
-		ldrQ(s, sums, 16*i)
-		shl(s, s, 7)
-		for r := range t.acc {
-			addInt(t.acc[r][i], t.acc[r][i], s)
+	if less == 0 {
+		mark("raw")
+	} else {
+		branch("B", "done")
+		mark("raw")
+		for i := range per {
+			s, more := cur.v(), constant(less)
+			ldrQ(s, sums, 16*i)
+			for r := range t.acc {
+				mlaInt(t.acc[r][i], s, more)
+			}
 		}
+		mark("done")
 	}
-	mark("done")
 	t.eachOfC("Store", func(x, c *reg, disp int) { strQ(x, c, disp) }, true)
 	ret()
+}
+
+// igemmMatrixTile writes a tile of USMMLA, which multiplies 2 rows of 8
+// unsigned bytes by 2 columns of 8 signed ones. Two steps of a panel, side by
+// side, give pairs of columns; a row without a second is paired with itself.
+func igemmMatrixTile(rows int) {
+	t := &tile{rows: rows, panels: 1, mode: packed}
+	igemmText(fmt.Sprintf("GemmU8S8Matrix%dx16", rows), "a[i*lda+p]", " - zero[i]*sums[j]", rows)
+	t.a = rowsFrom(arg("a"), arg("lda"), rows)
+	b, k := arg("b"), arg("k")
+	pairs := (rows + 1) / 2
+	acc := make([]vecs, pairs) // 8 pairs of columns each: row 0, 0, 1, 1
+	for i := range acc {
+		acc[i] = simd(panel / 2).zero()
+	}
+	// step takes two steps of k, or the last one.
+	step := func(last bool) {
+		ldr, steps := ldrD, 2
+		if last {
+			ldr, steps = ldrS, 1
+		}
+		a := simd(pairs).alloc()
+		for i := range a {
+			ldr(a[i], t.a[2*i], 0)
+			second := a[i]
+			if 2*i+1 < rows {
+				second = cur.v()
+				ldr(second, t.a[2*i+1], 0)
+			}
+			zip1D(a[i], a[i], second)
+		}
+		for _, r := range t.a {
+			addI(r, r, 4*steps)
+		}
+		for i := range per {
+			w, next, cols := cur.v(), cur.v(), cur.v()
+			ldrQ(w, b, 16*i)
+			if last {
+				zero(next)
+			} else {
+				ldrQ(next, b, 64+16*i)
+			}
+			zip1(cols, w, next)
+			zip2(next, w, next)
+			for p := range acc {
+				usmmla(acc[p][2*i], a[p], cols)
+				usmmla(acc[p][2*i+1], a[p], next)
+			}
+		}
+		addI(b, b, 64*steps)
+	}
+	subsI(k, k, 2)
+	branch("BLT", "rest")
+	mark("loop")
+	step(false)
+	subsI(k, k, 2)
+	branch("BGE", "loop")
+	mark("rest")
+	addI(k, k, 2)
+	branchZ("CBZ", k, "sorted")
+	step(true)
+	mark("sorted")
+	t.acc = make([][]*reg, rows)
+	for p := range acc {
+		for i := 0; i < panel/2; i += 2 {
+			low, high := cur.v(), cur.v()
+			zip1D(low, acc[p][i], acc[p][i+1])
+			t.acc[2*p] = append(t.acc[2*p], low)
+			if 2*p+1 < rows {
+				zip2D(high, acc[p][i], acc[p][i+1])
+				t.acc[2*p+1] = append(t.acc[2*p+1], high)
+			}
+		}
+	}
+	t.finishU8(0)
 }
 
 // scaleTile turns exact sums into floats.

@@ -274,6 +274,14 @@ func sdotE(d, n, m *reg, lane int) {
 	byElement(0x4f80e000|uint32(lane&1)<<21|uint32(lane>>1)<<11, "sdot", "4s", "16b", "4b", d, n, m, lane)
 }
 
+// usmmla is d += the 2×2 products of n's 2 rows of 8 unsigned bytes with m's of
+// signed ones.
+func usmmla(d, n, m *reg) {
+	cur.emit(insn{def: one(d), use: []*reg{d, n, m},
+		word: func() uint32 { return 0x4e80ac00 | uint32(m.num)<<16 | uint32(n.num)<<5 | uint32(d.num) },
+		text: func() string { return fmt.Sprintf("usmmla v%d.4s, v%d.16b, v%d.16b", d.num, n.num, m.num) }})
+}
+
 // smlalE is d += n's low (or high) four halves times m[lane], m one of V0 … V15.
 func smlalE(d, n, m *reg, lane int, high bool) {
 	code, name, from := 0x0f402000|uint32(lane&1)<<20|uint32(lane>>1&1)<<21|uint32(lane>>2)<<11, "smlal", "4h"

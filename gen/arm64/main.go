@@ -20,6 +20,7 @@ var files = map[string]func(){
 	"gemm_pack":    gemmPack,
 	"gemm_other":   func() { depthwise(); peak() },
 	"igemm_dot":    igemmDot,
+	"igemm_matrix": igemmMatrix,
 	"igemm_weight": igemmWeight,
 	"igemm_long":   igemmLong,
 	"vec_act":      actRows,

@@ -398,38 +398,38 @@ store:
 	B	done
 
 raw:
-	FMOVQ	0(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V31.S4, V31.S4
-	VADD	V0.S4, V27.S4, V27.S4
-	VADD	V0.S4, V23.S4, V23.S4
-	VADD	V0.S4, V19.S4, V19.S4
-	VADD	V0.S4, V15.S4, V15.S4
-	VADD	V0.S4, V11.S4, V11.S4
-	FMOVQ	16(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V30.S4, V30.S4
-	VADD	V0.S4, V26.S4, V26.S4
-	VADD	V0.S4, V22.S4, V22.S4
-	VADD	V0.S4, V18.S4, V18.S4
-	VADD	V0.S4, V14.S4, V14.S4
-	VADD	V0.S4, V10.S4, V10.S4
-	FMOVQ	32(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V29.S4, V29.S4
-	VADD	V0.S4, V25.S4, V25.S4
-	VADD	V0.S4, V21.S4, V21.S4
-	VADD	V0.S4, V17.S4, V17.S4
-	VADD	V0.S4, V13.S4, V13.S4
-	VADD	V0.S4, V9.S4, V9.S4
-	FMOVQ	48(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V28.S4, V28.S4
-	VADD	V0.S4, V24.S4, V24.S4
-	VADD	V0.S4, V20.S4, V20.S4
-	VADD	V0.S4, V16.S4, V16.S4
-	VADD	V0.S4, V12.S4, V12.S4
-	VADD	V0.S4, V8.S4, V8.S4
+	FMOVQ	16(R8), F0
+	FMOVQ	0(R1), F1
+	WORD	$0x4ea0943f // mla v31.4s, v1.4s, v0.4s
+	WORD	$0x4ea0943b // mla v27.4s, v1.4s, v0.4s
+	WORD	$0x4ea09437 // mla v23.4s, v1.4s, v0.4s
+	WORD	$0x4ea09433 // mla v19.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942f // mla v15.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942b // mla v11.4s, v1.4s, v0.4s
+	FMOVQ	16(R8), F0
+	FMOVQ	16(R1), F1
+	WORD	$0x4ea0943e // mla v30.4s, v1.4s, v0.4s
+	WORD	$0x4ea0943a // mla v26.4s, v1.4s, v0.4s
+	WORD	$0x4ea09436 // mla v22.4s, v1.4s, v0.4s
+	WORD	$0x4ea09432 // mla v18.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942e // mla v14.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942a // mla v10.4s, v1.4s, v0.4s
+	FMOVQ	16(R8), F0
+	FMOVQ	32(R1), F1
+	WORD	$0x4ea0943d // mla v29.4s, v1.4s, v0.4s
+	WORD	$0x4ea09439 // mla v25.4s, v1.4s, v0.4s
+	WORD	$0x4ea09435 // mla v21.4s, v1.4s, v0.4s
+	WORD	$0x4ea09431 // mla v17.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942d // mla v13.4s, v1.4s, v0.4s
+	WORD	$0x4ea09429 // mla v9.4s, v1.4s, v0.4s
+	FMOVQ	16(R8), F0
+	FMOVQ	48(R1), F1
+	WORD	$0x4ea0943c // mla v28.4s, v1.4s, v0.4s
+	WORD	$0x4ea09438 // mla v24.4s, v1.4s, v0.4s
+	WORD	$0x4ea09434 // mla v20.4s, v1.4s, v0.4s
+	WORD	$0x4ea09430 // mla v16.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942c // mla v12.4s, v1.4s, v0.4s
+	WORD	$0x4ea09428 // mla v8.4s, v1.4s, v0.4s
 
 done:
 	MOVD	ldc+40(FP), R6
@@ -902,34 +902,34 @@ store:
 	B	done
 
 raw:
-	FMOVQ	0(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V26.S4, V26.S4
-	VADD	V0.S4, V22.S4, V22.S4
-	VADD	V0.S4, V18.S4, V18.S4
-	VADD	V0.S4, V14.S4, V14.S4
-	VADD	V0.S4, V10.S4, V10.S4
-	FMOVQ	16(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V25.S4, V25.S4
-	VADD	V0.S4, V21.S4, V21.S4
-	VADD	V0.S4, V17.S4, V17.S4
-	VADD	V0.S4, V13.S4, V13.S4
-	VADD	V0.S4, V9.S4, V9.S4
-	FMOVQ	32(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V24.S4, V24.S4
-	VADD	V0.S4, V20.S4, V20.S4
-	VADD	V0.S4, V16.S4, V16.S4
-	VADD	V0.S4, V12.S4, V12.S4
-	VADD	V0.S4, V8.S4, V8.S4
-	FMOVQ	48(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V23.S4, V23.S4
-	VADD	V0.S4, V19.S4, V19.S4
-	VADD	V0.S4, V15.S4, V15.S4
-	VADD	V0.S4, V11.S4, V11.S4
-	VADD	V0.S4, V7.S4, V7.S4
+	FMOVQ	16(R7), F0
+	FMOVQ	0(R1), F1
+	WORD	$0x4ea0943a // mla v26.4s, v1.4s, v0.4s
+	WORD	$0x4ea09436 // mla v22.4s, v1.4s, v0.4s
+	WORD	$0x4ea09432 // mla v18.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942e // mla v14.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942a // mla v10.4s, v1.4s, v0.4s
+	FMOVQ	16(R7), F0
+	FMOVQ	16(R1), F1
+	WORD	$0x4ea09439 // mla v25.4s, v1.4s, v0.4s
+	WORD	$0x4ea09435 // mla v21.4s, v1.4s, v0.4s
+	WORD	$0x4ea09431 // mla v17.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942d // mla v13.4s, v1.4s, v0.4s
+	WORD	$0x4ea09429 // mla v9.4s, v1.4s, v0.4s
+	FMOVQ	16(R7), F0
+	FMOVQ	32(R1), F1
+	WORD	$0x4ea09438 // mla v24.4s, v1.4s, v0.4s
+	WORD	$0x4ea09434 // mla v20.4s, v1.4s, v0.4s
+	WORD	$0x4ea09430 // mla v16.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942c // mla v12.4s, v1.4s, v0.4s
+	WORD	$0x4ea09428 // mla v8.4s, v1.4s, v0.4s
+	FMOVQ	16(R7), F0
+	FMOVQ	48(R1), F1
+	WORD	$0x4ea09437 // mla v23.4s, v1.4s, v0.4s
+	WORD	$0x4ea09433 // mla v19.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942f // mla v15.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942b // mla v11.4s, v1.4s, v0.4s
+	WORD	$0x4ea09427 // mla v7.4s, v1.4s, v0.4s
 
 done:
 	MOVD	ldc+40(FP), R6
@@ -1325,30 +1325,30 @@ store:
 	B	done
 
 raw:
-	FMOVQ	0(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V21.S4, V21.S4
-	VADD	V0.S4, V17.S4, V17.S4
-	VADD	V0.S4, V13.S4, V13.S4
-	VADD	V0.S4, V9.S4, V9.S4
-	FMOVQ	16(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V20.S4, V20.S4
-	VADD	V0.S4, V16.S4, V16.S4
-	VADD	V0.S4, V12.S4, V12.S4
-	VADD	V0.S4, V8.S4, V8.S4
-	FMOVQ	32(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V19.S4, V19.S4
-	VADD	V0.S4, V15.S4, V15.S4
-	VADD	V0.S4, V11.S4, V11.S4
-	VADD	V0.S4, V7.S4, V7.S4
-	FMOVQ	48(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V18.S4, V18.S4
-	VADD	V0.S4, V14.S4, V14.S4
-	VADD	V0.S4, V10.S4, V10.S4
-	VADD	V0.S4, V6.S4, V6.S4
+	FMOVQ	16(R6), F0
+	FMOVQ	0(R1), F1
+	WORD	$0x4ea09435 // mla v21.4s, v1.4s, v0.4s
+	WORD	$0x4ea09431 // mla v17.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942d // mla v13.4s, v1.4s, v0.4s
+	WORD	$0x4ea09429 // mla v9.4s, v1.4s, v0.4s
+	FMOVQ	16(R6), F0
+	FMOVQ	16(R1), F1
+	WORD	$0x4ea09434 // mla v20.4s, v1.4s, v0.4s
+	WORD	$0x4ea09430 // mla v16.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942c // mla v12.4s, v1.4s, v0.4s
+	WORD	$0x4ea09428 // mla v8.4s, v1.4s, v0.4s
+	FMOVQ	16(R6), F0
+	FMOVQ	32(R1), F1
+	WORD	$0x4ea09433 // mla v19.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942f // mla v15.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942b // mla v11.4s, v1.4s, v0.4s
+	WORD	$0x4ea09427 // mla v7.4s, v1.4s, v0.4s
+	FMOVQ	16(R6), F0
+	FMOVQ	48(R1), F1
+	WORD	$0x4ea09432 // mla v18.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942e // mla v14.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942a // mla v10.4s, v1.4s, v0.4s
+	WORD	$0x4ea09426 // mla v6.4s, v1.4s, v0.4s
 
 done:
 	MOVD	ldc+40(FP), R6
@@ -1667,26 +1667,26 @@ store:
 	B	done
 
 raw:
-	FMOVQ	0(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V16.S4, V16.S4
-	VADD	V0.S4, V12.S4, V12.S4
-	VADD	V0.S4, V8.S4, V8.S4
-	FMOVQ	16(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V15.S4, V15.S4
-	VADD	V0.S4, V11.S4, V11.S4
-	VADD	V0.S4, V7.S4, V7.S4
-	FMOVQ	32(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V14.S4, V14.S4
-	VADD	V0.S4, V10.S4, V10.S4
-	VADD	V0.S4, V6.S4, V6.S4
-	FMOVQ	48(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V13.S4, V13.S4
-	VADD	V0.S4, V9.S4, V9.S4
-	VADD	V0.S4, V5.S4, V5.S4
+	FMOVQ	16(R5), F0
+	FMOVQ	0(R1), F1
+	WORD	$0x4ea09430 // mla v16.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942c // mla v12.4s, v1.4s, v0.4s
+	WORD	$0x4ea09428 // mla v8.4s, v1.4s, v0.4s
+	FMOVQ	16(R5), F0
+	FMOVQ	16(R1), F1
+	WORD	$0x4ea0942f // mla v15.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942b // mla v11.4s, v1.4s, v0.4s
+	WORD	$0x4ea09427 // mla v7.4s, v1.4s, v0.4s
+	FMOVQ	16(R5), F0
+	FMOVQ	32(R1), F1
+	WORD	$0x4ea0942e // mla v14.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942a // mla v10.4s, v1.4s, v0.4s
+	WORD	$0x4ea09426 // mla v6.4s, v1.4s, v0.4s
+	FMOVQ	16(R5), F0
+	FMOVQ	48(R1), F1
+	WORD	$0x4ea0942d // mla v13.4s, v1.4s, v0.4s
+	WORD	$0x4ea09429 // mla v9.4s, v1.4s, v0.4s
+	WORD	$0x4ea09425 // mla v5.4s, v1.4s, v0.4s
 
 done:
 	MOVD	ldc+40(FP), R6
@@ -1928,22 +1928,22 @@ store:
 	B	done
 
 raw:
-	FMOVQ	0(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V11.S4, V11.S4
-	VADD	V0.S4, V7.S4, V7.S4
-	FMOVQ	16(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V10.S4, V10.S4
-	VADD	V0.S4, V6.S4, V6.S4
-	FMOVQ	32(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V9.S4, V9.S4
-	VADD	V0.S4, V5.S4, V5.S4
-	FMOVQ	48(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V8.S4, V8.S4
-	VADD	V0.S4, V4.S4, V4.S4
+	FMOVQ	16(R4), F0
+	FMOVQ	0(R1), F1
+	WORD	$0x4ea0942b // mla v11.4s, v1.4s, v0.4s
+	WORD	$0x4ea09427 // mla v7.4s, v1.4s, v0.4s
+	FMOVQ	16(R4), F0
+	FMOVQ	16(R1), F1
+	WORD	$0x4ea0942a // mla v10.4s, v1.4s, v0.4s
+	WORD	$0x4ea09426 // mla v6.4s, v1.4s, v0.4s
+	FMOVQ	16(R4), F0
+	FMOVQ	32(R1), F1
+	WORD	$0x4ea09429 // mla v9.4s, v1.4s, v0.4s
+	WORD	$0x4ea09425 // mla v5.4s, v1.4s, v0.4s
+	FMOVQ	16(R4), F0
+	FMOVQ	48(R1), F1
+	WORD	$0x4ea09428 // mla v8.4s, v1.4s, v0.4s
+	WORD	$0x4ea09424 // mla v4.4s, v1.4s, v0.4s
 
 done:
 	MOVD	ldc+40(FP), R6
@@ -2108,18 +2108,18 @@ store:
 	B	done
 
 raw:
-	FMOVQ	0(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V6.S4, V6.S4
-	FMOVQ	16(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V5.S4, V5.S4
-	FMOVQ	32(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V4.S4, V4.S4
-	FMOVQ	48(R1), F0
-	VSHL	$7, V0.S4, V0.S4
-	VADD	V0.S4, V3.S4, V3.S4
+	FMOVQ	16(R3), F0
+	FMOVQ	0(R1), F1
+	WORD	$0x4ea09426 // mla v6.4s, v1.4s, v0.4s
+	FMOVQ	16(R3), F0
+	FMOVQ	16(R1), F1
+	WORD	$0x4ea09425 // mla v5.4s, v1.4s, v0.4s
+	FMOVQ	16(R3), F0
+	FMOVQ	32(R1), F1
+	WORD	$0x4ea09424 // mla v4.4s, v1.4s, v0.4s
+	FMOVQ	16(R3), F0
+	FMOVQ	48(R1), F1
+	WORD	$0x4ea09423 // mla v3.4s, v1.4s, v0.4s
 
 done:
 	MOVD	ldc+40(FP), R0

@@ -5,8 +5,8 @@
 //
 // It disassembles the kernels as Go assembled them (Debian's
 // binutils-aarch64-linux-gnu) and gives the hottest loop of each to llvm-mca
-// (Debian's llvm). The limit of a core is what the loop of PeakF32NEON, all
-// fused multiply-adds of registers, reaches on its model.
+// (Debian's llvm). The limit of a core is what a loop of nothing but independent
+// products of registers, of the loop's kind, reaches on its model.
 package main
 
 import (
@@ -39,6 +39,10 @@ var kernels = []struct{ name, does string }{
 	{"AttnProductF32Rows6", "attention, 6 rows"},
 	{"AttnKeysF32Rows1", "attention, keys in place"},
 	{"AttnValuesF32Rows1", "attention, values in place"},
+	{"GemmU8S8Matrix6x16", "product of bytes, matrices"},
+	{"GemmU8S8Dot6x16", "product of bytes, dot products"},
+	{"GemmS16S8Tile4x16", "product of bytes, Armv8.0"},
+	{"GemmF32S8Tile1x64", "by a weight of 8 bits, 1 row"},
 	{"AttnExpF32", "attention, exponentials of 32"},
 	{"SoftmaxF32", "softmax, exponentials of 32"},
 	{"LayerNormF32", "layer norm, moments of 32"},
@@ -48,8 +52,6 @@ var kernels = []struct{ name, does string }{
 	{"ConvertF16F32", "8 from half precision"},
 	{"ConvertF32BF16", "8 to bfloat16"},
 }
-
-const peak = "PeakF32"
 
 func main() {
 	mca := flag.String("mca", "llvm-mca", "LLVM's analyser")
@@ -71,30 +73,40 @@ func main() {
 		log.Fatal(err)
 	}
 	fmt.Printf("%s\n\n", bytes.TrimSpace(bytes.SplitN(version, []byte("\n"), 2)[0]))
-	limits := map[string]float64{}
-	loop := hottest(binary, peak)
-	for _, core := range cores {
-		limits[core] = cycles(*mca, core, loop) / count(loop, "fmla")
-	}
-	fmt.Print("| loop | an iteration | instructions | fused multiply-adds |")
+	fmt.Print("| loop | an iteration | instructions | products |")
 	for _, core := range cores {
 		fmt.Printf(" %s |", core)
 	}
 	fmt.Print("\n|---|---|--:|--:|" + strings.Repeat("--:|", len(cores)) + "\n")
 	for _, k := range kernels {
 		loop := hottest(binary, k.name)
-		fma := count(loop, "fmla") + count(loop, "fmls")
-		fmt.Printf("| `%sNEON` | %s | %d | %.0f |", k.name, k.does, len(loop), fma)
+		products := slices.DeleteFunc(slices.Clone(loop), func(l string) bool { return !product.MatchString(l) })
+		fmt.Printf("| `%sNEON` | %s | %d | %d |", k.name, k.does, len(loop), len(products))
 		for _, core := range cores {
 			n := cycles(*mca, core, loop)
 			fmt.Printf(" %.1f", n)
-			if fma > float64(len(loop))/2 {
-				fmt.Printf(" (%.0f %%)", 100*fma*limits[core]/n)
+			if len(products) > len(loop)/2 {
+				fmt.Printf(" (%.0f %%)", 100*float64(len(products))*limit(*mca, core, products[0])/n)
 			}
 			fmt.Print(" |")
 		}
 		fmt.Println()
 	}
+}
+
+// product is an instruction that the figures are about.
+var product = regexp.MustCompile(`^(fml[as]|sdot|smlal2?|usmmla)\s+v\d+(\S+), v\d+(\S+), v\d+(\S+)$`)
+
+// limit is the cycles that a core takes for one of many independent products
+// of the same kind.
+func limit(mca, core, like string) float64 {
+	const chains = 24
+	m := product.FindStringSubmatch(like)
+	var loop []string
+	for i := range chains {
+		loop = append(loop, fmt.Sprintf("%s v%d%s, v0%s, v1%s", m[1], 31-i, m[2], m[3], m[4]))
+	}
+	return cycles(mca, core, loop) / chains
 }
 
 // instruction is a line of objdump: address, code, text.
@@ -158,20 +170,11 @@ func weight(loop []string) (n int) {
 	return n
 }
 
-func count(loop []string, op string) (n float64) {
-	for _, l := range loop {
-		if strings.HasPrefix(l, op+"\t") {
-			n++
-		}
-	}
-	return n
-}
-
 // cycles is what an iteration takes in the long run.
 func cycles(mca, core string, loop []string) float64 {
 	const few, many = 100, 300
 	total := func(iterations int) float64 {
-		cmd := exec.Command(mca, "-mtriple=aarch64", "-mcpu="+core, fmt.Sprint("-iterations=", iterations),
+		cmd := exec.Command(mca, "-mtriple=aarch64", "-mcpu="+core, "-mattr=+dotprod,+i8mm", fmt.Sprint("-iterations=", iterations),
 			"-instruction-info=false", "-resource-pressure=false")
 		cmd.Stdin = strings.NewReader(strings.Join(loop, "\n") + "\n")
 		out, err := cmd.CombinedOutput()
