@@ -330,6 +330,42 @@ func TestQMatrixPacking(t *testing.T) {
 	}
 }
 
+// TestQuantizeGroups: a group of zeros has the scale 1, and the mean squares of
+// the inputs make the error of the product smaller.
+func TestQuantizeGroups(t *testing.T) {
+	const n, k, group = 5, 96, 32
+	w, second := make([]float32, n*k), make([]float32, k)
+	ktest.Fill(ktest.Rand(1), w)
+	clear(w[:group])
+	for p := range second {
+		second[p] = 0.01
+		if p%5 == 0 {
+			second[p] = 10
+		}
+	}
+	loss := func(q Quantized) (sum float64) {
+		for i, v := range w {
+			d := float64(v) - float64(q.Q[i])*float64(q.Scale[i/group])
+			sum += d * d * float64(second[i%k])
+		}
+		return sum
+	}
+	for _, bits := range []int{8, 4} {
+		plain, tuned := QuantizeGroups(w, n, k, group, bits, nil), QuantizeGroups(w, n, k, group, bits, second)
+		if plain.Scale[0] != 1 || tuned.Scale[0] != 1 {
+			t.Errorf("scales of zeros: %v, %v", plain.Scale[0], tuned.Scale[0])
+		}
+		if a, b := loss(tuned), loss(plain); a >= b {
+			t.Errorf("%d bits: loss %g tuned, %g plain", bits, a, b)
+		}
+		for i, q := range tuned.Q {
+			if bits == 4 && (q < -8 || q > 7) {
+				t.Fatalf("element %d is %d", i, q)
+			}
+		}
+	}
+}
+
 func TestLinearQAllocs(t *testing.T) {
 	const m, n, k = 9, 100, 64
 	a, dst := make([]float32, m*k), make([]float32, m*n)

@@ -149,6 +149,9 @@ func findStored(src Source, name string, acts bool) (*StoredWeight, error) {
 		}
 		w.rows, w.cols = w.data.Shape[0], w.data.Shape[1]
 	}
+	if w.rows == 0 || w.cols == 0 {
+		return nil, fail("weight", "shape [%d %d]", w.rows, w.cols)
+	}
 	if w.scale, ok = src.Lookup(name + ".weight_scale"); !ok {
 		return nil, fmt.Errorf("%s.weight_scale: %w", name, ErrMissingWeight)
 	}

@@ -154,6 +154,9 @@ func (j *job) quantize(l *layer) (kernels.Quantized, error) {
 	if l.use.Transposed {
 		x, n, k = transpose(x, n, k), k, n
 	}
+	if l.second == nil && l.bits == 4 { // so few levels pay for a search of their scale
+		l.second = slices.Repeat([]float32{1}, k)
+	}
 	q := kernels.QuantizeGroups(x, n, k, l.group, l.bits, l.second)
 	if l.result.Name == "" {
 		rms, cos := distance(x, q, k, l.group)
