@@ -77,7 +77,7 @@ type igemmRow struct {
 	quantize func(dst *byte, ldd int, x *float32, ldx int, scale *float32, zero *int32, rows, cols int)
 	// widen stores n unsigned bytes so, n a multiple of 16; nil: they need nothing.
 	widen func(dst, src *byte, n int)
-	tile  func(h int, a *byte, lda int, b *int8, ldb int, c *float32, ldc, k, cols int, zero, sums *int32, rowScale, colScale *float32)
+	tile  func(h int, a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc, k, cols int, zero, sums *int32, rowScale, colScale *float32)
 }
 
 // igemmTask is one product: first a region that stores A as bytes, then one
@@ -255,14 +255,17 @@ func (g *igemmTask) pair(i0, i1, j int) {
 	for p := 2 * j; p < 2*j+2 && p*panelWidth < w.n; p += row.panels {
 		at := p * panelWidth
 		cols := min(row.panels*panelWidth, w.n-at)
-		for i := i0; i < i1; {
+		b := unsafe.SliceData(w.data[p*w.step:])
+		// The first tile fetches what the next panels hold.
+		next := unsafe.SliceData(w.data[min((p+row.panels)*w.step, len(w.data)):])
+		for i := i0; i < i1; next = b {
 			h := tileHeight(i1-i, row.rows)
 			var scale *float32
 			var zero *int32
 			if !g.raw {
 				scale, zero = &g.scale[i], &g.zero[i]
 			}
-			row.tile(h, unsafe.SliceData(g.a[i*g.lda:]), g.lda, unsafe.SliceData(w.data[p*w.step:]), w.step, &g.dst[i*g.ldd+at], g.ldd,
+			row.tile(h, unsafe.SliceData(g.a[i*g.lda:]), g.lda, b, w.step, next, &g.dst[i*g.ldd+at], g.ldd,
 				(g.k+quad-1)/quad, cols, zero, &w.sums[at], scale, &w.scale[at])
 			i += h
 		}

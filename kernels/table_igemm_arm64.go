@@ -28,7 +28,7 @@ var weight = family[weightRow]{op: "gemm_f32_weight", rows: []row[weightRow]{
 	{name: "ref.GemmRowF32", isa: ISARef},
 }}
 
-func igemmTileMatrix(h int, a *byte, lda int, b *int8, ldb int, c *float32, ldc, k, cols int, zero, sums *int32, rowScale, colScale *float32) {
+func igemmTileMatrix(h int, a *byte, lda int, b *int8, ldb int, _ *int8, c *float32, ldc, k, cols int, zero, sums *int32, rowScale, colScale *float32) {
 	switch h {
 	case 6:
 		arm64.GemmU8S8Matrix6x16NEON(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
@@ -47,7 +47,7 @@ func igemmTileMatrix(h int, a *byte, lda int, b *int8, ldb int, c *float32, ldc,
 	}
 }
 
-func igemmTileDot(h int, a *byte, lda int, b *int8, ldb int, c *float32, ldc, k, cols int, zero, sums *int32, rowScale, colScale *float32) {
+func igemmTileDot(h int, a *byte, lda int, b *int8, ldb int, _ *int8, c *float32, ldc, k, cols int, zero, sums *int32, rowScale, colScale *float32) {
 	switch h {
 	case 6:
 		arm64.GemmU8S8Dot6x16NEON(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)
@@ -66,7 +66,7 @@ func igemmTileDot(h int, a *byte, lda int, b *int8, ldb int, c *float32, ldc, k,
 	}
 }
 
-func igemmTileNEON(h int, a *byte, lda int, b *int8, ldb int, c *float32, ldc, k, cols int, zero, sums *int32, rowScale, colScale *float32) {
+func igemmTileNEON(h int, a *byte, lda int, b *int8, ldb int, _ *int8, c *float32, ldc, k, cols int, zero, sums *int32, rowScale, colScale *float32) {
 	switch h {
 	case 4:
 		arm64.GemmS16S8Tile4x16NEON(a, lda, b, ldb, c, ldc, k, cols, zero, sums, rowScale, colScale)

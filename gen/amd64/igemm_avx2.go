@@ -35,7 +35,7 @@ func igemmTileAVX2(rows int) {
 	igemmDoc(name, "int32(A[i][p])", "", rows, 16)
 	a, lda := Load(Param("a"), GP64()), Load(Param("lda"), GP64())
 	bases, row := rowBases(a, lda, rows)
-	b := Load(Param("b"), GP64())
+	b, next := Load(Param("b"), GP64()), Load(Param("next"), GP64())
 	acc := make([][2]VecVirtual, rows)
 	for r := range acc {
 		acc[r] = [2]VecVirtual{YMM(), YMM()}
@@ -44,6 +44,7 @@ func igemmTileAVX2(rows int) {
 		}
 	}
 	step := func(u int) {
+		PREFETCHT1(Mem{Base: next, Disp: 64 * u})
 		for odd := range 2 {
 			w := [2]VecVirtual{YMM(), YMM()}
 			for i, x := range w {
@@ -71,6 +72,7 @@ func igemmTileAVX2(rows int) {
 			ADDQ(Imm(uint64(8*n)), r)
 		}
 		ADDQ(I32(int32(64*n)), b)
+		ADDQ(I32(int32(64*n)), next)
 	}
 	igemmLoop(Load(Param("k"), GP64()), 2, step, advance)
 

@@ -32,7 +32,7 @@ func igemmVNNI() {
 	emitConstants(avx512)
 }
 
-const igemmTileType = "func(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)"
+const igemmTileType = "func(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)"
 
 // igemmDoc is the loop of a tile; elem is A's element, less what is taken off
 // the sum for it.
@@ -46,7 +46,8 @@ func igemmDoc(name, elem, less string, rows, width int) {
 		"		}",
 		"	}",
 		"lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.",
-		fmt.Sprintf("0 < cols <= %d; colScale and sums are read to the end of the panels.", width))
+		fmt.Sprintf("0 < cols <= %d; colScale and sums are read to the end of the panels. As many bytes as", width),
+		"the panels have are brought from next into L2.")
 }
 
 // igemmTileVNNI writes a tile of rows by two panels. VPDPBUSD multiplies
@@ -67,6 +68,8 @@ func igemmTileVNNI(rows int) {
 	a, lda := Load(Param("a"), GP64()), Load(Param("lda"), GP64())
 	bases, row := rowBases(a, lda, rows)
 	b, b1 := Load(Param("b"), GP64()), Load(Param("ldb"), GP64())
+	next, next1 := Load(Param("next"), GP64()), GP64()
+	LEAQ(Mem{Base: next, Index: b1, Scale: 1}, next1)
 	ADDQ(b, b1)
 	acc := make([][][2]VecVirtual, sums)
 	for s := range acc {
@@ -80,6 +83,8 @@ func igemmTileVNNI(rows int) {
 	}
 	step := func(u int) {
 		set := acc[u%sums]
+		PREFETCHT1(Mem{Base: next, Disp: 64 * u})
+		PREFETCHT1(Mem{Base: next1, Disp: 64 * u})
 		w := [2]Mem{{Base: b, Disp: 64 * u}, {Base: b1, Disp: 64 * u}}
 		if rows == 1 {
 			x := ZMM()
@@ -105,8 +110,9 @@ func igemmTileVNNI(rows int) {
 		for _, r := range bases {
 			ADDQ(Imm(uint64(4*n)), r)
 		}
-		ADDQ(I32(int32(64*n)), b)
-		ADDQ(I32(int32(64*n)), b1)
+		for _, r := range []Register{b, b1, next, next1} {
+			ADDQ(I32(int32(64*n)), r)
+		}
 	}
 	k := Load(Param("k"), GP64())
 	igemmLoop(k, 4, step, advance)

@@ -96,7 +96,8 @@ func weightTile(v isa, bits, rows, panels int) {
 		"		}",
 		"	}",
 		fmt.Sprintf("q(j, p) is element p%%%d of lane j%%16 of the 64 bytes at b[j/16*ldb+p/%d*64]. lda, ldc and", 32/bits, 32/bits),
-		fmt.Sprintf("lds are in floats. k > 0, 0 < cols <= %d; group is a multiple of 8.", panels*panel))
+		fmt.Sprintf("lds are in floats. k > 0, 0 < cols <= %d; group is a multiple of 8. What follows the panels", panels*panel),
+		"is brought into L2.")
 	w := newWeights(v, bits)
 	per := panel / v.lanes // registers a panel
 
@@ -106,7 +107,10 @@ func weightTile(v isa, bits, rows, panels int) {
 	b, ldb := Load(Param("b"), GP64()), Load(Param("ldb"), GP64())
 	s, lds := Load(Param("scale"), GP64()), Load(Param("lds"), GP64())
 	SHLQ(Imm(2), lds)
+	ahead := GP64() // the panels that follow
+	LEAQ(Mem{Base: b, Index: ldb, Scale: uint8(panels)}, ahead)
 	bs, bAt := rowBases(b, ldb, panels)
+	as, aheadAt := rowBases(ahead, ldb, panels)
 	ss, sAt := rowBases(s, lds, panels)
 	acc := make([][]VecVirtual, rows)
 	for r := range acc {
@@ -119,6 +123,9 @@ func weightTile(v isa, bits, rows, panels int) {
 	// AVX-512 has registers for what a group and a lane need; AVX2 reads L1.
 	scales, lanes := make([]Op, panels*per), make([]VecVirtual, panels*per)
 	load := func() {
+		for i := range panels {
+			PREFETCHT1(aheadAt(i, 0))
+		}
 		for i := range lanes {
 			if v.lanes == 16 {
 				lanes[i] = v.vec()
@@ -170,7 +177,7 @@ func weightTile(v isa, bits, rows, panels int) {
 	for _, r := range bases {
 		ADDQ(Imm(uint64(4*w.per())), r)
 	}
-	for _, r := range bs {
+	for _, r := range append(bs, as...) {
 		ADDQ(Imm(64), r)
 	}
 	SUBQ(Imm(uint64(w.per())), n)

@@ -15,10 +15,11 @@ package amd64
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 16; colScale and sums are read to the end of the panels.
+// 0 < cols <= 16; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmS16S8Tile6x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmS16S8Tile6x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile5x16AVX2 computes a tile of an exact 8-bit product and scales it:
 //
@@ -31,10 +32,11 @@ func GemmS16S8Tile6x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc i
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 16; colScale and sums are read to the end of the panels.
+// 0 < cols <= 16; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmS16S8Tile5x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmS16S8Tile5x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile4x16AVX2 computes a tile of an exact 8-bit product and scales it:
 //
@@ -47,10 +49,11 @@ func GemmS16S8Tile5x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc i
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 16; colScale and sums are read to the end of the panels.
+// 0 < cols <= 16; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmS16S8Tile4x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmS16S8Tile4x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile3x16AVX2 computes a tile of an exact 8-bit product and scales it:
 //
@@ -63,10 +66,11 @@ func GemmS16S8Tile4x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc i
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 16; colScale and sums are read to the end of the panels.
+// 0 < cols <= 16; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmS16S8Tile3x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmS16S8Tile3x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile2x16AVX2 computes a tile of an exact 8-bit product and scales it:
 //
@@ -79,10 +83,11 @@ func GemmS16S8Tile3x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc i
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 16; colScale and sums are read to the end of the panels.
+// 0 < cols <= 16; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmS16S8Tile2x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmS16S8Tile2x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile1x16AVX2 computes a tile of an exact 8-bit product and scales it:
 //
@@ -95,10 +100,11 @@ func GemmS16S8Tile2x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc i
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 16; colScale and sums are read to the end of the panels.
+// 0 < cols <= 16; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmS16S8Tile1x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmS16S8Tile1x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // QuantizeRowsS16AVX2 is ref.QuantizeU8 for each of the rows:
 //

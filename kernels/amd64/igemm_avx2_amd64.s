@@ -4,14 +4,15 @@
 
 #include "textflag.h"
 
-// func GemmS16S8Tile6x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX2
-TEXT ·GemmS16S8Tile6x16AVX2(SB), NOSPLIT, $0-96
+// func GemmS16S8Tile6x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX2, MMX+
+TEXT ·GemmS16S8Tile6x16AVX2(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  lda+8(FP), CX
 	LEAQ  (AX)(CX*2), DX
 	ADDQ  CX, DX
 	MOVQ  b+16(FP), BX
+	MOVQ  next+32(FP), SI
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -24,11 +25,12 @@ TEXT ·GemmS16S8Tile6x16AVX2(SB), NOSPLIT, $0-96
 	VPXOR Y9, Y9, Y9
 	VPXOR Y10, Y10, Y10
 	VPXOR Y11, Y11, Y11
-	MOVQ  k+48(FP), SI
-	SUBQ  $0x02, SI
+	MOVQ  k+56(FP), DI
+	SUBQ  $0x02, DI
 	JL    tail
 
 loop:
+	PREFETCHT1   (SI)
 	VMOVDQU      (BX), Y12
 	VPSLLW       $0x08, Y12, Y12
 	VPSRAW       $0x08, Y12, Y12
@@ -99,6 +101,7 @@ loop:
 	VPADDD       Y12, Y10, Y10
 	VPMADDWD     Y13, Y14, Y14
 	VPADDD       Y14, Y11, Y11
+	PREFETCHT1   64(SI)
 	VMOVDQU      64(BX), Y12
 	VPSLLW       $0x08, Y12, Y12
 	VPSRAW       $0x08, Y12, Y12
@@ -172,14 +175,16 @@ loop:
 	ADDQ         $0x10, AX
 	ADDQ         $0x10, DX
 	ADDQ         $+128, BX
-	SUBQ         $0x02, SI
+	ADDQ         $+128, SI
+	SUBQ         $0x02, DI
 	JGE          loop
 
 tail:
-	ADDQ $0x02, SI
+	ADDQ $0x02, DI
 	JZ   sum
 
 one:
+	PREFETCHT1   (SI)
 	VMOVDQU      (BX), Y12
 	VPSLLW       $0x08, Y12, Y12
 	VPSRAW       $0x08, Y12, Y12
@@ -253,16 +258,17 @@ one:
 	ADDQ         $0x08, AX
 	ADDQ         $0x08, DX
 	ADDQ         $+64, BX
-	DECQ         SI
+	ADDQ         $+64, SI
+	DECQ         DI
 	JNZ          one
 
 sum:
-	MOVQ         c+32(FP), AX
-	MOVQ         ldc+40(FP), CX
-	MOVQ         cols+56(FP), DX
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
-	MOVQ         rowScale+80(FP), BX
-	MOVQ         colScale+88(FP), SI
+	MOVQ         rowScale+88(FP), BX
+	MOVQ         colScale+96(FP), SI
 	TESTQ        BX, BX
 	JZ           raw
 	VBROADCASTSS (BX), Y12
@@ -362,14 +368,15 @@ masked:
 	VZEROUPPER
 	RET
 
-// func GemmS16S8Tile5x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX2
-TEXT ·GemmS16S8Tile5x16AVX2(SB), NOSPLIT, $0-96
+// func GemmS16S8Tile5x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX2, MMX+
+TEXT ·GemmS16S8Tile5x16AVX2(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  lda+8(FP), CX
 	LEAQ  (AX)(CX*2), DX
 	ADDQ  CX, DX
 	MOVQ  b+16(FP), BX
+	MOVQ  next+32(FP), SI
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -380,11 +387,12 @@ TEXT ·GemmS16S8Tile5x16AVX2(SB), NOSPLIT, $0-96
 	VPXOR Y7, Y7, Y7
 	VPXOR Y8, Y8, Y8
 	VPXOR Y9, Y9, Y9
-	MOVQ  k+48(FP), SI
-	SUBQ  $0x02, SI
+	MOVQ  k+56(FP), DI
+	SUBQ  $0x02, DI
 	JL    tail
 
 loop:
+	PREFETCHT1   (SI)
 	VMOVDQU      (BX), Y10
 	VPSLLW       $0x08, Y10, Y10
 	VPSRAW       $0x08, Y10, Y10
@@ -445,6 +453,7 @@ loop:
 	VPADDD       Y10, Y8, Y8
 	VPMADDWD     Y11, Y12, Y12
 	VPADDD       Y12, Y9, Y9
+	PREFETCHT1   64(SI)
 	VMOVDQU      64(BX), Y10
 	VPSLLW       $0x08, Y10, Y10
 	VPSRAW       $0x08, Y10, Y10
@@ -508,14 +517,16 @@ loop:
 	ADDQ         $0x10, AX
 	ADDQ         $0x10, DX
 	ADDQ         $+128, BX
-	SUBQ         $0x02, SI
+	ADDQ         $+128, SI
+	SUBQ         $0x02, DI
 	JGE          loop
 
 tail:
-	ADDQ $0x02, SI
+	ADDQ $0x02, DI
 	JZ   sum
 
 one:
+	PREFETCHT1   (SI)
 	VMOVDQU      (BX), Y10
 	VPSLLW       $0x08, Y10, Y10
 	VPSRAW       $0x08, Y10, Y10
@@ -579,16 +590,17 @@ one:
 	ADDQ         $0x08, AX
 	ADDQ         $0x08, DX
 	ADDQ         $+64, BX
-	DECQ         SI
+	ADDQ         $+64, SI
+	DECQ         DI
 	JNZ          one
 
 sum:
-	MOVQ         c+32(FP), AX
-	MOVQ         ldc+40(FP), CX
-	MOVQ         cols+56(FP), DX
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
-	MOVQ         rowScale+80(FP), BX
-	MOVQ         colScale+88(FP), SI
+	MOVQ         rowScale+88(FP), BX
+	MOVQ         colScale+96(FP), SI
 	TESTQ        BX, BX
 	JZ           raw
 	VBROADCASTSS (BX), Y10
@@ -674,14 +686,15 @@ masked:
 	VZEROUPPER
 	RET
 
-// func GemmS16S8Tile4x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX2
-TEXT ·GemmS16S8Tile4x16AVX2(SB), NOSPLIT, $0-96
+// func GemmS16S8Tile4x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX2, MMX+
+TEXT ·GemmS16S8Tile4x16AVX2(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  lda+8(FP), CX
 	LEAQ  (AX)(CX*2), DX
 	ADDQ  CX, DX
 	MOVQ  b+16(FP), BX
+	MOVQ  next+32(FP), SI
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -690,11 +703,12 @@ TEXT ·GemmS16S8Tile4x16AVX2(SB), NOSPLIT, $0-96
 	VPXOR Y5, Y5, Y5
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
-	MOVQ  k+48(FP), SI
-	SUBQ  $0x02, SI
+	MOVQ  k+56(FP), DI
+	SUBQ  $0x02, DI
 	JL    tail
 
 loop:
+	PREFETCHT1   (SI)
 	VMOVDQU      (BX), Y8
 	VPSLLW       $0x08, Y8, Y8
 	VPSRAW       $0x08, Y8, Y8
@@ -745,6 +759,7 @@ loop:
 	VPADDD       Y8, Y6, Y6
 	VPMADDWD     Y9, Y10, Y10
 	VPADDD       Y10, Y7, Y7
+	PREFETCHT1   64(SI)
 	VMOVDQU      64(BX), Y8
 	VPSLLW       $0x08, Y8, Y8
 	VPSRAW       $0x08, Y8, Y8
@@ -798,14 +813,16 @@ loop:
 	ADDQ         $0x10, AX
 	ADDQ         $0x10, DX
 	ADDQ         $+128, BX
-	SUBQ         $0x02, SI
+	ADDQ         $+128, SI
+	SUBQ         $0x02, DI
 	JGE          loop
 
 tail:
-	ADDQ $0x02, SI
+	ADDQ $0x02, DI
 	JZ   sum
 
 one:
+	PREFETCHT1   (SI)
 	VMOVDQU      (BX), Y8
 	VPSLLW       $0x08, Y8, Y8
 	VPSRAW       $0x08, Y8, Y8
@@ -859,16 +876,17 @@ one:
 	ADDQ         $0x08, AX
 	ADDQ         $0x08, DX
 	ADDQ         $+64, BX
-	DECQ         SI
+	ADDQ         $+64, SI
+	DECQ         DI
 	JNZ          one
 
 sum:
-	MOVQ         c+32(FP), AX
-	MOVQ         ldc+40(FP), CX
-	MOVQ         cols+56(FP), DX
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
-	MOVQ         rowScale+80(FP), BX
-	MOVQ         colScale+88(FP), SI
+	MOVQ         rowScale+88(FP), BX
+	MOVQ         colScale+96(FP), SI
 	TESTQ        BX, BX
 	JZ           raw
 	VBROADCASTSS (BX), Y8
@@ -940,23 +958,25 @@ masked:
 	VZEROUPPER
 	RET
 
-// func GemmS16S8Tile3x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX2
-TEXT ·GemmS16S8Tile3x16AVX2(SB), NOSPLIT, $0-96
+// func GemmS16S8Tile3x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX2, MMX+
+TEXT ·GemmS16S8Tile3x16AVX2(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  lda+8(FP), CX
 	MOVQ  b+16(FP), DX
+	MOVQ  next+32(FP), BX
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
 	VPXOR Y5, Y5, Y5
-	MOVQ  k+48(FP), BX
-	SUBQ  $0x02, BX
+	MOVQ  k+56(FP), SI
+	SUBQ  $0x02, SI
 	JL    tail
 
 loop:
+	PREFETCHT1   (BX)
 	VMOVDQU      (DX), Y6
 	VPSLLW       $0x08, Y6, Y6
 	VPSRAW       $0x08, Y6, Y6
@@ -997,6 +1017,7 @@ loop:
 	VPADDD       Y6, Y4, Y4
 	VPMADDWD     Y7, Y8, Y8
 	VPADDD       Y8, Y5, Y5
+	PREFETCHT1   64(BX)
 	VMOVDQU      64(DX), Y6
 	VPSLLW       $0x08, Y6, Y6
 	VPSRAW       $0x08, Y6, Y6
@@ -1039,14 +1060,16 @@ loop:
 	VPADDD       Y8, Y5, Y5
 	ADDQ         $0x10, AX
 	ADDQ         $+128, DX
-	SUBQ         $0x02, BX
+	ADDQ         $+128, BX
+	SUBQ         $0x02, SI
 	JGE          loop
 
 tail:
-	ADDQ $0x02, BX
+	ADDQ $0x02, SI
 	JZ   sum
 
 one:
+	PREFETCHT1   (BX)
 	VMOVDQU      (DX), Y6
 	VPSLLW       $0x08, Y6, Y6
 	VPSRAW       $0x08, Y6, Y6
@@ -1089,16 +1112,17 @@ one:
 	VPADDD       Y8, Y5, Y5
 	ADDQ         $0x08, AX
 	ADDQ         $+64, DX
-	DECQ         BX
+	ADDQ         $+64, BX
+	DECQ         SI
 	JNZ          one
 
 sum:
-	MOVQ         c+32(FP), AX
-	MOVQ         ldc+40(FP), CX
-	MOVQ         cols+56(FP), DX
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
-	MOVQ         rowScale+80(FP), BX
-	MOVQ         colScale+88(FP), SI
+	MOVQ         rowScale+88(FP), BX
+	MOVQ         colScale+96(FP), SI
 	TESTQ        BX, BX
 	JZ           raw
 	VBROADCASTSS (BX), Y6
@@ -1156,21 +1180,23 @@ masked:
 	VZEROUPPER
 	RET
 
-// func GemmS16S8Tile2x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX2
-TEXT ·GemmS16S8Tile2x16AVX2(SB), NOSPLIT, $0-96
+// func GemmS16S8Tile2x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX2, MMX+
+TEXT ·GemmS16S8Tile2x16AVX2(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  lda+8(FP), CX
 	MOVQ  b+16(FP), DX
+	MOVQ  next+32(FP), BX
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
-	MOVQ  k+48(FP), BX
-	SUBQ  $0x02, BX
+	MOVQ  k+56(FP), SI
+	SUBQ  $0x02, SI
 	JL    tail
 
 loop:
+	PREFETCHT1   (BX)
 	VMOVDQU      (DX), Y4
 	VPSLLW       $0x08, Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
@@ -1201,6 +1227,7 @@ loop:
 	VPADDD       Y4, Y2, Y2
 	VPMADDWD     Y5, Y6, Y6
 	VPADDD       Y6, Y3, Y3
+	PREFETCHT1   64(BX)
 	VMOVDQU      64(DX), Y4
 	VPSLLW       $0x08, Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
@@ -1233,14 +1260,16 @@ loop:
 	VPADDD       Y6, Y3, Y3
 	ADDQ         $0x10, AX
 	ADDQ         $+128, DX
-	SUBQ         $0x02, BX
+	ADDQ         $+128, BX
+	SUBQ         $0x02, SI
 	JGE          loop
 
 tail:
-	ADDQ $0x02, BX
+	ADDQ $0x02, SI
 	JZ   sum
 
 one:
+	PREFETCHT1   (BX)
 	VMOVDQU      (DX), Y4
 	VPSLLW       $0x08, Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
@@ -1273,16 +1302,17 @@ one:
 	VPADDD       Y6, Y3, Y3
 	ADDQ         $0x08, AX
 	ADDQ         $+64, DX
-	DECQ         BX
+	ADDQ         $+64, BX
+	DECQ         SI
 	JNZ          one
 
 sum:
-	MOVQ         c+32(FP), AX
-	MOVQ         ldc+40(FP), CX
-	MOVQ         cols+56(FP), DX
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
-	MOVQ         rowScale+80(FP), BX
-	MOVQ         colScale+88(FP), SI
+	MOVQ         rowScale+88(FP), BX
+	MOVQ         colScale+96(FP), SI
 	TESTQ        BX, BX
 	JZ           raw
 	VBROADCASTSS (BX), Y4
@@ -1326,19 +1356,21 @@ masked:
 	VZEROUPPER
 	RET
 
-// func GemmS16S8Tile1x16AVX2(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX2
-TEXT ·GemmS16S8Tile1x16AVX2(SB), NOSPLIT, $0-96
+// func GemmS16S8Tile1x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX2, MMX+
+TEXT ·GemmS16S8Tile1x16AVX2(SB), NOSPLIT, $0-104
 	MOVQ  a+0(FP), AX
 	MOVQ  lda+8(FP), CX
 	MOVQ  b+16(FP), CX
+	MOVQ  next+32(FP), DX
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
-	MOVQ  k+48(FP), DX
-	SUBQ  $0x02, DX
+	MOVQ  k+56(FP), BX
+	SUBQ  $0x02, BX
 	JL    tail
 
 loop:
+	PREFETCHT1   (DX)
 	VMOVDQU      (CX), Y2
 	VPSLLW       $0x08, Y2, Y2
 	VPSRAW       $0x08, Y2, Y2
@@ -1359,6 +1391,7 @@ loop:
 	VPADDD       Y2, Y0, Y0
 	VPMADDWD     Y3, Y4, Y4
 	VPADDD       Y4, Y1, Y1
+	PREFETCHT1   64(DX)
 	VMOVDQU      64(CX), Y2
 	VPSLLW       $0x08, Y2, Y2
 	VPSRAW       $0x08, Y2, Y2
@@ -1381,14 +1414,16 @@ loop:
 	VPADDD       Y4, Y1, Y1
 	ADDQ         $0x10, AX
 	ADDQ         $+128, CX
-	SUBQ         $0x02, DX
+	ADDQ         $+128, DX
+	SUBQ         $0x02, BX
 	JGE          loop
 
 tail:
-	ADDQ $0x02, DX
+	ADDQ $0x02, BX
 	JZ   sum
 
 one:
+	PREFETCHT1   (DX)
 	VMOVDQU      (CX), Y2
 	VPSLLW       $0x08, Y2, Y2
 	VPSRAW       $0x08, Y2, Y2
@@ -1411,16 +1446,17 @@ one:
 	VPADDD       Y4, Y1, Y1
 	ADDQ         $0x08, AX
 	ADDQ         $+64, CX
-	DECQ         DX
+	ADDQ         $+64, DX
+	DECQ         BX
 	JNZ          one
 
 sum:
-	MOVQ         c+32(FP), AX
-	MOVQ         ldc+40(FP), CX
-	MOVQ         cols+56(FP), DX
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
-	MOVQ         rowScale+80(FP), CX
-	MOVQ         colScale+88(FP), BX
+	MOVQ         rowScale+88(FP), CX
+	MOVQ         colScale+96(FP), BX
 	TESTQ        CX, CX
 	JZ           raw
 	VBROADCASTSS (CX), Y2

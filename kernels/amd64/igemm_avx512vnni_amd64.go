@@ -15,10 +15,11 @@ package amd64
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and sums are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile12x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile12x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile11x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -31,10 +32,11 @@ func GemmU8S8Tile12x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32,
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and sums are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile11x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile11x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile10x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -47,10 +49,11 @@ func GemmU8S8Tile11x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32,
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and sums are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile10x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile10x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile9x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -63,10 +66,11 @@ func GemmU8S8Tile10x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32,
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and sums are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile9x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile9x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile8x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -79,10 +83,11 @@ func GemmU8S8Tile9x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, 
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and sums are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile8x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile8x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile7x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -95,10 +100,11 @@ func GemmU8S8Tile8x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, 
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and sums are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile7x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile7x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile6x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -111,10 +117,11 @@ func GemmU8S8Tile7x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, 
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and sums are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile6x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile6x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile5x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -127,10 +134,11 @@ func GemmU8S8Tile6x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, 
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and sums are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile5x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile5x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile4x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -143,10 +151,11 @@ func GemmU8S8Tile5x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, 
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and sums are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile4x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile4x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile3x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -159,10 +168,11 @@ func GemmU8S8Tile4x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, 
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and sums are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile3x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile3x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile2x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -175,10 +185,11 @@ func GemmU8S8Tile3x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, 
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and sums are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile2x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile2x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile1x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -191,10 +202,11 @@ func GemmU8S8Tile2x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, 
 //	}
 //
 // lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
-// 0 < cols <= 32; colScale and sums are read to the end of the panels.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile1x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile1x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // QuantizeRowsU8AVX512 is ref.QuantizeU8 for each of the rows:
 //

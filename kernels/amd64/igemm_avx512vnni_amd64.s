@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func GemmU8S8Tile12x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile12x32AVX512VNNI(SB), NOSPLIT, $0-96
+// func GemmU8S8Tile12x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·GemmU8S8Tile12x32AVX512VNNI(SB), NOSPLIT, $0-104
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	LEAQ   (AX)(CX*2), DX
@@ -17,6 +17,8 @@ TEXT ·GemmU8S8Tile12x32AVX512VNNI(SB), NOSPLIT, $0-96
 	ADDQ   CX, SI
 	MOVQ   b+16(FP), DI
 	MOVQ   ldb+24(FP), R8
+	MOVQ   next+32(FP), R9
+	LEAQ   (R9)(R8*1), R10
 	ADDQ   DI, R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -42,11 +44,13 @@ TEXT ·GemmU8S8Tile12x32AVX512VNNI(SB), NOSPLIT, $0-96
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
-	MOVQ   k+48(FP), R9
-	SUBQ   $0x04, R9
+	MOVQ   k+56(FP), R11
+	SUBQ   $0x04, R11
 	JL     tail
 
 loop:
+	PREFETCHT1   (R9)
+	PREFETCHT1   (R10)
 	VMOVDQU32    (DI), Z24
 	VMOVDQU32    (R8), Z25
 	VPBROADCASTD (AX), Z26
@@ -85,6 +89,8 @@ loop:
 	VPBROADCASTD (SI)(CX*2), Z26
 	VPDPBUSD     Z24, Z26, Z22
 	VPDPBUSD     Z25, Z26, Z23
+	PREFETCHT1   64(R9)
+	PREFETCHT1   64(R10)
 	VMOVDQU32    64(DI), Z24
 	VMOVDQU32    64(R8), Z25
 	VPBROADCASTD 4(AX), Z26
@@ -123,6 +129,8 @@ loop:
 	VPBROADCASTD 4(SI)(CX*2), Z26
 	VPDPBUSD     Z24, Z26, Z22
 	VPDPBUSD     Z25, Z26, Z23
+	PREFETCHT1   128(R9)
+	PREFETCHT1   128(R10)
 	VMOVDQU32    128(DI), Z24
 	VMOVDQU32    128(R8), Z25
 	VPBROADCASTD 8(AX), Z26
@@ -161,6 +169,8 @@ loop:
 	VPBROADCASTD 8(SI)(CX*2), Z26
 	VPDPBUSD     Z24, Z26, Z22
 	VPDPBUSD     Z25, Z26, Z23
+	PREFETCHT1   192(R9)
+	PREFETCHT1   192(R10)
 	VMOVDQU32    192(DI), Z24
 	VMOVDQU32    192(R8), Z25
 	VPBROADCASTD 12(AX), Z26
@@ -205,14 +215,18 @@ loop:
 	ADDQ         $0x10, SI
 	ADDQ         $+256, DI
 	ADDQ         $+256, R8
-	SUBQ         $0x04, R9
+	ADDQ         $+256, R9
+	ADDQ         $+256, R10
+	SUBQ         $0x04, R11
 	JGE          loop
 
 tail:
-	ADDQ $0x04, R9
+	ADDQ $0x04, R11
 	JZ   sum
 
 one:
+	PREFETCHT1   (R9)
+	PREFETCHT1   (R10)
 	VMOVDQU32    (DI), Z24
 	VMOVDQU32    (R8), Z25
 	VPBROADCASTD (AX), Z26
@@ -257,25 +271,27 @@ one:
 	ADDQ         $0x04, SI
 	ADDQ         $+64, DI
 	ADDQ         $+64, R8
-	DECQ         R9
+	ADDQ         $+64, R9
+	ADDQ         $+64, R10
+	DECQ         R11
 	JNZ          one
 
 sum:
-	MOVQ         c+32(FP), AX
-	MOVQ         ldc+40(FP), CX
-	MOVQ         cols+56(FP), DX
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+80(FP), DX
-	MOVQ         colScale+88(FP), BX
+	MOVQ         rowScale+88(FP), DX
+	MOVQ         colScale+96(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+64(FP), SI
-	MOVQ         sums+72(FP), DI
+	MOVQ         zero+72(FP), SI
+	MOVQ         sums+80(FP), DI
 	VMOVDQU32    (DI), Z24
 	VMOVDQU32    64(DI), Z25
 	VPBROADCASTD (SI), Z26
@@ -464,9 +480,9 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile11x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile11x32AVX512VNNI(SB), NOSPLIT, $0-96
+// func GemmU8S8Tile11x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·GemmU8S8Tile11x32AVX512VNNI(SB), NOSPLIT, $0-104
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	LEAQ   (AX)(CX*2), DX
@@ -477,6 +493,8 @@ TEXT ·GemmU8S8Tile11x32AVX512VNNI(SB), NOSPLIT, $0-96
 	ADDQ   CX, SI
 	MOVQ   b+16(FP), DI
 	MOVQ   ldb+24(FP), R8
+	MOVQ   next+32(FP), R9
+	LEAQ   (R9)(R8*1), R10
 	ADDQ   DI, R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -500,11 +518,13 @@ TEXT ·GemmU8S8Tile11x32AVX512VNNI(SB), NOSPLIT, $0-96
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
-	MOVQ   k+48(FP), R9
-	SUBQ   $0x04, R9
+	MOVQ   k+56(FP), R11
+	SUBQ   $0x04, R11
 	JL     tail
 
 loop:
+	PREFETCHT1   (R9)
+	PREFETCHT1   (R10)
 	VMOVDQU32    (DI), Z22
 	VMOVDQU32    (R8), Z23
 	VPBROADCASTD (AX), Z24
@@ -540,6 +560,8 @@ loop:
 	VPBROADCASTD (SI)(CX*1), Z24
 	VPDPBUSD     Z22, Z24, Z20
 	VPDPBUSD     Z23, Z24, Z21
+	PREFETCHT1   64(R9)
+	PREFETCHT1   64(R10)
 	VMOVDQU32    64(DI), Z22
 	VMOVDQU32    64(R8), Z23
 	VPBROADCASTD 4(AX), Z24
@@ -575,6 +597,8 @@ loop:
 	VPBROADCASTD 4(SI)(CX*1), Z24
 	VPDPBUSD     Z22, Z24, Z20
 	VPDPBUSD     Z23, Z24, Z21
+	PREFETCHT1   128(R9)
+	PREFETCHT1   128(R10)
 	VMOVDQU32    128(DI), Z22
 	VMOVDQU32    128(R8), Z23
 	VPBROADCASTD 8(AX), Z24
@@ -610,6 +634,8 @@ loop:
 	VPBROADCASTD 8(SI)(CX*1), Z24
 	VPDPBUSD     Z22, Z24, Z20
 	VPDPBUSD     Z23, Z24, Z21
+	PREFETCHT1   192(R9)
+	PREFETCHT1   192(R10)
 	VMOVDQU32    192(DI), Z22
 	VMOVDQU32    192(R8), Z23
 	VPBROADCASTD 12(AX), Z24
@@ -651,14 +677,18 @@ loop:
 	ADDQ         $0x10, SI
 	ADDQ         $+256, DI
 	ADDQ         $+256, R8
-	SUBQ         $0x04, R9
+	ADDQ         $+256, R9
+	ADDQ         $+256, R10
+	SUBQ         $0x04, R11
 	JGE          loop
 
 tail:
-	ADDQ $0x04, R9
+	ADDQ $0x04, R11
 	JZ   sum
 
 one:
+	PREFETCHT1   (R9)
+	PREFETCHT1   (R10)
 	VMOVDQU32    (DI), Z22
 	VMOVDQU32    (R8), Z23
 	VPBROADCASTD (AX), Z24
@@ -700,25 +730,27 @@ one:
 	ADDQ         $0x04, SI
 	ADDQ         $+64, DI
 	ADDQ         $+64, R8
-	DECQ         R9
+	ADDQ         $+64, R9
+	ADDQ         $+64, R10
+	DECQ         R11
 	JNZ          one
 
 sum:
-	MOVQ         c+32(FP), AX
-	MOVQ         ldc+40(FP), CX
-	MOVQ         cols+56(FP), DX
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+80(FP), DX
-	MOVQ         colScale+88(FP), BX
+	MOVQ         rowScale+88(FP), DX
+	MOVQ         colScale+96(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+64(FP), SI
-	MOVQ         sums+72(FP), DI
+	MOVQ         zero+72(FP), SI
+	MOVQ         sums+80(FP), DI
 	VMOVDQU32    (DI), Z22
 	VMOVDQU32    64(DI), Z23
 	VPBROADCASTD (SI), Z24
@@ -892,9 +924,9 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile10x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile10x32AVX512VNNI(SB), NOSPLIT, $0-96
+// func GemmU8S8Tile10x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·GemmU8S8Tile10x32AVX512VNNI(SB), NOSPLIT, $0-104
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	LEAQ   (AX)(CX*2), DX
@@ -905,6 +937,8 @@ TEXT ·GemmU8S8Tile10x32AVX512VNNI(SB), NOSPLIT, $0-96
 	ADDQ   CX, SI
 	MOVQ   b+16(FP), DI
 	MOVQ   ldb+24(FP), R8
+	MOVQ   next+32(FP), R9
+	LEAQ   (R9)(R8*1), R10
 	ADDQ   DI, R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -926,11 +960,13 @@ TEXT ·GemmU8S8Tile10x32AVX512VNNI(SB), NOSPLIT, $0-96
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
-	MOVQ   k+48(FP), R9
-	SUBQ   $0x04, R9
+	MOVQ   k+56(FP), R11
+	SUBQ   $0x04, R11
 	JL     tail
 
 loop:
+	PREFETCHT1   (R9)
+	PREFETCHT1   (R10)
 	VMOVDQU32    (DI), Z20
 	VMOVDQU32    (R8), Z21
 	VPBROADCASTD (AX), Z22
@@ -963,6 +999,8 @@ loop:
 	VPBROADCASTD (SI), Z22
 	VPDPBUSD     Z20, Z22, Z18
 	VPDPBUSD     Z21, Z22, Z19
+	PREFETCHT1   64(R9)
+	PREFETCHT1   64(R10)
 	VMOVDQU32    64(DI), Z20
 	VMOVDQU32    64(R8), Z21
 	VPBROADCASTD 4(AX), Z22
@@ -995,6 +1033,8 @@ loop:
 	VPBROADCASTD 4(SI), Z22
 	VPDPBUSD     Z20, Z22, Z18
 	VPDPBUSD     Z21, Z22, Z19
+	PREFETCHT1   128(R9)
+	PREFETCHT1   128(R10)
 	VMOVDQU32    128(DI), Z20
 	VMOVDQU32    128(R8), Z21
 	VPBROADCASTD 8(AX), Z22
@@ -1027,6 +1067,8 @@ loop:
 	VPBROADCASTD 8(SI), Z22
 	VPDPBUSD     Z20, Z22, Z18
 	VPDPBUSD     Z21, Z22, Z19
+	PREFETCHT1   192(R9)
+	PREFETCHT1   192(R10)
 	VMOVDQU32    192(DI), Z20
 	VMOVDQU32    192(R8), Z21
 	VPBROADCASTD 12(AX), Z22
@@ -1065,14 +1107,18 @@ loop:
 	ADDQ         $0x10, SI
 	ADDQ         $+256, DI
 	ADDQ         $+256, R8
-	SUBQ         $0x04, R9
+	ADDQ         $+256, R9
+	ADDQ         $+256, R10
+	SUBQ         $0x04, R11
 	JGE          loop
 
 tail:
-	ADDQ $0x04, R9
+	ADDQ $0x04, R11
 	JZ   sum
 
 one:
+	PREFETCHT1   (R9)
+	PREFETCHT1   (R10)
 	VMOVDQU32    (DI), Z20
 	VMOVDQU32    (R8), Z21
 	VPBROADCASTD (AX), Z22
@@ -1111,25 +1157,27 @@ one:
 	ADDQ         $0x04, SI
 	ADDQ         $+64, DI
 	ADDQ         $+64, R8
-	DECQ         R9
+	ADDQ         $+64, R9
+	ADDQ         $+64, R10
+	DECQ         R11
 	JNZ          one
 
 sum:
-	MOVQ         c+32(FP), AX
-	MOVQ         ldc+40(FP), CX
-	MOVQ         cols+56(FP), DX
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+80(FP), DX
-	MOVQ         colScale+88(FP), BX
+	MOVQ         rowScale+88(FP), DX
+	MOVQ         colScale+96(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+64(FP), SI
-	MOVQ         sums+72(FP), DI
+	MOVQ         zero+72(FP), SI
+	MOVQ         sums+80(FP), DI
 	VMOVDQU32    (DI), Z20
 	VMOVDQU32    64(DI), Z21
 	VPBROADCASTD (SI), Z22
@@ -1288,9 +1336,9 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile9x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile9x32AVX512VNNI(SB), NOSPLIT, $0-96
+// func GemmU8S8Tile9x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·GemmU8S8Tile9x32AVX512VNNI(SB), NOSPLIT, $0-104
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	LEAQ   (AX)(CX*2), DX
@@ -1299,6 +1347,8 @@ TEXT ·GemmU8S8Tile9x32AVX512VNNI(SB), NOSPLIT, $0-96
 	ADDQ   CX, BX
 	MOVQ   b+16(FP), SI
 	MOVQ   ldb+24(FP), DI
+	MOVQ   next+32(FP), R8
+	LEAQ   (R8)(DI*1), R9
 	ADDQ   SI, DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -1318,11 +1368,13 @@ TEXT ·GemmU8S8Tile9x32AVX512VNNI(SB), NOSPLIT, $0-96
 	VPXORD Z15, Z15, Z15
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
-	MOVQ   k+48(FP), R8
-	SUBQ   $0x04, R8
+	MOVQ   k+56(FP), R10
+	SUBQ   $0x04, R10
 	JL     tail
 
 loop:
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R9)
 	VMOVDQU32    (SI), Z18
 	VMOVDQU32    (DI), Z19
 	VPBROADCASTD (AX), Z20
@@ -1352,6 +1404,8 @@ loop:
 	VPBROADCASTD (BX)(CX*2), Z20
 	VPDPBUSD     Z18, Z20, Z16
 	VPDPBUSD     Z19, Z20, Z17
+	PREFETCHT1   64(R8)
+	PREFETCHT1   64(R9)
 	VMOVDQU32    64(SI), Z18
 	VMOVDQU32    64(DI), Z19
 	VPBROADCASTD 4(AX), Z20
@@ -1381,6 +1435,8 @@ loop:
 	VPBROADCASTD 4(BX)(CX*2), Z20
 	VPDPBUSD     Z18, Z20, Z16
 	VPDPBUSD     Z19, Z20, Z17
+	PREFETCHT1   128(R8)
+	PREFETCHT1   128(R9)
 	VMOVDQU32    128(SI), Z18
 	VMOVDQU32    128(DI), Z19
 	VPBROADCASTD 8(AX), Z20
@@ -1410,6 +1466,8 @@ loop:
 	VPBROADCASTD 8(BX)(CX*2), Z20
 	VPDPBUSD     Z18, Z20, Z16
 	VPDPBUSD     Z19, Z20, Z17
+	PREFETCHT1   192(R8)
+	PREFETCHT1   192(R9)
 	VMOVDQU32    192(SI), Z18
 	VMOVDQU32    192(DI), Z19
 	VPBROADCASTD 12(AX), Z20
@@ -1444,14 +1502,18 @@ loop:
 	ADDQ         $0x10, BX
 	ADDQ         $+256, SI
 	ADDQ         $+256, DI
-	SUBQ         $0x04, R8
+	ADDQ         $+256, R8
+	ADDQ         $+256, R9
+	SUBQ         $0x04, R10
 	JGE          loop
 
 tail:
-	ADDQ $0x04, R8
+	ADDQ $0x04, R10
 	JZ   sum
 
 one:
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R9)
 	VMOVDQU32    (SI), Z18
 	VMOVDQU32    (DI), Z19
 	VPBROADCASTD (AX), Z20
@@ -1486,25 +1548,27 @@ one:
 	ADDQ         $0x04, BX
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
-	DECQ         R8
+	ADDQ         $+64, R8
+	ADDQ         $+64, R9
+	DECQ         R10
 	JNZ          one
 
 sum:
-	MOVQ         c+32(FP), AX
-	MOVQ         ldc+40(FP), CX
-	MOVQ         cols+56(FP), DX
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+80(FP), DX
-	MOVQ         colScale+88(FP), BX
+	MOVQ         rowScale+88(FP), DX
+	MOVQ         colScale+96(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+64(FP), SI
-	MOVQ         sums+72(FP), DI
+	MOVQ         zero+72(FP), SI
+	MOVQ         sums+80(FP), DI
 	VMOVDQU32    (DI), Z18
 	VMOVDQU32    64(DI), Z19
 	VPBROADCASTD (SI), Z20
@@ -1648,9 +1712,9 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile8x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile8x32AVX512VNNI(SB), NOSPLIT, $0-96
+// func GemmU8S8Tile8x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·GemmU8S8Tile8x32AVX512VNNI(SB), NOSPLIT, $0-104
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	LEAQ   (AX)(CX*2), DX
@@ -1659,6 +1723,8 @@ TEXT ·GemmU8S8Tile8x32AVX512VNNI(SB), NOSPLIT, $0-96
 	ADDQ   CX, BX
 	MOVQ   b+16(FP), SI
 	MOVQ   ldb+24(FP), DI
+	MOVQ   next+32(FP), R8
+	LEAQ   (R8)(DI*1), R9
 	ADDQ   SI, DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -1676,11 +1742,13 @@ TEXT ·GemmU8S8Tile8x32AVX512VNNI(SB), NOSPLIT, $0-96
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	MOVQ   k+48(FP), R8
-	SUBQ   $0x04, R8
+	MOVQ   k+56(FP), R10
+	SUBQ   $0x04, R10
 	JL     tail
 
 loop:
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R9)
 	VMOVDQU32    (SI), Z16
 	VMOVDQU32    (DI), Z17
 	VPBROADCASTD (AX), Z18
@@ -1707,6 +1775,8 @@ loop:
 	VPBROADCASTD (BX)(CX*1), Z18
 	VPDPBUSD     Z16, Z18, Z14
 	VPDPBUSD     Z17, Z18, Z15
+	PREFETCHT1   64(R8)
+	PREFETCHT1   64(R9)
 	VMOVDQU32    64(SI), Z16
 	VMOVDQU32    64(DI), Z17
 	VPBROADCASTD 4(AX), Z18
@@ -1733,6 +1803,8 @@ loop:
 	VPBROADCASTD 4(BX)(CX*1), Z18
 	VPDPBUSD     Z16, Z18, Z14
 	VPDPBUSD     Z17, Z18, Z15
+	PREFETCHT1   128(R8)
+	PREFETCHT1   128(R9)
 	VMOVDQU32    128(SI), Z16
 	VMOVDQU32    128(DI), Z17
 	VPBROADCASTD 8(AX), Z18
@@ -1759,6 +1831,8 @@ loop:
 	VPBROADCASTD 8(BX)(CX*1), Z18
 	VPDPBUSD     Z16, Z18, Z14
 	VPDPBUSD     Z17, Z18, Z15
+	PREFETCHT1   192(R8)
+	PREFETCHT1   192(R9)
 	VMOVDQU32    192(SI), Z16
 	VMOVDQU32    192(DI), Z17
 	VPBROADCASTD 12(AX), Z18
@@ -1790,14 +1864,18 @@ loop:
 	ADDQ         $0x10, BX
 	ADDQ         $+256, SI
 	ADDQ         $+256, DI
-	SUBQ         $0x04, R8
+	ADDQ         $+256, R8
+	ADDQ         $+256, R9
+	SUBQ         $0x04, R10
 	JGE          loop
 
 tail:
-	ADDQ $0x04, R8
+	ADDQ $0x04, R10
 	JZ   sum
 
 one:
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R9)
 	VMOVDQU32    (SI), Z16
 	VMOVDQU32    (DI), Z17
 	VPBROADCASTD (AX), Z18
@@ -1829,25 +1907,27 @@ one:
 	ADDQ         $0x04, BX
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
-	DECQ         R8
+	ADDQ         $+64, R8
+	ADDQ         $+64, R9
+	DECQ         R10
 	JNZ          one
 
 sum:
-	MOVQ         c+32(FP), AX
-	MOVQ         ldc+40(FP), CX
-	MOVQ         cols+56(FP), DX
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+80(FP), DX
-	MOVQ         colScale+88(FP), BX
+	MOVQ         rowScale+88(FP), DX
+	MOVQ         colScale+96(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+64(FP), SI
-	MOVQ         sums+72(FP), DI
+	MOVQ         zero+72(FP), SI
+	MOVQ         sums+80(FP), DI
 	VMOVDQU32    (DI), Z16
 	VMOVDQU32    64(DI), Z17
 	VPBROADCASTD (SI), Z18
@@ -1976,9 +2056,9 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile7x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile7x32AVX512VNNI(SB), NOSPLIT, $0-96
+// func GemmU8S8Tile7x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·GemmU8S8Tile7x32AVX512VNNI(SB), NOSPLIT, $0-104
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	LEAQ   (AX)(CX*2), DX
@@ -1987,6 +2067,8 @@ TEXT ·GemmU8S8Tile7x32AVX512VNNI(SB), NOSPLIT, $0-96
 	ADDQ   CX, BX
 	MOVQ   b+16(FP), SI
 	MOVQ   ldb+24(FP), DI
+	MOVQ   next+32(FP), R8
+	LEAQ   (R8)(DI*1), R9
 	ADDQ   SI, DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2002,11 +2084,13 @@ TEXT ·GemmU8S8Tile7x32AVX512VNNI(SB), NOSPLIT, $0-96
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
-	MOVQ   k+48(FP), R8
-	SUBQ   $0x04, R8
+	MOVQ   k+56(FP), R10
+	SUBQ   $0x04, R10
 	JL     tail
 
 loop:
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R9)
 	VMOVDQU32    (SI), Z14
 	VMOVDQU32    (DI), Z15
 	VPBROADCASTD (AX), Z16
@@ -2030,6 +2114,8 @@ loop:
 	VPBROADCASTD (BX), Z16
 	VPDPBUSD     Z14, Z16, Z12
 	VPDPBUSD     Z15, Z16, Z13
+	PREFETCHT1   64(R8)
+	PREFETCHT1   64(R9)
 	VMOVDQU32    64(SI), Z14
 	VMOVDQU32    64(DI), Z15
 	VPBROADCASTD 4(AX), Z16
@@ -2053,6 +2139,8 @@ loop:
 	VPBROADCASTD 4(BX), Z16
 	VPDPBUSD     Z14, Z16, Z12
 	VPDPBUSD     Z15, Z16, Z13
+	PREFETCHT1   128(R8)
+	PREFETCHT1   128(R9)
 	VMOVDQU32    128(SI), Z14
 	VMOVDQU32    128(DI), Z15
 	VPBROADCASTD 8(AX), Z16
@@ -2076,6 +2164,8 @@ loop:
 	VPBROADCASTD 8(BX), Z16
 	VPDPBUSD     Z14, Z16, Z12
 	VPDPBUSD     Z15, Z16, Z13
+	PREFETCHT1   192(R8)
+	PREFETCHT1   192(R9)
 	VMOVDQU32    192(SI), Z14
 	VMOVDQU32    192(DI), Z15
 	VPBROADCASTD 12(AX), Z16
@@ -2104,14 +2194,18 @@ loop:
 	ADDQ         $0x10, BX
 	ADDQ         $+256, SI
 	ADDQ         $+256, DI
-	SUBQ         $0x04, R8
+	ADDQ         $+256, R8
+	ADDQ         $+256, R9
+	SUBQ         $0x04, R10
 	JGE          loop
 
 tail:
-	ADDQ $0x04, R8
+	ADDQ $0x04, R10
 	JZ   sum
 
 one:
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R9)
 	VMOVDQU32    (SI), Z14
 	VMOVDQU32    (DI), Z15
 	VPBROADCASTD (AX), Z16
@@ -2140,25 +2234,27 @@ one:
 	ADDQ         $0x04, BX
 	ADDQ         $+64, SI
 	ADDQ         $+64, DI
-	DECQ         R8
+	ADDQ         $+64, R8
+	ADDQ         $+64, R9
+	DECQ         R10
 	JNZ          one
 
 sum:
-	MOVQ         c+32(FP), AX
-	MOVQ         ldc+40(FP), CX
-	MOVQ         cols+56(FP), DX
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+80(FP), DX
-	MOVQ         colScale+88(FP), BX
+	MOVQ         rowScale+88(FP), DX
+	MOVQ         colScale+96(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+64(FP), SI
-	MOVQ         sums+72(FP), DI
+	MOVQ         zero+72(FP), SI
+	MOVQ         sums+80(FP), DI
 	VMOVDQU32    (DI), Z14
 	VMOVDQU32    64(DI), Z15
 	VPBROADCASTD (SI), Z16
@@ -2272,15 +2368,17 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile6x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile6x32AVX512VNNI(SB), NOSPLIT, $0-96
+// func GemmU8S8Tile6x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·GemmU8S8Tile6x32AVX512VNNI(SB), NOSPLIT, $0-104
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	LEAQ   (AX)(CX*2), DX
 	ADDQ   CX, DX
 	MOVQ   b+16(FP), BX
 	MOVQ   ldb+24(FP), SI
+	MOVQ   next+32(FP), DI
+	LEAQ   (DI)(SI*1), R8
 	ADDQ   BX, SI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2294,11 +2392,13 @@ TEXT ·GemmU8S8Tile6x32AVX512VNNI(SB), NOSPLIT, $0-96
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	MOVQ   k+48(FP), DI
-	SUBQ   $0x04, DI
+	MOVQ   k+56(FP), R9
+	SUBQ   $0x04, R9
 	JL     tail
 
 loop:
+	PREFETCHT1   (DI)
+	PREFETCHT1   (R8)
 	VMOVDQU32    (BX), Z12
 	VMOVDQU32    (SI), Z13
 	VPBROADCASTD (AX), Z14
@@ -2319,6 +2419,8 @@ loop:
 	VPBROADCASTD (DX)(CX*2), Z14
 	VPDPBUSD     Z12, Z14, Z10
 	VPDPBUSD     Z13, Z14, Z11
+	PREFETCHT1   64(DI)
+	PREFETCHT1   64(R8)
 	VMOVDQU32    64(BX), Z12
 	VMOVDQU32    64(SI), Z13
 	VPBROADCASTD 4(AX), Z14
@@ -2339,6 +2441,8 @@ loop:
 	VPBROADCASTD 4(DX)(CX*2), Z14
 	VPDPBUSD     Z12, Z14, Z10
 	VPDPBUSD     Z13, Z14, Z11
+	PREFETCHT1   128(DI)
+	PREFETCHT1   128(R8)
 	VMOVDQU32    128(BX), Z12
 	VMOVDQU32    128(SI), Z13
 	VPBROADCASTD 8(AX), Z14
@@ -2359,6 +2463,8 @@ loop:
 	VPBROADCASTD 8(DX)(CX*2), Z14
 	VPDPBUSD     Z12, Z14, Z10
 	VPDPBUSD     Z13, Z14, Z11
+	PREFETCHT1   192(DI)
+	PREFETCHT1   192(R8)
 	VMOVDQU32    192(BX), Z12
 	VMOVDQU32    192(SI), Z13
 	VPBROADCASTD 12(AX), Z14
@@ -2383,14 +2489,18 @@ loop:
 	ADDQ         $0x10, DX
 	ADDQ         $+256, BX
 	ADDQ         $+256, SI
-	SUBQ         $0x04, DI
+	ADDQ         $+256, DI
+	ADDQ         $+256, R8
+	SUBQ         $0x04, R9
 	JGE          loop
 
 tail:
-	ADDQ $0x04, DI
+	ADDQ $0x04, R9
 	JZ   sum
 
 one:
+	PREFETCHT1   (DI)
+	PREFETCHT1   (R8)
 	VMOVDQU32    (BX), Z12
 	VMOVDQU32    (SI), Z13
 	VPBROADCASTD (AX), Z14
@@ -2415,25 +2525,27 @@ one:
 	ADDQ         $0x04, DX
 	ADDQ         $+64, BX
 	ADDQ         $+64, SI
-	DECQ         DI
+	ADDQ         $+64, DI
+	ADDQ         $+64, R8
+	DECQ         R9
 	JNZ          one
 
 sum:
-	MOVQ         c+32(FP), AX
-	MOVQ         ldc+40(FP), CX
-	MOVQ         cols+56(FP), DX
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+80(FP), DX
-	MOVQ         colScale+88(FP), BX
+	MOVQ         rowScale+88(FP), DX
+	MOVQ         colScale+96(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+64(FP), SI
-	MOVQ         sums+72(FP), DI
+	MOVQ         zero+72(FP), SI
+	MOVQ         sums+80(FP), DI
 	VMOVDQU32    (DI), Z12
 	VMOVDQU32    64(DI), Z13
 	VPBROADCASTD (SI), Z14
@@ -2532,15 +2644,17 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile5x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile5x32AVX512VNNI(SB), NOSPLIT, $0-96
+// func GemmU8S8Tile5x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·GemmU8S8Tile5x32AVX512VNNI(SB), NOSPLIT, $0-104
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	LEAQ   (AX)(CX*2), DX
 	ADDQ   CX, DX
 	MOVQ   b+16(FP), BX
 	MOVQ   ldb+24(FP), SI
+	MOVQ   next+32(FP), DI
+	LEAQ   (DI)(SI*1), R8
 	ADDQ   BX, SI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2552,11 +2666,13 @@ TEXT ·GemmU8S8Tile5x32AVX512VNNI(SB), NOSPLIT, $0-96
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
-	MOVQ   k+48(FP), DI
-	SUBQ   $0x04, DI
+	MOVQ   k+56(FP), R9
+	SUBQ   $0x04, R9
 	JL     tail
 
 loop:
+	PREFETCHT1   (DI)
+	PREFETCHT1   (R8)
 	VMOVDQU32    (BX), Z10
 	VMOVDQU32    (SI), Z11
 	VPBROADCASTD (AX), Z12
@@ -2574,6 +2690,8 @@ loop:
 	VPBROADCASTD (DX)(CX*1), Z12
 	VPDPBUSD     Z10, Z12, Z8
 	VPDPBUSD     Z11, Z12, Z9
+	PREFETCHT1   64(DI)
+	PREFETCHT1   64(R8)
 	VMOVDQU32    64(BX), Z10
 	VMOVDQU32    64(SI), Z11
 	VPBROADCASTD 4(AX), Z12
@@ -2591,6 +2709,8 @@ loop:
 	VPBROADCASTD 4(DX)(CX*1), Z12
 	VPDPBUSD     Z10, Z12, Z8
 	VPDPBUSD     Z11, Z12, Z9
+	PREFETCHT1   128(DI)
+	PREFETCHT1   128(R8)
 	VMOVDQU32    128(BX), Z10
 	VMOVDQU32    128(SI), Z11
 	VPBROADCASTD 8(AX), Z12
@@ -2608,6 +2728,8 @@ loop:
 	VPBROADCASTD 8(DX)(CX*1), Z12
 	VPDPBUSD     Z10, Z12, Z8
 	VPDPBUSD     Z11, Z12, Z9
+	PREFETCHT1   192(DI)
+	PREFETCHT1   192(R8)
 	VMOVDQU32    192(BX), Z10
 	VMOVDQU32    192(SI), Z11
 	VPBROADCASTD 12(AX), Z12
@@ -2629,14 +2751,18 @@ loop:
 	ADDQ         $0x10, DX
 	ADDQ         $+256, BX
 	ADDQ         $+256, SI
-	SUBQ         $0x04, DI
+	ADDQ         $+256, DI
+	ADDQ         $+256, R8
+	SUBQ         $0x04, R9
 	JGE          loop
 
 tail:
-	ADDQ $0x04, DI
+	ADDQ $0x04, R9
 	JZ   sum
 
 one:
+	PREFETCHT1   (DI)
+	PREFETCHT1   (R8)
 	VMOVDQU32    (BX), Z10
 	VMOVDQU32    (SI), Z11
 	VPBROADCASTD (AX), Z12
@@ -2658,25 +2784,27 @@ one:
 	ADDQ         $0x04, DX
 	ADDQ         $+64, BX
 	ADDQ         $+64, SI
-	DECQ         DI
+	ADDQ         $+64, DI
+	ADDQ         $+64, R8
+	DECQ         R9
 	JNZ          one
 
 sum:
-	MOVQ         c+32(FP), AX
-	MOVQ         ldc+40(FP), CX
-	MOVQ         cols+56(FP), DX
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+80(FP), DX
-	MOVQ         colScale+88(FP), BX
+	MOVQ         rowScale+88(FP), DX
+	MOVQ         colScale+96(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+64(FP), SI
-	MOVQ         sums+72(FP), DI
+	MOVQ         zero+72(FP), SI
+	MOVQ         sums+80(FP), DI
 	VMOVDQU32    (DI), Z10
 	VMOVDQU32    64(DI), Z11
 	VPBROADCASTD (SI), Z12
@@ -2760,15 +2888,17 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile4x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile4x32AVX512VNNI(SB), NOSPLIT, $0-96
+// func GemmU8S8Tile4x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·GemmU8S8Tile4x32AVX512VNNI(SB), NOSPLIT, $0-104
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	LEAQ   (AX)(CX*2), DX
 	ADDQ   CX, DX
 	MOVQ   b+16(FP), BX
 	MOVQ   ldb+24(FP), SI
+	MOVQ   next+32(FP), DI
+	LEAQ   (DI)(SI*1), R8
 	ADDQ   BX, SI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2778,11 +2908,13 @@ TEXT ·GemmU8S8Tile4x32AVX512VNNI(SB), NOSPLIT, $0-96
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	MOVQ   k+48(FP), DI
-	SUBQ   $0x04, DI
+	MOVQ   k+56(FP), R9
+	SUBQ   $0x04, R9
 	JL     tail
 
 loop:
+	PREFETCHT1   (DI)
+	PREFETCHT1   (R8)
 	VMOVDQU32    (BX), Z8
 	VMOVDQU32    (SI), Z9
 	VPBROADCASTD (AX), Z10
@@ -2797,6 +2929,8 @@ loop:
 	VPBROADCASTD (DX), Z10
 	VPDPBUSD     Z8, Z10, Z6
 	VPDPBUSD     Z9, Z10, Z7
+	PREFETCHT1   64(DI)
+	PREFETCHT1   64(R8)
 	VMOVDQU32    64(BX), Z8
 	VMOVDQU32    64(SI), Z9
 	VPBROADCASTD 4(AX), Z10
@@ -2811,6 +2945,8 @@ loop:
 	VPBROADCASTD 4(DX), Z10
 	VPDPBUSD     Z8, Z10, Z6
 	VPDPBUSD     Z9, Z10, Z7
+	PREFETCHT1   128(DI)
+	PREFETCHT1   128(R8)
 	VMOVDQU32    128(BX), Z8
 	VMOVDQU32    128(SI), Z9
 	VPBROADCASTD 8(AX), Z10
@@ -2825,6 +2961,8 @@ loop:
 	VPBROADCASTD 8(DX), Z10
 	VPDPBUSD     Z8, Z10, Z6
 	VPDPBUSD     Z9, Z10, Z7
+	PREFETCHT1   192(DI)
+	PREFETCHT1   192(R8)
 	VMOVDQU32    192(BX), Z8
 	VMOVDQU32    192(SI), Z9
 	VPBROADCASTD 12(AX), Z10
@@ -2843,14 +2981,18 @@ loop:
 	ADDQ         $0x10, DX
 	ADDQ         $+256, BX
 	ADDQ         $+256, SI
-	SUBQ         $0x04, DI
+	ADDQ         $+256, DI
+	ADDQ         $+256, R8
+	SUBQ         $0x04, R9
 	JGE          loop
 
 tail:
-	ADDQ $0x04, DI
+	ADDQ $0x04, R9
 	JZ   sum
 
 one:
+	PREFETCHT1   (DI)
+	PREFETCHT1   (R8)
 	VMOVDQU32    (BX), Z8
 	VMOVDQU32    (SI), Z9
 	VPBROADCASTD (AX), Z10
@@ -2869,25 +3011,27 @@ one:
 	ADDQ         $0x04, DX
 	ADDQ         $+64, BX
 	ADDQ         $+64, SI
-	DECQ         DI
+	ADDQ         $+64, DI
+	ADDQ         $+64, R8
+	DECQ         R9
 	JNZ          one
 
 sum:
-	MOVQ         c+32(FP), AX
-	MOVQ         ldc+40(FP), CX
-	MOVQ         cols+56(FP), DX
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+80(FP), DX
-	MOVQ         colScale+88(FP), BX
+	MOVQ         rowScale+88(FP), DX
+	MOVQ         colScale+96(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+64(FP), SI
-	MOVQ         sums+72(FP), DI
+	MOVQ         zero+72(FP), SI
+	MOVQ         sums+80(FP), DI
 	VMOVDQU32    (DI), Z8
 	VMOVDQU32    64(DI), Z9
 	VPBROADCASTD (SI), Z10
@@ -2956,13 +3100,15 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile3x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile3x32AVX512VNNI(SB), NOSPLIT, $0-96
+// func GemmU8S8Tile3x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·GemmU8S8Tile3x32AVX512VNNI(SB), NOSPLIT, $0-104
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	MOVQ   b+16(FP), DX
 	MOVQ   ldb+24(FP), BX
+	MOVQ   next+32(FP), SI
+	LEAQ   (SI)(BX*1), DI
 	ADDQ   DX, BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2976,11 +3122,13 @@ TEXT ·GemmU8S8Tile3x32AVX512VNNI(SB), NOSPLIT, $0-96
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	MOVQ   k+48(FP), SI
-	SUBQ   $0x04, SI
+	MOVQ   k+56(FP), R8
+	SUBQ   $0x04, R8
 	JL     tail
 
 loop:
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
 	VMOVDQU32    (DX), Z12
 	VMOVDQU32    (BX), Z13
 	VPBROADCASTD (AX), Z14
@@ -2992,6 +3140,8 @@ loop:
 	VPBROADCASTD (AX)(CX*2), Z14
 	VPDPBUSD     Z12, Z14, Z4
 	VPDPBUSD     Z13, Z14, Z5
+	PREFETCHT1   64(SI)
+	PREFETCHT1   64(DI)
 	VMOVDQU32    64(DX), Z12
 	VMOVDQU32    64(BX), Z13
 	VPBROADCASTD 4(AX), Z14
@@ -3003,6 +3153,8 @@ loop:
 	VPBROADCASTD 4(AX)(CX*2), Z14
 	VPDPBUSD     Z12, Z14, Z10
 	VPDPBUSD     Z13, Z14, Z11
+	PREFETCHT1   128(SI)
+	PREFETCHT1   128(DI)
 	VMOVDQU32    128(DX), Z12
 	VMOVDQU32    128(BX), Z13
 	VPBROADCASTD 8(AX), Z14
@@ -3014,6 +3166,8 @@ loop:
 	VPBROADCASTD 8(AX)(CX*2), Z14
 	VPDPBUSD     Z12, Z14, Z4
 	VPDPBUSD     Z13, Z14, Z5
+	PREFETCHT1   192(SI)
+	PREFETCHT1   192(DI)
 	VMOVDQU32    192(DX), Z12
 	VMOVDQU32    192(BX), Z13
 	VPBROADCASTD 12(AX), Z14
@@ -3028,14 +3182,18 @@ loop:
 	ADDQ         $0x10, AX
 	ADDQ         $+256, DX
 	ADDQ         $+256, BX
-	SUBQ         $0x04, SI
+	ADDQ         $+256, SI
+	ADDQ         $+256, DI
+	SUBQ         $0x04, R8
 	JGE          loop
 
 tail:
-	ADDQ $0x04, SI
+	ADDQ $0x04, R8
 	JZ   sum
 
 one:
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
 	VMOVDQU32    (DX), Z12
 	VMOVDQU32    (BX), Z13
 	VPBROADCASTD (AX), Z14
@@ -3050,7 +3208,9 @@ one:
 	ADDQ         $0x04, AX
 	ADDQ         $+64, DX
 	ADDQ         $+64, BX
-	DECQ         SI
+	ADDQ         $+64, SI
+	ADDQ         $+64, DI
+	DECQ         R8
 	JNZ          one
 
 sum:
@@ -3060,21 +3220,21 @@ sum:
 	VPADDD       Z9, Z3, Z3
 	VPADDD       Z10, Z4, Z4
 	VPADDD       Z11, Z5, Z5
-	MOVQ         c+32(FP), AX
-	MOVQ         ldc+40(FP), CX
-	MOVQ         cols+56(FP), DX
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+80(FP), DX
-	MOVQ         colScale+88(FP), BX
+	MOVQ         rowScale+88(FP), DX
+	MOVQ         colScale+96(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+64(FP), SI
-	MOVQ         sums+72(FP), DI
+	MOVQ         zero+72(FP), SI
+	MOVQ         sums+80(FP), DI
 	VMOVDQU32    (DI), Z6
 	VMOVDQU32    64(DI), Z7
 	VPBROADCASTD (SI), Z8
@@ -3128,13 +3288,15 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile2x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile2x32AVX512VNNI(SB), NOSPLIT, $0-96
+// func GemmU8S8Tile2x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·GemmU8S8Tile2x32AVX512VNNI(SB), NOSPLIT, $0-104
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	MOVQ   b+16(FP), DX
 	MOVQ   ldb+24(FP), BX
+	MOVQ   next+32(FP), SI
+	LEAQ   (SI)(BX*1), DI
 	ADDQ   DX, BX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -3144,11 +3306,13 @@ TEXT ·GemmU8S8Tile2x32AVX512VNNI(SB), NOSPLIT, $0-96
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	MOVQ   k+48(FP), SI
-	SUBQ   $0x04, SI
+	MOVQ   k+56(FP), R8
+	SUBQ   $0x04, R8
 	JL     tail
 
 loop:
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
 	VMOVDQU32    (DX), Z8
 	VMOVDQU32    (BX), Z9
 	VPBROADCASTD (AX), Z10
@@ -3157,6 +3321,8 @@ loop:
 	VPBROADCASTD (AX)(CX*1), Z10
 	VPDPBUSD     Z8, Z10, Z2
 	VPDPBUSD     Z9, Z10, Z3
+	PREFETCHT1   64(SI)
+	PREFETCHT1   64(DI)
 	VMOVDQU32    64(DX), Z8
 	VMOVDQU32    64(BX), Z9
 	VPBROADCASTD 4(AX), Z10
@@ -3165,6 +3331,8 @@ loop:
 	VPBROADCASTD 4(AX)(CX*1), Z10
 	VPDPBUSD     Z8, Z10, Z6
 	VPDPBUSD     Z9, Z10, Z7
+	PREFETCHT1   128(SI)
+	PREFETCHT1   128(DI)
 	VMOVDQU32    128(DX), Z8
 	VMOVDQU32    128(BX), Z9
 	VPBROADCASTD 8(AX), Z10
@@ -3173,6 +3341,8 @@ loop:
 	VPBROADCASTD 8(AX)(CX*1), Z10
 	VPDPBUSD     Z8, Z10, Z2
 	VPDPBUSD     Z9, Z10, Z3
+	PREFETCHT1   192(SI)
+	PREFETCHT1   192(DI)
 	VMOVDQU32    192(DX), Z8
 	VMOVDQU32    192(BX), Z9
 	VPBROADCASTD 12(AX), Z10
@@ -3184,14 +3354,18 @@ loop:
 	ADDQ         $0x10, AX
 	ADDQ         $+256, DX
 	ADDQ         $+256, BX
-	SUBQ         $0x04, SI
+	ADDQ         $+256, SI
+	ADDQ         $+256, DI
+	SUBQ         $0x04, R8
 	JGE          loop
 
 tail:
-	ADDQ $0x04, SI
+	ADDQ $0x04, R8
 	JZ   sum
 
 one:
+	PREFETCHT1   (SI)
+	PREFETCHT1   (DI)
 	VMOVDQU32    (DX), Z8
 	VMOVDQU32    (BX), Z9
 	VPBROADCASTD (AX), Z10
@@ -3203,7 +3377,9 @@ one:
 	ADDQ         $0x04, AX
 	ADDQ         $+64, DX
 	ADDQ         $+64, BX
-	DECQ         SI
+	ADDQ         $+64, SI
+	ADDQ         $+64, DI
+	DECQ         R8
 	JNZ          one
 
 sum:
@@ -3211,21 +3387,21 @@ sum:
 	VPADDD       Z5, Z1, Z1
 	VPADDD       Z6, Z2, Z2
 	VPADDD       Z7, Z3, Z3
-	MOVQ         c+32(FP), AX
-	MOVQ         ldc+40(FP), CX
-	MOVQ         cols+56(FP), DX
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, BX
 	BZHIL        DX, BX, BX
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+80(FP), DX
-	MOVQ         colScale+88(FP), BX
+	MOVQ         rowScale+88(FP), DX
+	MOVQ         colScale+96(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+64(FP), SI
-	MOVQ         sums+72(FP), DI
+	MOVQ         zero+72(FP), SI
+	MOVQ         sums+80(FP), DI
 	VMOVDQU32    (DI), Z4
 	VMOVDQU32    64(DI), Z5
 	VPBROADCASTD (SI), Z6
@@ -3264,13 +3440,15 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile1x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX512F, AVX512VNNI, BMI2
-TEXT ·GemmU8S8Tile1x32AVX512VNNI(SB), NOSPLIT, $0-96
+// func GemmU8S8Tile1x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·GemmU8S8Tile1x32AVX512VNNI(SB), NOSPLIT, $0-104
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	MOVQ   b+16(FP), CX
 	MOVQ   ldb+24(FP), DX
+	MOVQ   next+32(FP), BX
+	LEAQ   (BX)(DX*1), SI
 	ADDQ   CX, DX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -3280,41 +3458,55 @@ TEXT ·GemmU8S8Tile1x32AVX512VNNI(SB), NOSPLIT, $0-96
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	MOVQ   k+48(FP), BX
-	SUBQ   $0x04, BX
+	MOVQ   k+56(FP), DI
+	SUBQ   $0x04, DI
 	JL     tail
 
 loop:
+	PREFETCHT1   (BX)
+	PREFETCHT1   (SI)
 	VPBROADCASTD (AX), Z8
 	VPDPBUSD     (CX), Z8, Z0
 	VPDPBUSD     (DX), Z8, Z1
+	PREFETCHT1   64(BX)
+	PREFETCHT1   64(SI)
 	VPBROADCASTD 4(AX), Z8
 	VPDPBUSD     64(CX), Z8, Z2
 	VPDPBUSD     64(DX), Z8, Z3
+	PREFETCHT1   128(BX)
+	PREFETCHT1   128(SI)
 	VPBROADCASTD 8(AX), Z8
 	VPDPBUSD     128(CX), Z8, Z4
 	VPDPBUSD     128(DX), Z8, Z5
+	PREFETCHT1   192(BX)
+	PREFETCHT1   192(SI)
 	VPBROADCASTD 12(AX), Z8
 	VPDPBUSD     192(CX), Z8, Z6
 	VPDPBUSD     192(DX), Z8, Z7
 	ADDQ         $0x10, AX
 	ADDQ         $+256, CX
 	ADDQ         $+256, DX
-	SUBQ         $0x04, BX
+	ADDQ         $+256, BX
+	ADDQ         $+256, SI
+	SUBQ         $0x04, DI
 	JGE          loop
 
 tail:
-	ADDQ $0x04, BX
+	ADDQ $0x04, DI
 	JZ   sum
 
 one:
+	PREFETCHT1   (BX)
+	PREFETCHT1   (SI)
 	VPBROADCASTD (AX), Z8
 	VPDPBUSD     (CX), Z8, Z0
 	VPDPBUSD     (DX), Z8, Z1
 	ADDQ         $0x04, AX
 	ADDQ         $+64, CX
 	ADDQ         $+64, DX
-	DECQ         BX
+	ADDQ         $+64, BX
+	ADDQ         $+64, SI
+	DECQ         DI
 	JNZ          one
 
 sum:
@@ -3324,21 +3516,21 @@ sum:
 	VPADDD       Z7, Z3, Z3
 	VPADDD       Z2, Z0, Z0
 	VPADDD       Z3, Z1, Z1
-	MOVQ         c+32(FP), AX
-	MOVQ         ldc+40(FP), CX
-	MOVQ         cols+56(FP), DX
+	MOVQ         c+40(FP), AX
+	MOVQ         ldc+48(FP), CX
+	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
 	MOVL         $0xffffffff, CX
 	BZHIL        DX, CX, CX
 	KMOVW        CX, K1
 	SHRL         $0x10, CX
 	KMOVW        CX, K2
-	MOVQ         rowScale+80(FP), CX
-	MOVQ         colScale+88(FP), DX
+	MOVQ         rowScale+88(FP), CX
+	MOVQ         colScale+96(FP), DX
 	TESTQ        CX, CX
 	JZ           raw
-	MOVQ         zero+64(FP), BX
-	MOVQ         sums+72(FP), SI
+	MOVQ         zero+72(FP), BX
+	MOVQ         sums+80(FP), SI
 	VMOVDQU32    (SI), Z2
 	VMOVDQU32    64(SI), Z3
 	VPBROADCASTD (BX), Z4

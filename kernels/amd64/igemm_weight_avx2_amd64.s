@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func GemmF32S8Tile1x64AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·GemmF32S8Tile1x64AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
@@ -15,10 +15,13 @@ TEXT ·GemmF32S8Tile1x64AVX2(SB), NOSPLIT, $0-88
 	MOVQ   scale+32(FP), BX
 	MOVQ   lds+40(FP), SI
 	SHLQ   $0x02, SI
-	LEAQ   (CX)(DX*2), DI
-	ADDQ   DX, DI
-	LEAQ   (BX)(SI*2), R8
-	ADDQ   SI, R8
+	LEAQ   (CX)(DX*4), DI
+	LEAQ   (CX)(DX*2), R8
+	ADDQ   DX, R8
+	LEAQ   (DI)(DX*2), R9
+	ADDQ   DX, R9
+	LEAQ   (BX)(SI*2), R10
+	ADDQ   SI, R10
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -27,17 +30,21 @@ TEXT ·GemmF32S8Tile1x64AVX2(SB), NOSPLIT, $0-88
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   k+64(FP), R9
+	MOVQ   k+64(FP), R11
 
 group:
-	MOVQ    group+80(FP), R10
-	CMPQ    R10, R9
-	CMOVQGT R9, R10
-	SUBQ    R10, R9
-	SUBQ    $0x04, R10
+	MOVQ    group+80(FP), R12
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, R11
+	SUBQ    $0x04, R12
 	JL      tail
 
 loop:
+	PREFETCHT1   (DI)
+	PREFETCHT1   (DI)(DX*1)
+	PREFETCHT1   (DI)(DX*2)
+	PREFETCHT1   (R9)
 	VBROADCASTSS (AX), Y8
 	VMOVUPS      (CX), Y9
 	VPSLLD       $0x18, Y9, Y9
@@ -75,17 +82,17 @@ loop:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x18, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x18, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
 	VBROADCASTSS 4(AX), Y8
 	VMOVUPS      (CX), Y9
@@ -124,17 +131,17 @@ loop:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x10, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x10, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
 	VBROADCASTSS 8(AX), Y8
 	VMOVUPS      (CX), Y9
@@ -173,17 +180,17 @@ loop:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x08, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x08, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
 	VBROADCASTSS 12(AX), Y8
 	VMOVUPS      (CX), Y9
@@ -216,25 +223,31 @@ loop:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         $0x10, AX
 	ADDQ         $0x40, CX
+	ADDQ         $0x40, R8
 	ADDQ         $0x40, DI
-	SUBQ         $0x04, R10
+	ADDQ         $0x40, R9
+	SUBQ         $0x04, R12
 	JGE          loop
 
 tail:
-	ADDQ         $0x04, R10
+	ADDQ         $0x04, R12
 	JZ           next
+	PREFETCHT1   (DI)
+	PREFETCHT1   (DI)(DX*1)
+	PREFETCHT1   (DI)(DX*2)
+	PREFETCHT1   (R9)
 	VBROADCASTSS (AX), Y8
 	VMOVUPS      (CX), Y9
 	VPSLLD       $0x18, Y9, Y9
@@ -272,19 +285,19 @@ tail:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x18, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x18, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 	VBROADCASTSS 4(AX), Y8
 	VMOVUPS      (CX), Y9
@@ -323,19 +336,19 @@ tail:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x10, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x10, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 	VBROADCASTSS 8(AX), Y8
 	VMOVUPS      (CX), Y9
@@ -374,25 +387,25 @@ tail:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x08, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x08, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 
 next:
 	ADDQ    $0x40, BX
-	ADDQ    $0x40, R8
-	TESTQ   R9, R9
+	ADDQ    $0x40, R10
+	TESTQ   R11, R11
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -492,7 +505,7 @@ masked:
 	RET
 
 // func GemmF32S8Tile1x32AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·GemmF32S8Tile1x32AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
@@ -502,21 +515,24 @@ TEXT ·GemmF32S8Tile1x32AVX2(SB), NOSPLIT, $0-88
 	MOVQ   scale+32(FP), BX
 	MOVQ   lds+40(FP), SI
 	SHLQ   $0x02, SI
+	LEAQ   (CX)(DX*2), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   k+64(FP), DI
+	MOVQ   k+64(FP), R8
 
 group:
-	MOVQ    group+80(FP), R8
-	CMPQ    R8, DI
-	CMOVQGT DI, R8
-	SUBQ    R8, DI
-	SUBQ    $0x04, R8
+	MOVQ    group+80(FP), R9
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, R8
+	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
+	PREFETCHT1   (DI)
+	PREFETCHT1   (DI)(DX*1)
 	VBROADCASTSS (AX), Y4
 	VMOVUPS      (CX), Y5
 	VPSLLD       $0x18, Y5, Y5
@@ -615,12 +631,15 @@ loop:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $0x10, AX
 	ADDQ         $0x40, CX
-	SUBQ         $0x04, R8
+	ADDQ         $0x40, DI
+	SUBQ         $0x04, R9
 	JGE          loop
 
 tail:
-	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
 	JZ           next
+	PREFETCHT1   (DI)
+	PREFETCHT1   (DI)(DX*1)
 	VBROADCASTSS (AX), Y4
 	VMOVUPS      (CX), Y5
 	VPSLLD       $0x18, Y5, Y5
@@ -646,7 +665,7 @@ tail:
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       32(BX)(SI*1), Y5, Y5
 	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 4(AX), Y4
 	VMOVUPS      (CX), Y5
@@ -673,7 +692,7 @@ tail:
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       32(BX)(SI*1), Y5, Y5
 	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 8(AX), Y4
 	VMOVUPS      (CX), Y5
@@ -700,12 +719,12 @@ tail:
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       32(BX)(SI*1), Y5, Y5
 	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 
 next:
 	ADDQ    $0x40, BX
-	TESTQ   DI, DI
+	TESTQ   R8, R8
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -765,7 +784,7 @@ masked:
 	RET
 
 // func GemmF32S8Tile2x32AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·GemmF32S8Tile2x32AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
@@ -775,6 +794,7 @@ TEXT ·GemmF32S8Tile2x32AVX2(SB), NOSPLIT, $0-88
 	MOVQ   scale+32(FP), SI
 	MOVQ   lds+40(FP), DI
 	SHLQ   $0x02, DI
+	LEAQ   (DX)(BX*2), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -783,17 +803,19 @@ TEXT ·GemmF32S8Tile2x32AVX2(SB), NOSPLIT, $0-88
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   k+64(FP), R8
+	MOVQ   k+64(FP), R9
 
 group:
-	MOVQ    group+80(FP), R9
-	CMPQ    R9, R8
-	CMOVQGT R8, R9
-	SUBQ    R9, R8
-	SUBQ    $0x04, R9
+	MOVQ    group+80(FP), R10
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, R9
+	SUBQ    $0x04, R10
 	JL      tail
 
 loop:
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R8)(BX*1)
 	VBROADCASTSS (AX), Y8
 	VBROADCASTSS (AX)(CX*1), Y9
 	VMOVUPS      (DX), Y10
@@ -912,12 +934,15 @@ loop:
 	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         $0x10, AX
 	ADDQ         $0x40, DX
-	SUBQ         $0x04, R9
+	ADDQ         $0x40, R8
+	SUBQ         $0x04, R10
 	JGE          loop
 
 tail:
-	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
 	JZ           next
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R8)(BX*1)
 	VBROADCASTSS (AX), Y8
 	VBROADCASTSS (AX)(CX*1), Y9
 	VMOVUPS      (DX), Y10
@@ -948,7 +973,7 @@ tail:
 	VMULPS       32(SI)(DI*1), Y10, Y10
 	VFMADD231PS  Y8, Y10, Y3
 	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 4(AX), Y8
 	VBROADCASTSS 4(AX)(CX*1), Y9
@@ -980,7 +1005,7 @@ tail:
 	VMULPS       32(SI)(DI*1), Y10, Y10
 	VFMADD231PS  Y8, Y10, Y3
 	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 8(AX), Y8
 	VBROADCASTSS 8(AX)(CX*1), Y9
@@ -1012,12 +1037,12 @@ tail:
 	VMULPS       32(SI)(DI*1), Y10, Y10
 	VFMADD231PS  Y8, Y10, Y3
 	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 
 next:
 	ADDQ    $0x40, SI
-	TESTQ   R8, R8
+	TESTQ   R9, R9
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -1090,33 +1115,35 @@ masked:
 	RET
 
 // func GemmF32S8Tile3x16AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·GemmF32S8Tile3x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), DX
 	MOVQ   ldb+24(FP), BX
-	MOVQ   scale+32(FP), BX
-	MOVQ   lds+40(FP), SI
-	SHLQ   $0x02, SI
+	MOVQ   scale+32(FP), SI
+	MOVQ   lds+40(FP), DI
+	SHLQ   $0x02, DI
+	LEAQ   (DX)(BX*1), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	MOVQ   k+64(FP), SI
+	MOVQ   k+64(FP), DI
 
 group:
-	MOVQ    group+80(FP), DI
-	CMPQ    DI, SI
-	CMOVQGT SI, DI
-	SUBQ    DI, SI
-	SUBQ    $0x04, DI
+	MOVQ    group+80(FP), R8
+	CMPQ    R8, DI
+	CMOVQGT DI, R8
+	SUBQ    R8, DI
+	SUBQ    $0x04, R8
 	JL      tail
 
 loop:
+	PREFETCHT1   (BX)
 	VBROADCASTSS (AX), Y6
 	VBROADCASTSS (AX)(CX*1), Y7
 	VBROADCASTSS (AX)(CX*2), Y8
@@ -1124,7 +1151,7 @@ loop:
 	VPSLLD       $0x18, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -1132,7 +1159,7 @@ loop:
 	VPSLLD       $0x18, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
@@ -1143,7 +1170,7 @@ loop:
 	VPSLLD       $0x10, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -1151,7 +1178,7 @@ loop:
 	VPSLLD       $0x10, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
@@ -1162,7 +1189,7 @@ loop:
 	VPSLLD       $0x08, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -1170,7 +1197,7 @@ loop:
 	VPSLLD       $0x08, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
@@ -1180,25 +1207,27 @@ loop:
 	VMOVUPS      (DX), Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
 	VMOVUPS      32(DX), Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
 	ADDQ         $0x10, AX
 	ADDQ         $0x40, DX
-	SUBQ         $0x04, DI
+	ADDQ         $0x40, BX
+	SUBQ         $0x04, R8
 	JGE          loop
 
 tail:
-	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
 	JZ           next
+	PREFETCHT1   (BX)
 	VBROADCASTSS (AX), Y6
 	VBROADCASTSS (AX)(CX*1), Y7
 	VBROADCASTSS (AX)(CX*2), Y8
@@ -1206,7 +1235,7 @@ tail:
 	VPSLLD       $0x18, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -1214,11 +1243,11 @@ tail:
 	VPSLLD       $0x18, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
-	DECQ         DI
+	DECQ         R8
 	JZ           next
 	VBROADCASTSS 4(AX), Y6
 	VBROADCASTSS 4(AX)(CX*1), Y7
@@ -1227,7 +1256,7 @@ tail:
 	VPSLLD       $0x10, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -1235,11 +1264,11 @@ tail:
 	VPSLLD       $0x10, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
-	DECQ         DI
+	DECQ         R8
 	JZ           next
 	VBROADCASTSS 8(AX), Y6
 	VBROADCASTSS 8(AX)(CX*1), Y7
@@ -1248,7 +1277,7 @@ tail:
 	VPSLLD       $0x08, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -1256,16 +1285,16 @@ tail:
 	VPSLLD       $0x08, Y9, Y9
 	VPSRAD       $0x18, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
-	DECQ         DI
+	DECQ         R8
 	JZ           next
 
 next:
-	ADDQ    $0x40, BX
-	TESTQ   SI, SI
+	ADDQ    $0x40, SI
+	TESTQ   DI, DI
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -1319,7 +1348,7 @@ masked:
 	RET
 
 // func GemmF32S8Tile4x16AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·GemmF32S8Tile4x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
@@ -1328,9 +1357,10 @@ TEXT ·GemmF32S8Tile4x16AVX2(SB), NOSPLIT, $0-88
 	ADDQ   CX, DX
 	MOVQ   b+16(FP), BX
 	MOVQ   ldb+24(FP), SI
-	MOVQ   scale+32(FP), SI
-	MOVQ   lds+40(FP), DI
-	SHLQ   $0x02, DI
+	MOVQ   scale+32(FP), DI
+	MOVQ   lds+40(FP), R8
+	SHLQ   $0x02, R8
+	LEAQ   (BX)(SI*1), SI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1339,17 +1369,18 @@ TEXT ·GemmF32S8Tile4x16AVX2(SB), NOSPLIT, $0-88
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   k+64(FP), DI
+	MOVQ   k+64(FP), R8
 
 group:
-	MOVQ    group+80(FP), R8
-	CMPQ    R8, DI
-	CMOVQGT DI, R8
-	SUBQ    R8, DI
-	SUBQ    $0x04, R8
+	MOVQ    group+80(FP), R9
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, R8
+	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
+	PREFETCHT1   (SI)
 	VBROADCASTSS (AX), Y8
 	VBROADCASTSS (AX)(CX*1), Y9
 	VBROADCASTSS (AX)(CX*2), Y10
@@ -1358,7 +1389,7 @@ loop:
 	VPSLLD       $0x18, Y12, Y12
 	VPSRAD       $0x18, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -1367,7 +1398,7 @@ loop:
 	VPSLLD       $0x18, Y12, Y12
 	VPSRAD       $0x18, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
@@ -1380,7 +1411,7 @@ loop:
 	VPSLLD       $0x10, Y12, Y12
 	VPSRAD       $0x18, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -1389,7 +1420,7 @@ loop:
 	VPSLLD       $0x10, Y12, Y12
 	VPSRAD       $0x18, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
@@ -1402,7 +1433,7 @@ loop:
 	VPSLLD       $0x08, Y12, Y12
 	VPSRAD       $0x18, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -1411,7 +1442,7 @@ loop:
 	VPSLLD       $0x08, Y12, Y12
 	VPSRAD       $0x18, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
@@ -1423,7 +1454,7 @@ loop:
 	VMOVUPS      (BX), Y12
 	VPSRAD       $0x18, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -1431,7 +1462,7 @@ loop:
 	VMOVUPS      32(BX), Y12
 	VPSRAD       $0x18, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
@@ -1439,12 +1470,14 @@ loop:
 	ADDQ         $0x10, AX
 	ADDQ         $0x10, DX
 	ADDQ         $0x40, BX
-	SUBQ         $0x04, R8
+	ADDQ         $0x40, SI
+	SUBQ         $0x04, R9
 	JGE          loop
 
 tail:
-	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
 	JZ           next
+	PREFETCHT1   (SI)
 	VBROADCASTSS (AX), Y8
 	VBROADCASTSS (AX)(CX*1), Y9
 	VBROADCASTSS (AX)(CX*2), Y10
@@ -1453,7 +1486,7 @@ tail:
 	VPSLLD       $0x18, Y12, Y12
 	VPSRAD       $0x18, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -1462,12 +1495,12 @@ tail:
 	VPSLLD       $0x18, Y12, Y12
 	VPSRAD       $0x18, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
 	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 4(AX), Y8
 	VBROADCASTSS 4(AX)(CX*1), Y9
@@ -1477,7 +1510,7 @@ tail:
 	VPSLLD       $0x10, Y12, Y12
 	VPSRAD       $0x18, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -1486,12 +1519,12 @@ tail:
 	VPSLLD       $0x10, Y12, Y12
 	VPSRAD       $0x18, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
 	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 8(AX), Y8
 	VBROADCASTSS 8(AX)(CX*1), Y9
@@ -1501,7 +1534,7 @@ tail:
 	VPSLLD       $0x08, Y12, Y12
 	VPSRAD       $0x18, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -1510,17 +1543,17 @@ tail:
 	VPSLLD       $0x08, Y12, Y12
 	VPSRAD       $0x18, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
 	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 
 next:
-	ADDQ    $0x40, SI
-	TESTQ   DI, DI
+	ADDQ    $0x40, DI
+	TESTQ   R8, R8
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -1695,7 +1728,7 @@ done:
 	RET
 
 // func GemmF32S4Tile1x64AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·GemmF32S4Tile1x64AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
@@ -1705,10 +1738,13 @@ TEXT ·GemmF32S4Tile1x64AVX2(SB), NOSPLIT, $0-88
 	MOVQ   scale+32(FP), BX
 	MOVQ   lds+40(FP), SI
 	SHLQ   $0x02, SI
-	LEAQ   (CX)(DX*2), DI
-	ADDQ   DX, DI
-	LEAQ   (BX)(SI*2), R8
-	ADDQ   SI, R8
+	LEAQ   (CX)(DX*4), DI
+	LEAQ   (CX)(DX*2), R8
+	ADDQ   DX, R8
+	LEAQ   (DI)(DX*2), R9
+	ADDQ   DX, R9
+	LEAQ   (BX)(SI*2), R10
+	ADDQ   SI, R10
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1717,17 +1753,21 @@ TEXT ·GemmF32S4Tile1x64AVX2(SB), NOSPLIT, $0-88
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   k+64(FP), R9
+	MOVQ   k+64(FP), R11
 
 group:
-	MOVQ    group+80(FP), R10
-	CMPQ    R10, R9
-	CMOVQGT R9, R10
-	SUBQ    R10, R9
-	SUBQ    $0x08, R10
+	MOVQ    group+80(FP), R12
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, R11
+	SUBQ    $0x08, R12
 	JL      tail
 
 loop:
+	PREFETCHT1   (DI)
+	PREFETCHT1   (DI)(DX*1)
+	PREFETCHT1   (DI)(DX*2)
+	PREFETCHT1   (R9)
 	VBROADCASTSS (AX), Y8
 	VMOVUPS      (CX), Y9
 	VPSLLD       $0x1c, Y9, Y9
@@ -1765,17 +1805,17 @@ loop:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x1c, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x1c, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
 	VBROADCASTSS 4(AX), Y8
 	VMOVUPS      (CX), Y9
@@ -1814,17 +1854,17 @@ loop:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x18, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x18, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
 	VBROADCASTSS 8(AX), Y8
 	VMOVUPS      (CX), Y9
@@ -1863,17 +1903,17 @@ loop:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x14, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x14, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
 	VBROADCASTSS 12(AX), Y8
 	VMOVUPS      (CX), Y9
@@ -1912,17 +1952,17 @@ loop:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x10, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x10, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
 	VBROADCASTSS 16(AX), Y8
 	VMOVUPS      (CX), Y9
@@ -1961,17 +2001,17 @@ loop:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x0c, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x0c, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
 	VBROADCASTSS 20(AX), Y8
 	VMOVUPS      (CX), Y9
@@ -2010,17 +2050,17 @@ loop:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x08, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x08, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
 	VBROADCASTSS 24(AX), Y8
 	VMOVUPS      (CX), Y9
@@ -2059,17 +2099,17 @@ loop:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x04, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x04, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
 	VBROADCASTSS 28(AX), Y8
 	VMOVUPS      (CX), Y9
@@ -2102,25 +2142,31 @@ loop:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         $0x20, AX
 	ADDQ         $0x40, CX
+	ADDQ         $0x40, R8
 	ADDQ         $0x40, DI
-	SUBQ         $0x08, R10
+	ADDQ         $0x40, R9
+	SUBQ         $0x08, R12
 	JGE          loop
 
 tail:
-	ADDQ         $0x08, R10
+	ADDQ         $0x08, R12
 	JZ           next
+	PREFETCHT1   (DI)
+	PREFETCHT1   (DI)(DX*1)
+	PREFETCHT1   (DI)(DX*2)
+	PREFETCHT1   (R9)
 	VBROADCASTSS (AX), Y8
 	VMOVUPS      (CX), Y9
 	VPSLLD       $0x1c, Y9, Y9
@@ -2158,19 +2204,19 @@ tail:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x1c, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x1c, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 	VBROADCASTSS 4(AX), Y8
 	VMOVUPS      (CX), Y9
@@ -2209,19 +2255,19 @@ tail:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x18, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x18, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 	VBROADCASTSS 8(AX), Y8
 	VMOVUPS      (CX), Y9
@@ -2260,19 +2306,19 @@ tail:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x14, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x14, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 	VBROADCASTSS 12(AX), Y8
 	VMOVUPS      (CX), Y9
@@ -2311,19 +2357,19 @@ tail:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x10, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x10, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 	VBROADCASTSS 16(AX), Y8
 	VMOVUPS      (CX), Y9
@@ -2362,19 +2408,19 @@ tail:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x0c, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x0c, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 	VBROADCASTSS 20(AX), Y8
 	VMOVUPS      (CX), Y9
@@ -2413,19 +2459,19 @@ tail:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x08, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x08, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 	VBROADCASTSS 24(AX), Y8
 	VMOVUPS      (CX), Y9
@@ -2464,25 +2510,25 @@ tail:
 	VCVTDQ2PS    Y9, Y9
 	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (DI), Y9
+	VMOVUPS      (R8), Y9
 	VPSLLD       $0x04, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R8), Y9, Y9
+	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(DI), Y9
+	VMOVUPS      32(R8), Y9
 	VPSLLD       $0x04, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R8), Y9, Y9
+	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 
 next:
 	ADDQ    $0x40, BX
-	ADDQ    $0x40, R8
-	TESTQ   R9, R9
+	ADDQ    $0x40, R10
+	TESTQ   R11, R11
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -2582,7 +2628,7 @@ masked:
 	RET
 
 // func GemmF32S4Tile1x32AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·GemmF32S4Tile1x32AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
@@ -2592,21 +2638,24 @@ TEXT ·GemmF32S4Tile1x32AVX2(SB), NOSPLIT, $0-88
 	MOVQ   scale+32(FP), BX
 	MOVQ   lds+40(FP), SI
 	SHLQ   $0x02, SI
+	LEAQ   (CX)(DX*2), DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   k+64(FP), DI
+	MOVQ   k+64(FP), R8
 
 group:
-	MOVQ    group+80(FP), R8
-	CMPQ    R8, DI
-	CMOVQGT DI, R8
-	SUBQ    R8, DI
-	SUBQ    $0x08, R8
+	MOVQ    group+80(FP), R9
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, R8
+	SUBQ    $0x08, R9
 	JL      tail
 
 loop:
+	PREFETCHT1   (DI)
+	PREFETCHT1   (DI)(DX*1)
 	VBROADCASTSS (AX), Y4
 	VMOVUPS      (CX), Y5
 	VPSLLD       $0x1c, Y5, Y5
@@ -2805,12 +2854,15 @@ loop:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $0x20, AX
 	ADDQ         $0x40, CX
-	SUBQ         $0x08, R8
+	ADDQ         $0x40, DI
+	SUBQ         $0x08, R9
 	JGE          loop
 
 tail:
-	ADDQ         $0x08, R8
+	ADDQ         $0x08, R9
 	JZ           next
+	PREFETCHT1   (DI)
+	PREFETCHT1   (DI)(DX*1)
 	VBROADCASTSS (AX), Y4
 	VMOVUPS      (CX), Y5
 	VPSLLD       $0x1c, Y5, Y5
@@ -2836,7 +2888,7 @@ tail:
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       32(BX)(SI*1), Y5, Y5
 	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 4(AX), Y4
 	VMOVUPS      (CX), Y5
@@ -2863,7 +2915,7 @@ tail:
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       32(BX)(SI*1), Y5, Y5
 	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 8(AX), Y4
 	VMOVUPS      (CX), Y5
@@ -2890,7 +2942,7 @@ tail:
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       32(BX)(SI*1), Y5, Y5
 	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 12(AX), Y4
 	VMOVUPS      (CX), Y5
@@ -2917,7 +2969,7 @@ tail:
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       32(BX)(SI*1), Y5, Y5
 	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 16(AX), Y4
 	VMOVUPS      (CX), Y5
@@ -2944,7 +2996,7 @@ tail:
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       32(BX)(SI*1), Y5, Y5
 	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 20(AX), Y4
 	VMOVUPS      (CX), Y5
@@ -2971,7 +3023,7 @@ tail:
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       32(BX)(SI*1), Y5, Y5
 	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 24(AX), Y4
 	VMOVUPS      (CX), Y5
@@ -2998,12 +3050,12 @@ tail:
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       32(BX)(SI*1), Y5, Y5
 	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 
 next:
 	ADDQ    $0x40, BX
-	TESTQ   DI, DI
+	TESTQ   R8, R8
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -3063,7 +3115,7 @@ masked:
 	RET
 
 // func GemmF32S4Tile2x32AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·GemmF32S4Tile2x32AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
@@ -3073,6 +3125,7 @@ TEXT ·GemmF32S4Tile2x32AVX2(SB), NOSPLIT, $0-88
 	MOVQ   scale+32(FP), SI
 	MOVQ   lds+40(FP), DI
 	SHLQ   $0x02, DI
+	LEAQ   (DX)(BX*2), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3081,17 +3134,19 @@ TEXT ·GemmF32S4Tile2x32AVX2(SB), NOSPLIT, $0-88
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   k+64(FP), R8
+	MOVQ   k+64(FP), R9
 
 group:
-	MOVQ    group+80(FP), R9
-	CMPQ    R9, R8
-	CMOVQGT R8, R9
-	SUBQ    R9, R8
-	SUBQ    $0x08, R9
+	MOVQ    group+80(FP), R10
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, R9
+	SUBQ    $0x08, R10
 	JL      tail
 
 loop:
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R8)(BX*1)
 	VBROADCASTSS (AX), Y8
 	VBROADCASTSS (AX)(CX*1), Y9
 	VMOVUPS      (DX), Y10
@@ -3330,12 +3385,15 @@ loop:
 	VFMADD231PS  Y9, Y10, Y7
 	ADDQ         $0x20, AX
 	ADDQ         $0x40, DX
-	SUBQ         $0x08, R9
+	ADDQ         $0x40, R8
+	SUBQ         $0x08, R10
 	JGE          loop
 
 tail:
-	ADDQ         $0x08, R9
+	ADDQ         $0x08, R10
 	JZ           next
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R8)(BX*1)
 	VBROADCASTSS (AX), Y8
 	VBROADCASTSS (AX)(CX*1), Y9
 	VMOVUPS      (DX), Y10
@@ -3366,7 +3424,7 @@ tail:
 	VMULPS       32(SI)(DI*1), Y10, Y10
 	VFMADD231PS  Y8, Y10, Y3
 	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 4(AX), Y8
 	VBROADCASTSS 4(AX)(CX*1), Y9
@@ -3398,7 +3456,7 @@ tail:
 	VMULPS       32(SI)(DI*1), Y10, Y10
 	VFMADD231PS  Y8, Y10, Y3
 	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 8(AX), Y8
 	VBROADCASTSS 8(AX)(CX*1), Y9
@@ -3430,7 +3488,7 @@ tail:
 	VMULPS       32(SI)(DI*1), Y10, Y10
 	VFMADD231PS  Y8, Y10, Y3
 	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 12(AX), Y8
 	VBROADCASTSS 12(AX)(CX*1), Y9
@@ -3462,7 +3520,7 @@ tail:
 	VMULPS       32(SI)(DI*1), Y10, Y10
 	VFMADD231PS  Y8, Y10, Y3
 	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 16(AX), Y8
 	VBROADCASTSS 16(AX)(CX*1), Y9
@@ -3494,7 +3552,7 @@ tail:
 	VMULPS       32(SI)(DI*1), Y10, Y10
 	VFMADD231PS  Y8, Y10, Y3
 	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 20(AX), Y8
 	VBROADCASTSS 20(AX)(CX*1), Y9
@@ -3526,7 +3584,7 @@ tail:
 	VMULPS       32(SI)(DI*1), Y10, Y10
 	VFMADD231PS  Y8, Y10, Y3
 	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 24(AX), Y8
 	VBROADCASTSS 24(AX)(CX*1), Y9
@@ -3558,12 +3616,12 @@ tail:
 	VMULPS       32(SI)(DI*1), Y10, Y10
 	VFMADD231PS  Y8, Y10, Y3
 	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 
 next:
 	ADDQ    $0x40, SI
-	TESTQ   R8, R8
+	TESTQ   R9, R9
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -3636,33 +3694,35 @@ masked:
 	RET
 
 // func GemmF32S4Tile3x16AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·GemmF32S4Tile3x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	SHLQ   $0x02, CX
 	MOVQ   b+16(FP), DX
 	MOVQ   ldb+24(FP), BX
-	MOVQ   scale+32(FP), BX
-	MOVQ   lds+40(FP), SI
-	SHLQ   $0x02, SI
+	MOVQ   scale+32(FP), SI
+	MOVQ   lds+40(FP), DI
+	SHLQ   $0x02, DI
+	LEAQ   (DX)(BX*1), BX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	MOVQ   k+64(FP), SI
+	MOVQ   k+64(FP), DI
 
 group:
-	MOVQ    group+80(FP), DI
-	CMPQ    DI, SI
-	CMOVQGT SI, DI
-	SUBQ    DI, SI
-	SUBQ    $0x08, DI
+	MOVQ    group+80(FP), R8
+	CMPQ    R8, DI
+	CMOVQGT DI, R8
+	SUBQ    R8, DI
+	SUBQ    $0x08, R8
 	JL      tail
 
 loop:
+	PREFETCHT1   (BX)
 	VBROADCASTSS (AX), Y6
 	VBROADCASTSS (AX)(CX*1), Y7
 	VBROADCASTSS (AX)(CX*2), Y8
@@ -3670,7 +3730,7 @@ loop:
 	VPSLLD       $0x1c, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -3678,7 +3738,7 @@ loop:
 	VPSLLD       $0x1c, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
@@ -3689,7 +3749,7 @@ loop:
 	VPSLLD       $0x18, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -3697,7 +3757,7 @@ loop:
 	VPSLLD       $0x18, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
@@ -3708,7 +3768,7 @@ loop:
 	VPSLLD       $0x14, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -3716,7 +3776,7 @@ loop:
 	VPSLLD       $0x14, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
@@ -3727,7 +3787,7 @@ loop:
 	VPSLLD       $0x10, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -3735,7 +3795,7 @@ loop:
 	VPSLLD       $0x10, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
@@ -3746,7 +3806,7 @@ loop:
 	VPSLLD       $0x0c, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -3754,7 +3814,7 @@ loop:
 	VPSLLD       $0x0c, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
@@ -3765,7 +3825,7 @@ loop:
 	VPSLLD       $0x08, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -3773,7 +3833,7 @@ loop:
 	VPSLLD       $0x08, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
@@ -3784,7 +3844,7 @@ loop:
 	VPSLLD       $0x04, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -3792,7 +3852,7 @@ loop:
 	VPSLLD       $0x04, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
@@ -3802,25 +3862,27 @@ loop:
 	VMOVUPS      (DX), Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
 	VMOVUPS      32(DX), Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
 	ADDQ         $0x20, AX
 	ADDQ         $0x40, DX
-	SUBQ         $0x08, DI
+	ADDQ         $0x40, BX
+	SUBQ         $0x08, R8
 	JGE          loop
 
 tail:
-	ADDQ         $0x08, DI
+	ADDQ         $0x08, R8
 	JZ           next
+	PREFETCHT1   (BX)
 	VBROADCASTSS (AX), Y6
 	VBROADCASTSS (AX)(CX*1), Y7
 	VBROADCASTSS (AX)(CX*2), Y8
@@ -3828,7 +3890,7 @@ tail:
 	VPSLLD       $0x1c, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -3836,11 +3898,11 @@ tail:
 	VPSLLD       $0x1c, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
-	DECQ         DI
+	DECQ         R8
 	JZ           next
 	VBROADCASTSS 4(AX), Y6
 	VBROADCASTSS 4(AX)(CX*1), Y7
@@ -3849,7 +3911,7 @@ tail:
 	VPSLLD       $0x18, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -3857,11 +3919,11 @@ tail:
 	VPSLLD       $0x18, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
-	DECQ         DI
+	DECQ         R8
 	JZ           next
 	VBROADCASTSS 8(AX), Y6
 	VBROADCASTSS 8(AX)(CX*1), Y7
@@ -3870,7 +3932,7 @@ tail:
 	VPSLLD       $0x14, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -3878,11 +3940,11 @@ tail:
 	VPSLLD       $0x14, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
-	DECQ         DI
+	DECQ         R8
 	JZ           next
 	VBROADCASTSS 12(AX), Y6
 	VBROADCASTSS 12(AX)(CX*1), Y7
@@ -3891,7 +3953,7 @@ tail:
 	VPSLLD       $0x10, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -3899,11 +3961,11 @@ tail:
 	VPSLLD       $0x10, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
-	DECQ         DI
+	DECQ         R8
 	JZ           next
 	VBROADCASTSS 16(AX), Y6
 	VBROADCASTSS 16(AX)(CX*1), Y7
@@ -3912,7 +3974,7 @@ tail:
 	VPSLLD       $0x0c, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -3920,11 +3982,11 @@ tail:
 	VPSLLD       $0x0c, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
-	DECQ         DI
+	DECQ         R8
 	JZ           next
 	VBROADCASTSS 20(AX), Y6
 	VBROADCASTSS 20(AX)(CX*1), Y7
@@ -3933,7 +3995,7 @@ tail:
 	VPSLLD       $0x08, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -3941,11 +4003,11 @@ tail:
 	VPSLLD       $0x08, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
-	DECQ         DI
+	DECQ         R8
 	JZ           next
 	VBROADCASTSS 24(AX), Y6
 	VBROADCASTSS 24(AX)(CX*1), Y7
@@ -3954,7 +4016,7 @@ tail:
 	VPSLLD       $0x04, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
+	VMULPS       (SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y0
 	VFMADD231PS  Y7, Y9, Y2
 	VFMADD231PS  Y8, Y9, Y4
@@ -3962,16 +4024,16 @@ tail:
 	VPSLLD       $0x04, Y9, Y9
 	VPSRAD       $0x1c, Y9, Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
+	VMULPS       32(SI), Y9, Y9
 	VFMADD231PS  Y6, Y9, Y1
 	VFMADD231PS  Y7, Y9, Y3
 	VFMADD231PS  Y8, Y9, Y5
-	DECQ         DI
+	DECQ         R8
 	JZ           next
 
 next:
-	ADDQ    $0x40, BX
-	TESTQ   SI, SI
+	ADDQ    $0x40, SI
+	TESTQ   DI, DI
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -4025,7 +4087,7 @@ masked:
 	RET
 
 // func GemmF32S4Tile4x16AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·GemmF32S4Tile4x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
@@ -4034,9 +4096,10 @@ TEXT ·GemmF32S4Tile4x16AVX2(SB), NOSPLIT, $0-88
 	ADDQ   CX, DX
 	MOVQ   b+16(FP), BX
 	MOVQ   ldb+24(FP), SI
-	MOVQ   scale+32(FP), SI
-	MOVQ   lds+40(FP), DI
-	SHLQ   $0x02, DI
+	MOVQ   scale+32(FP), DI
+	MOVQ   lds+40(FP), R8
+	SHLQ   $0x02, R8
+	LEAQ   (BX)(SI*1), SI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4045,17 +4108,18 @@ TEXT ·GemmF32S4Tile4x16AVX2(SB), NOSPLIT, $0-88
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   k+64(FP), DI
+	MOVQ   k+64(FP), R8
 
 group:
-	MOVQ    group+80(FP), R8
-	CMPQ    R8, DI
-	CMOVQGT DI, R8
-	SUBQ    R8, DI
-	SUBQ    $0x08, R8
+	MOVQ    group+80(FP), R9
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, R8
+	SUBQ    $0x08, R9
 	JL      tail
 
 loop:
+	PREFETCHT1   (SI)
 	VBROADCASTSS (AX), Y8
 	VBROADCASTSS (AX)(CX*1), Y9
 	VBROADCASTSS (AX)(CX*2), Y10
@@ -4064,7 +4128,7 @@ loop:
 	VPSLLD       $0x1c, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -4073,7 +4137,7 @@ loop:
 	VPSLLD       $0x1c, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
@@ -4086,7 +4150,7 @@ loop:
 	VPSLLD       $0x18, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -4095,7 +4159,7 @@ loop:
 	VPSLLD       $0x18, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
@@ -4108,7 +4172,7 @@ loop:
 	VPSLLD       $0x14, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -4117,7 +4181,7 @@ loop:
 	VPSLLD       $0x14, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
@@ -4130,7 +4194,7 @@ loop:
 	VPSLLD       $0x10, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -4139,7 +4203,7 @@ loop:
 	VPSLLD       $0x10, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
@@ -4152,7 +4216,7 @@ loop:
 	VPSLLD       $0x0c, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -4161,7 +4225,7 @@ loop:
 	VPSLLD       $0x0c, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
@@ -4174,7 +4238,7 @@ loop:
 	VPSLLD       $0x08, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -4183,7 +4247,7 @@ loop:
 	VPSLLD       $0x08, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
@@ -4196,7 +4260,7 @@ loop:
 	VPSLLD       $0x04, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -4205,7 +4269,7 @@ loop:
 	VPSLLD       $0x04, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
@@ -4217,7 +4281,7 @@ loop:
 	VMOVUPS      (BX), Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -4225,7 +4289,7 @@ loop:
 	VMOVUPS      32(BX), Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
@@ -4233,12 +4297,14 @@ loop:
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, DX
 	ADDQ         $0x40, BX
-	SUBQ         $0x08, R8
+	ADDQ         $0x40, SI
+	SUBQ         $0x08, R9
 	JGE          loop
 
 tail:
-	ADDQ         $0x08, R8
+	ADDQ         $0x08, R9
 	JZ           next
+	PREFETCHT1   (SI)
 	VBROADCASTSS (AX), Y8
 	VBROADCASTSS (AX)(CX*1), Y9
 	VBROADCASTSS (AX)(CX*2), Y10
@@ -4247,7 +4313,7 @@ tail:
 	VPSLLD       $0x1c, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -4256,12 +4322,12 @@ tail:
 	VPSLLD       $0x1c, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
 	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 4(AX), Y8
 	VBROADCASTSS 4(AX)(CX*1), Y9
@@ -4271,7 +4337,7 @@ tail:
 	VPSLLD       $0x18, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -4280,12 +4346,12 @@ tail:
 	VPSLLD       $0x18, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
 	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 8(AX), Y8
 	VBROADCASTSS 8(AX)(CX*1), Y9
@@ -4295,7 +4361,7 @@ tail:
 	VPSLLD       $0x14, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -4304,12 +4370,12 @@ tail:
 	VPSLLD       $0x14, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
 	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 12(AX), Y8
 	VBROADCASTSS 12(AX)(CX*1), Y9
@@ -4319,7 +4385,7 @@ tail:
 	VPSLLD       $0x10, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -4328,12 +4394,12 @@ tail:
 	VPSLLD       $0x10, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
 	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 16(AX), Y8
 	VBROADCASTSS 16(AX)(CX*1), Y9
@@ -4343,7 +4409,7 @@ tail:
 	VPSLLD       $0x0c, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -4352,12 +4418,12 @@ tail:
 	VPSLLD       $0x0c, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
 	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 20(AX), Y8
 	VBROADCASTSS 20(AX)(CX*1), Y9
@@ -4367,7 +4433,7 @@ tail:
 	VPSLLD       $0x08, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -4376,12 +4442,12 @@ tail:
 	VPSLLD       $0x08, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
 	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 24(AX), Y8
 	VBROADCASTSS 24(AX)(CX*1), Y9
@@ -4391,7 +4457,7 @@ tail:
 	VPSLLD       $0x04, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       (SI), Y12, Y12
+	VMULPS       (DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y2
 	VFMADD231PS  Y10, Y12, Y4
@@ -4400,17 +4466,17 @@ tail:
 	VPSLLD       $0x04, Y12, Y12
 	VPSRAD       $0x1c, Y12, Y12
 	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(SI), Y12, Y12
+	VMULPS       32(DI), Y12, Y12
 	VFMADD231PS  Y8, Y12, Y1
 	VFMADD231PS  Y9, Y12, Y3
 	VFMADD231PS  Y10, Y12, Y5
 	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 
 next:
-	ADDQ    $0x40, SI
-	TESTQ   DI, DI
+	ADDQ    $0x40, DI
+	TESTQ   R8, R8
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX

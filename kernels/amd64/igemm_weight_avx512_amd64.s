@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func GemmF32S8Tile1x64AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·GemmF32S8Tile1x64AVX512(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
@@ -15,33 +15,40 @@ TEXT ·GemmF32S8Tile1x64AVX512(SB), NOSPLIT, $0-88
 	MOVQ   scale+32(FP), BX
 	MOVQ   lds+40(FP), SI
 	SHLQ   $0x02, SI
-	LEAQ   (CX)(DX*2), DI
-	ADDQ   DX, DI
-	LEAQ   (BX)(SI*2), R8
-	ADDQ   SI, R8
+	LEAQ   (CX)(DX*4), DI
+	LEAQ   (CX)(DX*2), R8
+	ADDQ   DX, R8
+	LEAQ   (DI)(DX*2), R9
+	ADDQ   DX, R9
+	LEAQ   (BX)(SI*2), R10
+	ADDQ   SI, R10
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	MOVQ   k+64(FP), R9
+	MOVQ   k+64(FP), R11
 
 group:
-	MOVQ    group+80(FP), R10
-	CMPQ    R10, R9
-	CMOVQGT R9, R10
-	SUBQ    R10, R9
+	MOVQ    group+80(FP), R12
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, R11
 	VMOVUPS (BX), Z4
 	VMOVUPS (BX)(SI*1), Z5
 	VMOVUPS (BX)(SI*2), Z6
-	VMOVUPS (R8), Z7
-	SUBQ    $0x04, R10
+	VMOVUPS (R10), Z7
+	SUBQ    $0x04, R12
 	JL      tail
 
 loop:
+	PREFETCHT1   (DI)
+	PREFETCHT1   (DI)(DX*1)
+	PREFETCHT1   (DI)(DX*2)
+	PREFETCHT1   (R9)
 	VMOVUPS      (CX), Z8
 	VMOVUPS      (CX)(DX*1), Z9
 	VMOVUPS      (CX)(DX*2), Z10
-	VMOVUPS      (DI), Z11
+	VMOVUPS      (R8), Z11
 	VBROADCASTSS (AX), Z12
 	VPSLLD       $0x18, Z8, Z13
 	VPSRAD       $0x18, Z13, Z13
@@ -124,17 +131,23 @@ loop:
 	VFMADD231PS  Z12, Z8, Z3
 	ADDQ         $0x10, AX
 	ADDQ         $0x40, CX
+	ADDQ         $0x40, R8
 	ADDQ         $0x40, DI
-	SUBQ         $0x04, R10
+	ADDQ         $0x40, R9
+	SUBQ         $0x04, R12
 	JGE          loop
 
 tail:
-	ADDQ         $0x04, R10
+	ADDQ         $0x04, R12
 	JZ           next
+	PREFETCHT1   (DI)
+	PREFETCHT1   (DI)(DX*1)
+	PREFETCHT1   (DI)(DX*2)
+	PREFETCHT1   (R9)
 	VMOVUPS      (CX), Z8
 	VMOVUPS      (CX)(DX*1), Z9
 	VMOVUPS      (CX)(DX*2), Z10
-	VMOVUPS      (DI), Z11
+	VMOVUPS      (R8), Z11
 	VBROADCASTSS (AX), Z12
 	VPSLLD       $0x18, Z8, Z13
 	VPSRAD       $0x18, Z13, Z13
@@ -156,7 +169,7 @@ tail:
 	VCVTDQ2PS    Z13, Z13
 	VMULPS       Z7, Z13, Z13
 	VFMADD231PS  Z12, Z13, Z3
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 	VBROADCASTSS 4(AX), Z12
 	VPSLLD       $0x10, Z8, Z13
@@ -179,7 +192,7 @@ tail:
 	VCVTDQ2PS    Z13, Z13
 	VMULPS       Z7, Z13, Z13
 	VFMADD231PS  Z12, Z13, Z3
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 	VBROADCASTSS 8(AX), Z12
 	VPSLLD       $0x08, Z8, Z8
@@ -202,13 +215,13 @@ tail:
 	VCVTDQ2PS    Z4, Z4
 	VMULPS       Z7, Z4, Z4
 	VFMADD231PS  Z12, Z4, Z3
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 
 next:
 	ADDQ    $0x40, BX
-	ADDQ    $0x40, R8
-	TESTQ   R9, R9
+	ADDQ    $0x40, R10
+	TESTQ   R11, R11
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -232,7 +245,7 @@ next:
 	RET
 
 // func GemmF32S8Tile1x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·GemmF32S8Tile1x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
@@ -242,21 +255,24 @@ TEXT ·GemmF32S8Tile1x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ   scale+32(FP), BX
 	MOVQ   lds+40(FP), SI
 	SHLQ   $0x02, SI
+	LEAQ   (CX)(DX*2), DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	MOVQ   k+64(FP), DI
+	MOVQ   k+64(FP), R8
 
 group:
-	MOVQ    group+80(FP), R8
-	CMPQ    R8, DI
-	CMOVQGT DI, R8
-	SUBQ    R8, DI
+	MOVQ    group+80(FP), R9
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, R8
 	VMOVUPS (BX), Z2
 	VMOVUPS (BX)(SI*1), Z3
-	SUBQ    $0x04, R8
+	SUBQ    $0x04, R9
 	JL      tail
 
 loop:
+	PREFETCHT1   (DI)
+	PREFETCHT1   (DI)(DX*1)
 	VMOVUPS      (CX), Z4
 	VMOVUPS      (CX)(DX*1), Z5
 	VBROADCASTSS (AX), Z6
@@ -303,12 +319,15 @@ loop:
 	VFMADD231PS  Z6, Z4, Z1
 	ADDQ         $0x10, AX
 	ADDQ         $0x40, CX
-	SUBQ         $0x04, R8
+	ADDQ         $0x40, DI
+	SUBQ         $0x04, R9
 	JGE          loop
 
 tail:
-	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
 	JZ           next
+	PREFETCHT1   (DI)
+	PREFETCHT1   (DI)(DX*1)
 	VMOVUPS      (CX), Z4
 	VMOVUPS      (CX)(DX*1), Z5
 	VBROADCASTSS (AX), Z6
@@ -322,7 +341,7 @@ tail:
 	VCVTDQ2PS    Z7, Z7
 	VMULPS       Z3, Z7, Z7
 	VFMADD231PS  Z6, Z7, Z1
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 4(AX), Z6
 	VPSLLD       $0x10, Z4, Z7
@@ -335,7 +354,7 @@ tail:
 	VCVTDQ2PS    Z7, Z7
 	VMULPS       Z3, Z7, Z7
 	VFMADD231PS  Z6, Z7, Z1
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 8(AX), Z6
 	VPSLLD       $0x08, Z4, Z4
@@ -348,12 +367,12 @@ tail:
 	VCVTDQ2PS    Z2, Z2
 	VMULPS       Z3, Z2, Z2
 	VFMADD231PS  Z6, Z2, Z1
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 
 next:
 	ADDQ    $0x40, BX
-	TESTQ   DI, DI
+	TESTQ   R8, R8
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -371,7 +390,7 @@ next:
 	RET
 
 // func GemmF32S8Tile2x64AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·GemmF32S8Tile2x64AVX512(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
@@ -381,10 +400,13 @@ TEXT ·GemmF32S8Tile2x64AVX512(SB), NOSPLIT, $0-88
 	MOVQ   scale+32(FP), SI
 	MOVQ   lds+40(FP), DI
 	SHLQ   $0x02, DI
-	LEAQ   (DX)(BX*2), R8
-	ADDQ   BX, R8
-	LEAQ   (SI)(DI*2), R9
-	ADDQ   DI, R9
+	LEAQ   (DX)(BX*4), R8
+	LEAQ   (DX)(BX*2), R9
+	ADDQ   BX, R9
+	LEAQ   (R8)(BX*2), R10
+	ADDQ   BX, R10
+	LEAQ   (SI)(DI*2), R11
+	ADDQ   DI, R11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -393,25 +415,29 @@ TEXT ·GemmF32S8Tile2x64AVX512(SB), NOSPLIT, $0-88
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	MOVQ   k+64(FP), R10
+	MOVQ   k+64(FP), R12
 
 group:
-	MOVQ    group+80(FP), R11
-	CMPQ    R11, R10
-	CMOVQGT R10, R11
-	SUBQ    R11, R10
+	MOVQ    group+80(FP), R13
+	CMPQ    R13, R12
+	CMOVQGT R12, R13
+	SUBQ    R13, R12
 	VMOVUPS (SI), Z8
 	VMOVUPS (SI)(DI*1), Z9
 	VMOVUPS (SI)(DI*2), Z10
-	VMOVUPS (R9), Z11
-	SUBQ    $0x04, R11
+	VMOVUPS (R11), Z11
+	SUBQ    $0x04, R13
 	JL      tail
 
 loop:
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R8)(BX*1)
+	PREFETCHT1   (R8)(BX*2)
+	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z12
 	VMOVUPS      (DX)(BX*1), Z13
 	VMOVUPS      (DX)(BX*2), Z14
-	VMOVUPS      (R8), Z15
+	VMOVUPS      (R9), Z15
 	VBROADCASTSS (AX), Z16
 	VBROADCASTSS (AX)(CX*1), Z17
 	VPSLLD       $0x18, Z12, Z18
@@ -514,17 +540,23 @@ loop:
 	VFMADD231PS  Z17, Z12, Z7
 	ADDQ         $0x10, AX
 	ADDQ         $0x40, DX
+	ADDQ         $0x40, R9
 	ADDQ         $0x40, R8
-	SUBQ         $0x04, R11
+	ADDQ         $0x40, R10
+	SUBQ         $0x04, R13
 	JGE          loop
 
 tail:
-	ADDQ         $0x04, R11
+	ADDQ         $0x04, R13
 	JZ           next
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R8)(BX*1)
+	PREFETCHT1   (R8)(BX*2)
+	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z12
 	VMOVUPS      (DX)(BX*1), Z13
 	VMOVUPS      (DX)(BX*2), Z14
-	VMOVUPS      (R8), Z15
+	VMOVUPS      (R9), Z15
 	VBROADCASTSS (AX), Z16
 	VBROADCASTSS (AX)(CX*1), Z17
 	VPSLLD       $0x18, Z12, Z18
@@ -551,7 +583,7 @@ tail:
 	VMULPS       Z11, Z18, Z18
 	VFMADD231PS  Z16, Z18, Z3
 	VFMADD231PS  Z17, Z18, Z7
-	DECQ         R11
+	DECQ         R13
 	JZ           next
 	VBROADCASTSS 4(AX), Z16
 	VBROADCASTSS 4(AX)(CX*1), Z17
@@ -579,7 +611,7 @@ tail:
 	VMULPS       Z11, Z18, Z18
 	VFMADD231PS  Z16, Z18, Z3
 	VFMADD231PS  Z17, Z18, Z7
-	DECQ         R11
+	DECQ         R13
 	JZ           next
 	VBROADCASTSS 8(AX), Z16
 	VBROADCASTSS 8(AX)(CX*1), Z17
@@ -607,13 +639,13 @@ tail:
 	VMULPS       Z11, Z8, Z8
 	VFMADD231PS  Z16, Z8, Z3
 	VFMADD231PS  Z17, Z8, Z7
-	DECQ         R11
+	DECQ         R13
 	JZ           next
 
 next:
 	ADDQ    $0x40, SI
-	ADDQ    $0x40, R9
-	TESTQ   R10, R10
+	ADDQ    $0x40, R11
+	TESTQ   R12, R12
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -642,7 +674,7 @@ next:
 	RET
 
 // func GemmF32S8Tile2x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·GemmF32S8Tile2x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
@@ -652,23 +684,26 @@ TEXT ·GemmF32S8Tile2x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ   scale+32(FP), SI
 	MOVQ   lds+40(FP), DI
 	SHLQ   $0x02, DI
+	LEAQ   (DX)(BX*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	MOVQ   k+64(FP), R8
+	MOVQ   k+64(FP), R9
 
 group:
-	MOVQ    group+80(FP), R9
-	CMPQ    R9, R8
-	CMOVQGT R8, R9
-	SUBQ    R9, R8
+	MOVQ    group+80(FP), R10
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, R9
 	VMOVUPS (SI), Z4
 	VMOVUPS (SI)(DI*1), Z5
-	SUBQ    $0x04, R9
+	SUBQ    $0x04, R10
 	JL      tail
 
 loop:
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R8)(BX*1)
 	VMOVUPS      (DX), Z6
 	VMOVUPS      (DX)(BX*1), Z7
 	VBROADCASTSS (AX), Z8
@@ -727,12 +762,15 @@ loop:
 	VFMADD231PS  Z9, Z6, Z3
 	ADDQ         $0x10, AX
 	ADDQ         $0x40, DX
-	SUBQ         $0x04, R9
+	ADDQ         $0x40, R8
+	SUBQ         $0x04, R10
 	JGE          loop
 
 tail:
-	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
 	JZ           next
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R8)(BX*1)
 	VMOVUPS      (DX), Z6
 	VMOVUPS      (DX)(BX*1), Z7
 	VBROADCASTSS (AX), Z8
@@ -749,7 +787,7 @@ tail:
 	VMULPS       Z5, Z10, Z10
 	VFMADD231PS  Z8, Z10, Z1
 	VFMADD231PS  Z9, Z10, Z3
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 4(AX), Z8
 	VBROADCASTSS 4(AX)(CX*1), Z9
@@ -765,7 +803,7 @@ tail:
 	VMULPS       Z5, Z10, Z10
 	VFMADD231PS  Z8, Z10, Z1
 	VFMADD231PS  Z9, Z10, Z3
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 8(AX), Z8
 	VBROADCASTSS 8(AX)(CX*1), Z9
@@ -781,12 +819,12 @@ tail:
 	VMULPS       Z5, Z4, Z4
 	VFMADD231PS  Z8, Z4, Z1
 	VFMADD231PS  Z9, Z4, Z3
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 
 next:
 	ADDQ    $0x40, SI
-	TESTQ   R8, R8
+	TESTQ   R9, R9
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -807,7 +845,7 @@ next:
 	RET
 
 // func GemmF32S8Tile3x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·GemmF32S8Tile3x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
@@ -817,25 +855,28 @@ TEXT ·GemmF32S8Tile3x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ   scale+32(FP), SI
 	MOVQ   lds+40(FP), DI
 	SHLQ   $0x02, DI
+	LEAQ   (DX)(BX*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-	MOVQ   k+64(FP), R8
+	MOVQ   k+64(FP), R9
 
 group:
-	MOVQ    group+80(FP), R9
-	CMPQ    R9, R8
-	CMOVQGT R8, R9
-	SUBQ    R9, R8
+	MOVQ    group+80(FP), R10
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, R9
 	VMOVUPS (SI), Z6
 	VMOVUPS (SI)(DI*1), Z7
-	SUBQ    $0x04, R9
+	SUBQ    $0x04, R10
 	JL      tail
 
 loop:
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R8)(BX*1)
 	VMOVUPS      (DX), Z8
 	VMOVUPS      (DX)(BX*1), Z9
 	VBROADCASTSS (AX), Z10
@@ -906,12 +947,15 @@ loop:
 	VFMADD231PS  Z12, Z8, Z5
 	ADDQ         $0x10, AX
 	ADDQ         $0x40, DX
-	SUBQ         $0x04, R9
+	ADDQ         $0x40, R8
+	SUBQ         $0x04, R10
 	JGE          loop
 
 tail:
-	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
 	JZ           next
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R8)(BX*1)
 	VMOVUPS      (DX), Z8
 	VMOVUPS      (DX)(BX*1), Z9
 	VBROADCASTSS (AX), Z10
@@ -931,7 +975,7 @@ tail:
 	VFMADD231PS  Z10, Z13, Z1
 	VFMADD231PS  Z11, Z13, Z3
 	VFMADD231PS  Z12, Z13, Z5
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 4(AX), Z10
 	VBROADCASTSS 4(AX)(CX*1), Z11
@@ -950,7 +994,7 @@ tail:
 	VFMADD231PS  Z10, Z13, Z1
 	VFMADD231PS  Z11, Z13, Z3
 	VFMADD231PS  Z12, Z13, Z5
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 8(AX), Z10
 	VBROADCASTSS 8(AX)(CX*1), Z11
@@ -969,12 +1013,12 @@ tail:
 	VFMADD231PS  Z10, Z6, Z1
 	VFMADD231PS  Z11, Z6, Z3
 	VFMADD231PS  Z12, Z6, Z5
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 
 next:
 	ADDQ    $0x40, SI
-	TESTQ   R8, R8
+	TESTQ   R9, R9
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -998,7 +1042,7 @@ next:
 	RET
 
 // func GemmF32S8Tile4x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·GemmF32S8Tile4x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
@@ -1010,6 +1054,7 @@ TEXT ·GemmF32S8Tile4x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ   scale+32(FP), DI
 	MOVQ   lds+40(FP), R8
 	SHLQ   $0x02, R8
+	LEAQ   (BX)(SI*2), R9
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1018,19 +1063,21 @@ TEXT ·GemmF32S8Tile4x32AVX512(SB), NOSPLIT, $0-88
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	MOVQ   k+64(FP), R9
+	MOVQ   k+64(FP), R10
 
 group:
-	MOVQ    group+80(FP), R10
-	CMPQ    R10, R9
-	CMOVQGT R9, R10
-	SUBQ    R10, R9
+	MOVQ    group+80(FP), R11
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, R10
 	VMOVUPS (DI), Z8
 	VMOVUPS (DI)(R8*1), Z9
-	SUBQ    $0x04, R10
+	SUBQ    $0x04, R11
 	JL      tail
 
 loop:
+	PREFETCHT1   (R9)
+	PREFETCHT1   (R9)(SI*1)
 	VMOVUPS      (BX), Z10
 	VMOVUPS      (BX)(SI*1), Z11
 	VBROADCASTSS (AX), Z12
@@ -1114,12 +1161,15 @@ loop:
 	ADDQ         $0x10, AX
 	ADDQ         $0x10, DX
 	ADDQ         $0x40, BX
-	SUBQ         $0x04, R10
+	ADDQ         $0x40, R9
+	SUBQ         $0x04, R11
 	JGE          loop
 
 tail:
-	ADDQ         $0x04, R10
+	ADDQ         $0x04, R11
 	JZ           next
+	PREFETCHT1   (R9)
+	PREFETCHT1   (R9)(SI*1)
 	VMOVUPS      (BX), Z10
 	VMOVUPS      (BX)(SI*1), Z11
 	VBROADCASTSS (AX), Z12
@@ -1142,7 +1192,7 @@ tail:
 	VFMADD231PS  Z13, Z16, Z3
 	VFMADD231PS  Z14, Z16, Z5
 	VFMADD231PS  Z15, Z16, Z7
-	DECQ         R10
+	DECQ         R11
 	JZ           next
 	VBROADCASTSS 4(AX), Z12
 	VBROADCASTSS 4(AX)(CX*1), Z13
@@ -1164,7 +1214,7 @@ tail:
 	VFMADD231PS  Z13, Z16, Z3
 	VFMADD231PS  Z14, Z16, Z5
 	VFMADD231PS  Z15, Z16, Z7
-	DECQ         R10
+	DECQ         R11
 	JZ           next
 	VBROADCASTSS 8(AX), Z12
 	VBROADCASTSS 8(AX)(CX*1), Z13
@@ -1186,12 +1236,12 @@ tail:
 	VFMADD231PS  Z13, Z8, Z3
 	VFMADD231PS  Z14, Z8, Z5
 	VFMADD231PS  Z15, Z8, Z7
-	DECQ         R10
+	DECQ         R11
 	JZ           next
 
 next:
 	ADDQ    $0x40, DI
-	TESTQ   R9, R9
+	TESTQ   R10, R10
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -1290,7 +1340,7 @@ done:
 	RET
 
 // func GemmF32S4Tile1x64AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·GemmF32S4Tile1x64AVX512(SB), NOSPLIT, $0-88
 	VMOVUPS igemmNibbles<>+0(SB), Z0
 	MOVQ    a+0(FP), AX
@@ -1301,33 +1351,40 @@ TEXT ·GemmF32S4Tile1x64AVX512(SB), NOSPLIT, $0-88
 	MOVQ    scale+32(FP), BX
 	MOVQ    lds+40(FP), SI
 	SHLQ    $0x02, SI
-	LEAQ    (CX)(DX*2), DI
-	ADDQ    DX, DI
-	LEAQ    (BX)(SI*2), R8
-	ADDQ    SI, R8
+	LEAQ    (CX)(DX*4), DI
+	LEAQ    (CX)(DX*2), R8
+	ADDQ    DX, R8
+	LEAQ    (DI)(DX*2), R9
+	ADDQ    DX, R9
+	LEAQ    (BX)(SI*2), R10
+	ADDQ    SI, R10
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
 	VPXORD  Z3, Z3, Z3
 	VPXORD  Z4, Z4, Z4
-	MOVQ    k+64(FP), R9
+	MOVQ    k+64(FP), R11
 
 group:
-	MOVQ    group+80(FP), R10
-	CMPQ    R10, R9
-	CMOVQGT R9, R10
-	SUBQ    R10, R9
+	MOVQ    group+80(FP), R12
+	CMPQ    R12, R11
+	CMOVQGT R11, R12
+	SUBQ    R12, R11
 	VMOVUPS (BX), Z5
 	VMOVUPS (BX)(SI*1), Z6
 	VMOVUPS (BX)(SI*2), Z7
-	VMOVUPS (R8), Z8
-	SUBQ    $0x08, R10
+	VMOVUPS (R10), Z8
+	SUBQ    $0x08, R12
 	JL      tail
 
 loop:
+	PREFETCHT1   (DI)
+	PREFETCHT1   (DI)(DX*1)
+	PREFETCHT1   (DI)(DX*2)
+	PREFETCHT1   (R9)
 	VMOVUPS      (CX), Z9
 	VMOVUPS      (CX)(DX*1), Z10
 	VMOVUPS      (CX)(DX*2), Z11
-	VMOVUPS      (DI), Z12
+	VMOVUPS      (R8), Z12
 	VBROADCASTSS (AX), Z13
 	VPERMPS      Z0, Z9, Z14
 	VMULPS       Z5, Z14, Z14
@@ -1462,17 +1519,23 @@ loop:
 	VFMADD231PS  Z13, Z9, Z4
 	ADDQ         $0x20, AX
 	ADDQ         $0x40, CX
+	ADDQ         $0x40, R8
 	ADDQ         $0x40, DI
-	SUBQ         $0x08, R10
+	ADDQ         $0x40, R9
+	SUBQ         $0x08, R12
 	JGE          loop
 
 tail:
-	ADDQ         $0x08, R10
+	ADDQ         $0x08, R12
 	JZ           next
+	PREFETCHT1   (DI)
+	PREFETCHT1   (DI)(DX*1)
+	PREFETCHT1   (DI)(DX*2)
+	PREFETCHT1   (R9)
 	VMOVUPS      (CX), Z9
 	VMOVUPS      (CX)(DX*1), Z10
 	VMOVUPS      (CX)(DX*2), Z11
-	VMOVUPS      (DI), Z12
+	VMOVUPS      (R8), Z12
 	VBROADCASTSS (AX), Z13
 	VPERMPS      Z0, Z9, Z14
 	VMULPS       Z5, Z14, Z14
@@ -1486,7 +1549,7 @@ tail:
 	VPERMPS      Z0, Z12, Z14
 	VMULPS       Z8, Z14, Z14
 	VFMADD231PS  Z13, Z14, Z4
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 	VBROADCASTSS 4(AX), Z13
 	VPSRLD       $0x04, Z9, Z14
@@ -1505,7 +1568,7 @@ tail:
 	VPERMPS      Z0, Z14, Z14
 	VMULPS       Z8, Z14, Z14
 	VFMADD231PS  Z13, Z14, Z4
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 	VBROADCASTSS 8(AX), Z13
 	VPSRLD       $0x08, Z9, Z14
@@ -1524,7 +1587,7 @@ tail:
 	VPERMPS      Z0, Z14, Z14
 	VMULPS       Z8, Z14, Z14
 	VFMADD231PS  Z13, Z14, Z4
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 	VBROADCASTSS 12(AX), Z13
 	VPSRLD       $0x0c, Z9, Z14
@@ -1543,7 +1606,7 @@ tail:
 	VPERMPS      Z0, Z14, Z14
 	VMULPS       Z8, Z14, Z14
 	VFMADD231PS  Z13, Z14, Z4
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 	VBROADCASTSS 16(AX), Z13
 	VPSRLD       $0x10, Z9, Z14
@@ -1562,7 +1625,7 @@ tail:
 	VPERMPS      Z0, Z14, Z14
 	VMULPS       Z8, Z14, Z14
 	VFMADD231PS  Z13, Z14, Z4
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 	VBROADCASTSS 20(AX), Z13
 	VPSRLD       $0x14, Z9, Z14
@@ -1581,7 +1644,7 @@ tail:
 	VPERMPS      Z0, Z14, Z14
 	VMULPS       Z8, Z14, Z14
 	VFMADD231PS  Z13, Z14, Z4
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 	VBROADCASTSS 24(AX), Z13
 	VPSRLD       $0x18, Z9, Z9
@@ -1600,13 +1663,13 @@ tail:
 	VPERMPS      Z0, Z5, Z5
 	VMULPS       Z8, Z5, Z5
 	VFMADD231PS  Z13, Z5, Z4
-	DECQ         R10
+	DECQ         R12
 	JZ           next
 
 next:
 	ADDQ    $0x40, BX
-	ADDQ    $0x40, R8
-	TESTQ   R9, R9
+	ADDQ    $0x40, R10
+	TESTQ   R11, R11
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -1630,7 +1693,7 @@ next:
 	RET
 
 // func GemmF32S4Tile1x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·GemmF32S4Tile1x32AVX512(SB), NOSPLIT, $0-88
 	VMOVUPS igemmNibbles<>+0(SB), Z0
 	MOVQ    a+0(FP), AX
@@ -1641,21 +1704,24 @@ TEXT ·GemmF32S4Tile1x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ    scale+32(FP), BX
 	MOVQ    lds+40(FP), SI
 	SHLQ    $0x02, SI
+	LEAQ    (CX)(DX*2), DI
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
-	MOVQ    k+64(FP), DI
+	MOVQ    k+64(FP), R8
 
 group:
-	MOVQ    group+80(FP), R8
-	CMPQ    R8, DI
-	CMOVQGT DI, R8
-	SUBQ    R8, DI
+	MOVQ    group+80(FP), R9
+	CMPQ    R9, R8
+	CMOVQGT R8, R9
+	SUBQ    R9, R8
 	VMOVUPS (BX), Z3
 	VMOVUPS (BX)(SI*1), Z4
-	SUBQ    $0x08, R8
+	SUBQ    $0x08, R9
 	JL      tail
 
 loop:
+	PREFETCHT1   (DI)
+	PREFETCHT1   (DI)(DX*1)
 	VMOVUPS      (CX), Z5
 	VMOVUPS      (CX)(DX*1), Z6
 	VBROADCASTSS (AX), Z7
@@ -1730,12 +1796,15 @@ loop:
 	VFMADD231PS  Z7, Z5, Z2
 	ADDQ         $0x20, AX
 	ADDQ         $0x40, CX
-	SUBQ         $0x08, R8
+	ADDQ         $0x40, DI
+	SUBQ         $0x08, R9
 	JGE          loop
 
 tail:
-	ADDQ         $0x08, R8
+	ADDQ         $0x08, R9
 	JZ           next
+	PREFETCHT1   (DI)
+	PREFETCHT1   (DI)(DX*1)
 	VMOVUPS      (CX), Z5
 	VMOVUPS      (CX)(DX*1), Z6
 	VBROADCASTSS (AX), Z7
@@ -1745,7 +1814,7 @@ tail:
 	VPERMPS      Z0, Z6, Z8
 	VMULPS       Z4, Z8, Z8
 	VFMADD231PS  Z7, Z8, Z2
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 4(AX), Z7
 	VPSRLD       $0x04, Z5, Z8
@@ -1756,7 +1825,7 @@ tail:
 	VPERMPS      Z0, Z8, Z8
 	VMULPS       Z4, Z8, Z8
 	VFMADD231PS  Z7, Z8, Z2
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 8(AX), Z7
 	VPSRLD       $0x08, Z5, Z8
@@ -1767,7 +1836,7 @@ tail:
 	VPERMPS      Z0, Z8, Z8
 	VMULPS       Z4, Z8, Z8
 	VFMADD231PS  Z7, Z8, Z2
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 12(AX), Z7
 	VPSRLD       $0x0c, Z5, Z8
@@ -1778,7 +1847,7 @@ tail:
 	VPERMPS      Z0, Z8, Z8
 	VMULPS       Z4, Z8, Z8
 	VFMADD231PS  Z7, Z8, Z2
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 16(AX), Z7
 	VPSRLD       $0x10, Z5, Z8
@@ -1789,7 +1858,7 @@ tail:
 	VPERMPS      Z0, Z8, Z8
 	VMULPS       Z4, Z8, Z8
 	VFMADD231PS  Z7, Z8, Z2
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 20(AX), Z7
 	VPSRLD       $0x14, Z5, Z8
@@ -1800,7 +1869,7 @@ tail:
 	VPERMPS      Z0, Z8, Z8
 	VMULPS       Z4, Z8, Z8
 	VFMADD231PS  Z7, Z8, Z2
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 	VBROADCASTSS 24(AX), Z7
 	VPSRLD       $0x18, Z5, Z5
@@ -1811,12 +1880,12 @@ tail:
 	VPERMPS      Z0, Z3, Z3
 	VMULPS       Z4, Z3, Z3
 	VFMADD231PS  Z7, Z3, Z2
-	DECQ         R8
+	DECQ         R9
 	JZ           next
 
 next:
 	ADDQ    $0x40, BX
-	TESTQ   DI, DI
+	TESTQ   R8, R8
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -1834,7 +1903,7 @@ next:
 	RET
 
 // func GemmF32S4Tile2x64AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·GemmF32S4Tile2x64AVX512(SB), NOSPLIT, $0-88
 	VMOVUPS igemmNibbles<>+0(SB), Z0
 	MOVQ    a+0(FP), AX
@@ -1845,10 +1914,13 @@ TEXT ·GemmF32S4Tile2x64AVX512(SB), NOSPLIT, $0-88
 	MOVQ    scale+32(FP), SI
 	MOVQ    lds+40(FP), DI
 	SHLQ    $0x02, DI
-	LEAQ    (DX)(BX*2), R8
-	ADDQ    BX, R8
-	LEAQ    (SI)(DI*2), R9
-	ADDQ    DI, R9
+	LEAQ    (DX)(BX*4), R8
+	LEAQ    (DX)(BX*2), R9
+	ADDQ    BX, R9
+	LEAQ    (R8)(BX*2), R10
+	ADDQ    BX, R10
+	LEAQ    (SI)(DI*2), R11
+	ADDQ    DI, R11
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
 	VPXORD  Z3, Z3, Z3
@@ -1857,25 +1929,29 @@ TEXT ·GemmF32S4Tile2x64AVX512(SB), NOSPLIT, $0-88
 	VPXORD  Z6, Z6, Z6
 	VPXORD  Z7, Z7, Z7
 	VPXORD  Z8, Z8, Z8
-	MOVQ    k+64(FP), R10
+	MOVQ    k+64(FP), R12
 
 group:
-	MOVQ    group+80(FP), R11
-	CMPQ    R11, R10
-	CMOVQGT R10, R11
-	SUBQ    R11, R10
+	MOVQ    group+80(FP), R13
+	CMPQ    R13, R12
+	CMOVQGT R12, R13
+	SUBQ    R13, R12
 	VMOVUPS (SI), Z9
 	VMOVUPS (SI)(DI*1), Z10
 	VMOVUPS (SI)(DI*2), Z11
-	VMOVUPS (R9), Z12
-	SUBQ    $0x08, R11
+	VMOVUPS (R11), Z12
+	SUBQ    $0x08, R13
 	JL      tail
 
 loop:
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R8)(BX*1)
+	PREFETCHT1   (R8)(BX*2)
+	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z13
 	VMOVUPS      (DX)(BX*1), Z14
 	VMOVUPS      (DX)(BX*2), Z15
-	VMOVUPS      (R8), Z16
+	VMOVUPS      (R9), Z16
 	VBROADCASTSS (AX), Z17
 	VBROADCASTSS (AX)(CX*1), Z18
 	VPERMPS      Z0, Z13, Z19
@@ -2050,17 +2126,23 @@ loop:
 	VFMADD231PS  Z18, Z13, Z8
 	ADDQ         $0x20, AX
 	ADDQ         $0x40, DX
+	ADDQ         $0x40, R9
 	ADDQ         $0x40, R8
-	SUBQ         $0x08, R11
+	ADDQ         $0x40, R10
+	SUBQ         $0x08, R13
 	JGE          loop
 
 tail:
-	ADDQ         $0x08, R11
+	ADDQ         $0x08, R13
 	JZ           next
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R8)(BX*1)
+	PREFETCHT1   (R8)(BX*2)
+	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z13
 	VMOVUPS      (DX)(BX*1), Z14
 	VMOVUPS      (DX)(BX*2), Z15
-	VMOVUPS      (R8), Z16
+	VMOVUPS      (R9), Z16
 	VBROADCASTSS (AX), Z17
 	VBROADCASTSS (AX)(CX*1), Z18
 	VPERMPS      Z0, Z13, Z19
@@ -2079,7 +2161,7 @@ tail:
 	VMULPS       Z12, Z19, Z19
 	VFMADD231PS  Z17, Z19, Z4
 	VFMADD231PS  Z18, Z19, Z8
-	DECQ         R11
+	DECQ         R13
 	JZ           next
 	VBROADCASTSS 4(AX), Z17
 	VBROADCASTSS 4(AX)(CX*1), Z18
@@ -2103,7 +2185,7 @@ tail:
 	VMULPS       Z12, Z19, Z19
 	VFMADD231PS  Z17, Z19, Z4
 	VFMADD231PS  Z18, Z19, Z8
-	DECQ         R11
+	DECQ         R13
 	JZ           next
 	VBROADCASTSS 8(AX), Z17
 	VBROADCASTSS 8(AX)(CX*1), Z18
@@ -2127,7 +2209,7 @@ tail:
 	VMULPS       Z12, Z19, Z19
 	VFMADD231PS  Z17, Z19, Z4
 	VFMADD231PS  Z18, Z19, Z8
-	DECQ         R11
+	DECQ         R13
 	JZ           next
 	VBROADCASTSS 12(AX), Z17
 	VBROADCASTSS 12(AX)(CX*1), Z18
@@ -2151,7 +2233,7 @@ tail:
 	VMULPS       Z12, Z19, Z19
 	VFMADD231PS  Z17, Z19, Z4
 	VFMADD231PS  Z18, Z19, Z8
-	DECQ         R11
+	DECQ         R13
 	JZ           next
 	VBROADCASTSS 16(AX), Z17
 	VBROADCASTSS 16(AX)(CX*1), Z18
@@ -2175,7 +2257,7 @@ tail:
 	VMULPS       Z12, Z19, Z19
 	VFMADD231PS  Z17, Z19, Z4
 	VFMADD231PS  Z18, Z19, Z8
-	DECQ         R11
+	DECQ         R13
 	JZ           next
 	VBROADCASTSS 20(AX), Z17
 	VBROADCASTSS 20(AX)(CX*1), Z18
@@ -2199,7 +2281,7 @@ tail:
 	VMULPS       Z12, Z19, Z19
 	VFMADD231PS  Z17, Z19, Z4
 	VFMADD231PS  Z18, Z19, Z8
-	DECQ         R11
+	DECQ         R13
 	JZ           next
 	VBROADCASTSS 24(AX), Z17
 	VBROADCASTSS 24(AX)(CX*1), Z18
@@ -2223,13 +2305,13 @@ tail:
 	VMULPS       Z12, Z9, Z9
 	VFMADD231PS  Z17, Z9, Z4
 	VFMADD231PS  Z18, Z9, Z8
-	DECQ         R11
+	DECQ         R13
 	JZ           next
 
 next:
 	ADDQ    $0x40, SI
-	ADDQ    $0x40, R9
-	TESTQ   R10, R10
+	ADDQ    $0x40, R11
+	TESTQ   R12, R12
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -2258,7 +2340,7 @@ next:
 	RET
 
 // func GemmF32S4Tile2x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·GemmF32S4Tile2x32AVX512(SB), NOSPLIT, $0-88
 	VMOVUPS igemmNibbles<>+0(SB), Z0
 	MOVQ    a+0(FP), AX
@@ -2269,23 +2351,26 @@ TEXT ·GemmF32S4Tile2x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ    scale+32(FP), SI
 	MOVQ    lds+40(FP), DI
 	SHLQ    $0x02, DI
+	LEAQ    (DX)(BX*2), R8
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
 	VPXORD  Z3, Z3, Z3
 	VPXORD  Z4, Z4, Z4
-	MOVQ    k+64(FP), R8
+	MOVQ    k+64(FP), R9
 
 group:
-	MOVQ    group+80(FP), R9
-	CMPQ    R9, R8
-	CMOVQGT R8, R9
-	SUBQ    R9, R8
+	MOVQ    group+80(FP), R10
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, R9
 	VMOVUPS (SI), Z5
 	VMOVUPS (SI)(DI*1), Z6
-	SUBQ    $0x08, R9
+	SUBQ    $0x08, R10
 	JL      tail
 
 loop:
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R8)(BX*1)
 	VMOVUPS      (DX), Z7
 	VMOVUPS      (DX)(BX*1), Z8
 	VBROADCASTSS (AX), Z9
@@ -2384,12 +2469,15 @@ loop:
 	VFMADD231PS  Z10, Z7, Z4
 	ADDQ         $0x20, AX
 	ADDQ         $0x40, DX
-	SUBQ         $0x08, R9
+	ADDQ         $0x40, R8
+	SUBQ         $0x08, R10
 	JGE          loop
 
 tail:
-	ADDQ         $0x08, R9
+	ADDQ         $0x08, R10
 	JZ           next
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R8)(BX*1)
 	VMOVUPS      (DX), Z7
 	VMOVUPS      (DX)(BX*1), Z8
 	VBROADCASTSS (AX), Z9
@@ -2402,7 +2490,7 @@ tail:
 	VMULPS       Z6, Z11, Z11
 	VFMADD231PS  Z9, Z11, Z2
 	VFMADD231PS  Z10, Z11, Z4
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 4(AX), Z9
 	VBROADCASTSS 4(AX)(CX*1), Z10
@@ -2416,7 +2504,7 @@ tail:
 	VMULPS       Z6, Z11, Z11
 	VFMADD231PS  Z9, Z11, Z2
 	VFMADD231PS  Z10, Z11, Z4
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 8(AX), Z9
 	VBROADCASTSS 8(AX)(CX*1), Z10
@@ -2430,7 +2518,7 @@ tail:
 	VMULPS       Z6, Z11, Z11
 	VFMADD231PS  Z9, Z11, Z2
 	VFMADD231PS  Z10, Z11, Z4
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 12(AX), Z9
 	VBROADCASTSS 12(AX)(CX*1), Z10
@@ -2444,7 +2532,7 @@ tail:
 	VMULPS       Z6, Z11, Z11
 	VFMADD231PS  Z9, Z11, Z2
 	VFMADD231PS  Z10, Z11, Z4
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 16(AX), Z9
 	VBROADCASTSS 16(AX)(CX*1), Z10
@@ -2458,7 +2546,7 @@ tail:
 	VMULPS       Z6, Z11, Z11
 	VFMADD231PS  Z9, Z11, Z2
 	VFMADD231PS  Z10, Z11, Z4
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 20(AX), Z9
 	VBROADCASTSS 20(AX)(CX*1), Z10
@@ -2472,7 +2560,7 @@ tail:
 	VMULPS       Z6, Z11, Z11
 	VFMADD231PS  Z9, Z11, Z2
 	VFMADD231PS  Z10, Z11, Z4
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 24(AX), Z9
 	VBROADCASTSS 24(AX)(CX*1), Z10
@@ -2486,12 +2574,12 @@ tail:
 	VMULPS       Z6, Z5, Z5
 	VFMADD231PS  Z9, Z5, Z2
 	VFMADD231PS  Z10, Z5, Z4
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 
 next:
 	ADDQ    $0x40, SI
-	TESTQ   R8, R8
+	TESTQ   R9, R9
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -2512,7 +2600,7 @@ next:
 	RET
 
 // func GemmF32S4Tile3x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·GemmF32S4Tile3x32AVX512(SB), NOSPLIT, $0-88
 	VMOVUPS igemmNibbles<>+0(SB), Z0
 	MOVQ    a+0(FP), AX
@@ -2523,25 +2611,28 @@ TEXT ·GemmF32S4Tile3x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ    scale+32(FP), SI
 	MOVQ    lds+40(FP), DI
 	SHLQ    $0x02, DI
+	LEAQ    (DX)(BX*2), R8
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
 	VPXORD  Z3, Z3, Z3
 	VPXORD  Z4, Z4, Z4
 	VPXORD  Z5, Z5, Z5
 	VPXORD  Z6, Z6, Z6
-	MOVQ    k+64(FP), R8
+	MOVQ    k+64(FP), R9
 
 group:
-	MOVQ    group+80(FP), R9
-	CMPQ    R9, R8
-	CMOVQGT R8, R9
-	SUBQ    R9, R8
+	MOVQ    group+80(FP), R10
+	CMPQ    R10, R9
+	CMOVQGT R9, R10
+	SUBQ    R10, R9
 	VMOVUPS (SI), Z7
 	VMOVUPS (SI)(DI*1), Z8
-	SUBQ    $0x08, R9
+	SUBQ    $0x08, R10
 	JL      tail
 
 loop:
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R8)(BX*1)
 	VMOVUPS      (DX), Z9
 	VMOVUPS      (DX)(BX*1), Z10
 	VBROADCASTSS (AX), Z11
@@ -2664,12 +2755,15 @@ loop:
 	VFMADD231PS  Z13, Z9, Z6
 	ADDQ         $0x20, AX
 	ADDQ         $0x40, DX
-	SUBQ         $0x08, R9
+	ADDQ         $0x40, R8
+	SUBQ         $0x08, R10
 	JGE          loop
 
 tail:
-	ADDQ         $0x08, R9
+	ADDQ         $0x08, R10
 	JZ           next
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R8)(BX*1)
 	VMOVUPS      (DX), Z9
 	VMOVUPS      (DX)(BX*1), Z10
 	VBROADCASTSS (AX), Z11
@@ -2685,7 +2779,7 @@ tail:
 	VFMADD231PS  Z11, Z14, Z2
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z6
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 4(AX), Z11
 	VBROADCASTSS 4(AX)(CX*1), Z12
@@ -2702,7 +2796,7 @@ tail:
 	VFMADD231PS  Z11, Z14, Z2
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z6
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 8(AX), Z11
 	VBROADCASTSS 8(AX)(CX*1), Z12
@@ -2719,7 +2813,7 @@ tail:
 	VFMADD231PS  Z11, Z14, Z2
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z6
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 12(AX), Z11
 	VBROADCASTSS 12(AX)(CX*1), Z12
@@ -2736,7 +2830,7 @@ tail:
 	VFMADD231PS  Z11, Z14, Z2
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z6
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 16(AX), Z11
 	VBROADCASTSS 16(AX)(CX*1), Z12
@@ -2753,7 +2847,7 @@ tail:
 	VFMADD231PS  Z11, Z14, Z2
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z6
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 20(AX), Z11
 	VBROADCASTSS 20(AX)(CX*1), Z12
@@ -2770,7 +2864,7 @@ tail:
 	VFMADD231PS  Z11, Z14, Z2
 	VFMADD231PS  Z12, Z14, Z4
 	VFMADD231PS  Z13, Z14, Z6
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 	VBROADCASTSS 24(AX), Z11
 	VBROADCASTSS 24(AX)(CX*1), Z12
@@ -2787,12 +2881,12 @@ tail:
 	VFMADD231PS  Z11, Z7, Z2
 	VFMADD231PS  Z12, Z7, Z4
 	VFMADD231PS  Z13, Z7, Z6
-	DECQ         R9
+	DECQ         R10
 	JZ           next
 
 next:
 	ADDQ    $0x40, SI
-	TESTQ   R8, R8
+	TESTQ   R9, R9
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
@@ -2816,7 +2910,7 @@ next:
 	RET
 
 // func GemmF32S4Tile4x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·GemmF32S4Tile4x32AVX512(SB), NOSPLIT, $0-88
 	VMOVUPS igemmNibbles<>+0(SB), Z0
 	MOVQ    a+0(FP), AX
@@ -2829,6 +2923,7 @@ TEXT ·GemmF32S4Tile4x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ    scale+32(FP), DI
 	MOVQ    lds+40(FP), R8
 	SHLQ    $0x02, R8
+	LEAQ    (BX)(SI*2), R9
 	VPXORD  Z1, Z1, Z1
 	VPXORD  Z2, Z2, Z2
 	VPXORD  Z3, Z3, Z3
@@ -2837,19 +2932,21 @@ TEXT ·GemmF32S4Tile4x32AVX512(SB), NOSPLIT, $0-88
 	VPXORD  Z6, Z6, Z6
 	VPXORD  Z7, Z7, Z7
 	VPXORD  Z8, Z8, Z8
-	MOVQ    k+64(FP), R9
+	MOVQ    k+64(FP), R10
 
 group:
-	MOVQ    group+80(FP), R10
-	CMPQ    R10, R9
-	CMOVQGT R9, R10
-	SUBQ    R10, R9
+	MOVQ    group+80(FP), R11
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, R10
 	VMOVUPS (DI), Z9
 	VMOVUPS (DI)(R8*1), Z10
-	SUBQ    $0x08, R10
+	SUBQ    $0x08, R11
 	JL      tail
 
 loop:
+	PREFETCHT1   (R9)
+	PREFETCHT1   (R9)(SI*1)
 	VMOVUPS      (BX), Z11
 	VMOVUPS      (BX)(SI*1), Z12
 	VBROADCASTSS (AX), Z13
@@ -2997,12 +3094,15 @@ loop:
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, DX
 	ADDQ         $0x40, BX
-	SUBQ         $0x08, R10
+	ADDQ         $0x40, R9
+	SUBQ         $0x08, R11
 	JGE          loop
 
 tail:
-	ADDQ         $0x08, R10
+	ADDQ         $0x08, R11
 	JZ           next
+	PREFETCHT1   (R9)
+	PREFETCHT1   (R9)(SI*1)
 	VMOVUPS      (BX), Z11
 	VMOVUPS      (BX)(SI*1), Z12
 	VBROADCASTSS (AX), Z13
@@ -3021,7 +3121,7 @@ tail:
 	VFMADD231PS  Z14, Z17, Z4
 	VFMADD231PS  Z15, Z17, Z6
 	VFMADD231PS  Z16, Z17, Z8
-	DECQ         R10
+	DECQ         R11
 	JZ           next
 	VBROADCASTSS 4(AX), Z13
 	VBROADCASTSS 4(AX)(CX*1), Z14
@@ -3041,7 +3141,7 @@ tail:
 	VFMADD231PS  Z14, Z17, Z4
 	VFMADD231PS  Z15, Z17, Z6
 	VFMADD231PS  Z16, Z17, Z8
-	DECQ         R10
+	DECQ         R11
 	JZ           next
 	VBROADCASTSS 8(AX), Z13
 	VBROADCASTSS 8(AX)(CX*1), Z14
@@ -3061,7 +3161,7 @@ tail:
 	VFMADD231PS  Z14, Z17, Z4
 	VFMADD231PS  Z15, Z17, Z6
 	VFMADD231PS  Z16, Z17, Z8
-	DECQ         R10
+	DECQ         R11
 	JZ           next
 	VBROADCASTSS 12(AX), Z13
 	VBROADCASTSS 12(AX)(CX*1), Z14
@@ -3081,7 +3181,7 @@ tail:
 	VFMADD231PS  Z14, Z17, Z4
 	VFMADD231PS  Z15, Z17, Z6
 	VFMADD231PS  Z16, Z17, Z8
-	DECQ         R10
+	DECQ         R11
 	JZ           next
 	VBROADCASTSS 16(AX), Z13
 	VBROADCASTSS 16(AX)(CX*1), Z14
@@ -3101,7 +3201,7 @@ tail:
 	VFMADD231PS  Z14, Z17, Z4
 	VFMADD231PS  Z15, Z17, Z6
 	VFMADD231PS  Z16, Z17, Z8
-	DECQ         R10
+	DECQ         R11
 	JZ           next
 	VBROADCASTSS 20(AX), Z13
 	VBROADCASTSS 20(AX)(CX*1), Z14
@@ -3121,7 +3221,7 @@ tail:
 	VFMADD231PS  Z14, Z17, Z4
 	VFMADD231PS  Z15, Z17, Z6
 	VFMADD231PS  Z16, Z17, Z8
-	DECQ         R10
+	DECQ         R11
 	JZ           next
 	VBROADCASTSS 24(AX), Z13
 	VBROADCASTSS 24(AX)(CX*1), Z14
@@ -3141,12 +3241,12 @@ tail:
 	VFMADD231PS  Z14, Z9, Z4
 	VFMADD231PS  Z15, Z9, Z6
 	VFMADD231PS  Z16, Z9, Z8
-	DECQ         R10
+	DECQ         R11
 	JZ           next
 
 next:
 	ADDQ    $0x40, DI
-	TESTQ   R9, R9
+	TESTQ   R10, R10
 	JNZ     group
 	MOVQ    c+48(FP), AX
 	MOVQ    ldc+56(FP), CX
