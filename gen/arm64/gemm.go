@@ -236,13 +236,7 @@ func (t *tile) product(k *reg, done string) {
 	if t.loadedA != nil {
 		t.loadedA(a)
 	}
-	for u := range unroll {
-		t.step(a, u)
-		if t.mode == packed && t.next != nil && (u+1)%t.every() == 0 {
-			prefetch(2, t.next, 0)
-			add(t.next, t.next, t.nextStep)
-		}
-	}
+	t.turn(a, unroll)
 	t.advance(unroll)
 	subsI(k, k, unroll)
 	branch("BGE", loop)
@@ -257,44 +251,77 @@ func (t *tile) product(k *reg, done string) {
 	if t.loadedA != nil {
 		t.loadedA(a)
 	}
-	t.step(a, 0)
+	t.turn(a, 1)
 	t.advance(1)
 	subsI(k, k, 1)
 	branch("BNE", single)
 }
 
-// step is one k, element u of a. Pairs of registers of B pass by the rows.
-func (t *tile) step(a []*reg, u int) {
-	for i := 0; i < t.panels*per; i += 2 {
-		w := two(cur.v(), cur.v())
+// turn is a number of steps, with elements 0 … of a. B's registers are loaded
+// as far ahead as there are registers for, so that cores that do not reorder
+// wait for few of them. Where they are stored too, pairs take fewer instructions.
+func (t *tile) turn(a []*reg, steps int) {
+	width := t.panels * per
+	free := len(vNumbers) - t.rows*(width+1)
+	size, ahead := 1, min(free, 4)
+	if t.pack != nil {
+		size, ahead = 2, 1
+	}
+	load := func(j int) []*reg {
+		u, i, w := j/width, j%width, simd(size).alloc()
 		base, disp := t.b[0], 16*i
 		if t.mode == packed {
 			base, disp = t.b[i/per], 4*panel*u+16*(i%per)
+		} else if i == 0 && u > 0 {
+			add(t.b[0], t.b[0], t.ldb)
 		}
-		ldpQ(w[0], w[1], base, disp)
+		if size == 1 {
+			ldrQ(w[0], base, disp)
+		} else {
+			ldpQ(w[0], w[1], base, disp)
+		}
 		if t.pack != nil {
 			stpQ(w[0], w[1], t.pack, 4*panel*u+16*i)
 		}
-		mac := t.mac
-		if mac == nil {
-			mac = fmlaE
+		return w
+	}
+	mac := t.mac
+	if mac == nil {
+		mac = fmlaE
+	}
+	var loaded [][]*reg
+	for j := 0; j < steps*width; j += size {
+		for next := len(loaded); next < min(j/size+ahead, steps*width/size); next++ {
+			loaded = append(loaded, load(next*size))
 		}
+		u, i := j/width, j%width
 		for r := range a {
-			for j, w := range w {
-				mac(t.acc[r][i+j], w, a[r], u)
+			for k, w := range loaded[j/size] {
+				mac(t.acc[r][i+k], w, a[r], u)
 			}
 		}
+		if i+size == width {
+			t.fetch(u)
+		}
 	}
-	if t.mode == packed {
-		return
+	if t.mode != packed {
+		add(t.b[0], t.b[0], t.ldb)
 	}
-	if t.next != nil {
+}
+
+// fetch brings what next points to into a cache, behind step u of a turn.
+func (t *tile) fetch(u int) {
+	switch {
+	case t.next == nil:
+	case t.mode != packed:
 		for q := range t.panels {
 			prefetch(1, t.next, 64*q)
 		}
 		add(t.next, t.next, t.ldb)
+	case (u+1)%t.every() == 0:
+		prefetch(2, t.next, 0)
+		add(t.next, t.next, t.nextStep)
 	}
-	add(t.b[0], t.b[0], t.ldb)
 }
 
 // advance moves on by n steps what step does not.

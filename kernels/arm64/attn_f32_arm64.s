@@ -23,6 +23,8 @@ side:
 	ADD	R8, R3, R2
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, sideLoad
+	VEOR	V20.B16, V20.B16, V20.B16
+	VEOR	V19.B16, V19.B16, V19.B16
 	VEOR	V18.B16, V18.B16, V18.B16
 	VEOR	V17.B16, V17.B16, V17.B16
 	VEOR	V16.B16, V16.B16, V16.B16
@@ -37,28 +39,26 @@ side:
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
 	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	VEOR	V3.B16, V3.B16, V3.B16
 	B	sideStart
 
 sideLoad:
 	MOVD	R7, R0
-	FMOVQ	0(R0), F18
-	FMOVQ	16(R0), F17
-	FMOVQ	32(R0), F16
-	FMOVQ	48(R0), F15
-	FMOVQ	64(R0), F14
-	FMOVQ	80(R0), F13
-	FMOVQ	96(R0), F12
-	FMOVQ	112(R0), F11
-	FMOVQ	128(R0), F10
-	FMOVQ	144(R0), F9
-	FMOVQ	160(R0), F8
-	FMOVQ	176(R0), F7
-	FMOVQ	192(R0), F6
-	FMOVQ	208(R0), F5
-	FMOVQ	224(R0), F4
-	FMOVQ	240(R0), F3
+	FMOVQ	0(R0), F20
+	FMOVQ	16(R0), F19
+	FMOVQ	32(R0), F18
+	FMOVQ	48(R0), F17
+	FMOVQ	64(R0), F16
+	FMOVQ	80(R0), F15
+	FMOVQ	96(R0), F14
+	FMOVQ	112(R0), F13
+	FMOVQ	128(R0), F12
+	FMOVQ	144(R0), F11
+	FMOVQ	160(R0), F10
+	FMOVQ	176(R0), F9
+	FMOVQ	192(R0), F8
+	FMOVQ	208(R0), F7
+	FMOVQ	224(R0), F6
+	FMOVQ	240(R0), F5
 
 sideStart:
 	MOVD	a+0(FP), R1
@@ -69,103 +69,135 @@ sideStart:
 	BLT	sideStoreTail
 
 sideStoreLoop:
-	FMOVQ.P	16(R1), F2
-	FLDPQ	0(R5), (F1, F0)
-	WORD	$0x4f821032 // fmla v18.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R5), (F1, F0)
-	WORD	$0x4f821030 // fmla v16.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f82102e // fmla v14.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f82102c // fmla v12.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R2), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R2), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R5), (F1, F0)
-	WORD	$0x4fa21032 // fmla v18.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21011 // fmla v17.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R5), (F1, F0)
-	WORD	$0x4fa21030 // fmla v16.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100f // fmla v15.4s, v0.4s, v2.s[1]
-	FLDPQ	64(R4), (F1, F0)
-	WORD	$0x4fa2102e // fmla v14.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100d // fmla v13.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R4), (F1, F0)
-	WORD	$0x4fa2102c // fmla v12.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100b // fmla v11.4s, v0.4s, v2.s[1]
-	FLDPQ	64(R3), (F1, F0)
-	WORD	$0x4fa2102a // fmla v10.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21009 // fmla v9.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R3), (F1, F0)
-	WORD	$0x4fa21028 // fmla v8.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21007 // fmla v7.4s, v0.4s, v2.s[1]
-	FLDPQ	64(R2), (F1, F0)
-	WORD	$0x4fa21026 // fmla v6.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21005 // fmla v5.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R2), (F1, F0)
-	WORD	$0x4fa21024 // fmla v4.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21003 // fmla v3.4s, v0.4s, v2.s[1]
-	FLDPQ	128(R5), (F1, F0)
-	WORD	$0x4f821832 // fmla v18.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821811 // fmla v17.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R5), (F1, F0)
-	WORD	$0x4f821830 // fmla v16.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180f // fmla v15.4s, v0.4s, v2.s[2]
-	FLDPQ	128(R4), (F1, F0)
-	WORD	$0x4f82182e // fmla v14.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180d // fmla v13.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R4), (F1, F0)
-	WORD	$0x4f82182c // fmla v12.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180b // fmla v11.4s, v0.4s, v2.s[2]
-	FLDPQ	128(R3), (F1, F0)
-	WORD	$0x4f82182a // fmla v10.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821809 // fmla v9.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R3), (F1, F0)
-	WORD	$0x4f821828 // fmla v8.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821807 // fmla v7.4s, v0.4s, v2.s[2]
-	FLDPQ	128(R2), (F1, F0)
-	WORD	$0x4f821826 // fmla v6.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821805 // fmla v5.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R2), (F1, F0)
-	WORD	$0x4f821824 // fmla v4.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821803 // fmla v3.4s, v0.4s, v2.s[2]
-	FLDPQ	192(R5), (F1, F0)
-	WORD	$0x4fa21832 // fmla v18.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21811 // fmla v17.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R5), (F1, F0)
-	WORD	$0x4fa21830 // fmla v16.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180f // fmla v15.4s, v0.4s, v2.s[3]
-	FLDPQ	192(R4), (F1, F0)
-	WORD	$0x4fa2182e // fmla v14.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180d // fmla v13.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R4), (F1, F0)
-	WORD	$0x4fa2182c // fmla v12.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180b // fmla v11.4s, v0.4s, v2.s[3]
-	FLDPQ	192(R3), (F1, F0)
-	WORD	$0x4fa2182a // fmla v10.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21809 // fmla v9.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R3), (F1, F0)
-	WORD	$0x4fa21828 // fmla v8.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21807 // fmla v7.4s, v0.4s, v2.s[3]
-	FLDPQ	192(R2), (F1, F0)
-	WORD	$0x4fa21826 // fmla v6.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21805 // fmla v5.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R2), (F1, F0)
-	WORD	$0x4fa21824 // fmla v4.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21803 // fmla v3.4s, v0.4s, v2.s[3]
+	FMOVQ.P	16(R1), F4
+	FMOVQ	0(R5), F3
+	FMOVQ	16(R5), F2
+	FMOVQ	32(R5), F1
+	FMOVQ	48(R5), F0
+	WORD	$0x4f841074 // fmla v20.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R4), F3
+	WORD	$0x4f841053 // fmla v19.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f841032 // fmla v18.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R4), F0
+	WORD	$0x4f841070 // fmla v16.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R3), F3
+	WORD	$0x4f84104f // fmla v15.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R3), F2
+	WORD	$0x4f84102e // fmla v14.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R3), F1
+	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R3), F0
+	WORD	$0x4f84106c // fmla v12.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R2), F3
+	WORD	$0x4f84104b // fmla v11.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R2), F2
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R2), F1
+	WORD	$0x4f841009 // fmla v9.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R2), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R5), F3
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R5), F2
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R5), F1
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R5), F0
+	WORD	$0x4fa41074 // fmla v20.4s, v3.4s, v4.s[1]
+	FMOVQ	64(R4), F3
+	WORD	$0x4fa41053 // fmla v19.4s, v2.4s, v4.s[1]
+	FMOVQ	80(R4), F2
+	WORD	$0x4fa41032 // fmla v18.4s, v1.4s, v4.s[1]
+	FMOVQ	96(R4), F1
+	WORD	$0x4fa41011 // fmla v17.4s, v0.4s, v4.s[1]
+	FMOVQ	112(R4), F0
+	WORD	$0x4fa41070 // fmla v16.4s, v3.4s, v4.s[1]
+	FMOVQ	64(R3), F3
+	WORD	$0x4fa4104f // fmla v15.4s, v2.4s, v4.s[1]
+	FMOVQ	80(R3), F2
+	WORD	$0x4fa4102e // fmla v14.4s, v1.4s, v4.s[1]
+	FMOVQ	96(R3), F1
+	WORD	$0x4fa4100d // fmla v13.4s, v0.4s, v4.s[1]
+	FMOVQ	112(R3), F0
+	WORD	$0x4fa4106c // fmla v12.4s, v3.4s, v4.s[1]
+	FMOVQ	64(R2), F3
+	WORD	$0x4fa4104b // fmla v11.4s, v2.4s, v4.s[1]
+	FMOVQ	80(R2), F2
+	WORD	$0x4fa4102a // fmla v10.4s, v1.4s, v4.s[1]
+	FMOVQ	96(R2), F1
+	WORD	$0x4fa41009 // fmla v9.4s, v0.4s, v4.s[1]
+	FMOVQ	112(R2), F0
+	WORD	$0x4fa41068 // fmla v8.4s, v3.4s, v4.s[1]
+	FMOVQ	128(R5), F3
+	WORD	$0x4fa41047 // fmla v7.4s, v2.4s, v4.s[1]
+	FMOVQ	144(R5), F2
+	WORD	$0x4fa41026 // fmla v6.4s, v1.4s, v4.s[1]
+	FMOVQ	160(R5), F1
+	WORD	$0x4fa41005 // fmla v5.4s, v0.4s, v4.s[1]
+	FMOVQ	176(R5), F0
+	WORD	$0x4f841874 // fmla v20.4s, v3.4s, v4.s[2]
+	FMOVQ	128(R4), F3
+	WORD	$0x4f841853 // fmla v19.4s, v2.4s, v4.s[2]
+	FMOVQ	144(R4), F2
+	WORD	$0x4f841832 // fmla v18.4s, v1.4s, v4.s[2]
+	FMOVQ	160(R4), F1
+	WORD	$0x4f841811 // fmla v17.4s, v0.4s, v4.s[2]
+	FMOVQ	176(R4), F0
+	WORD	$0x4f841870 // fmla v16.4s, v3.4s, v4.s[2]
+	FMOVQ	128(R3), F3
+	WORD	$0x4f84184f // fmla v15.4s, v2.4s, v4.s[2]
+	FMOVQ	144(R3), F2
+	WORD	$0x4f84182e // fmla v14.4s, v1.4s, v4.s[2]
+	FMOVQ	160(R3), F1
+	WORD	$0x4f84180d // fmla v13.4s, v0.4s, v4.s[2]
+	FMOVQ	176(R3), F0
+	WORD	$0x4f84186c // fmla v12.4s, v3.4s, v4.s[2]
+	FMOVQ	128(R2), F3
+	WORD	$0x4f84184b // fmla v11.4s, v2.4s, v4.s[2]
+	FMOVQ	144(R2), F2
+	WORD	$0x4f84182a // fmla v10.4s, v1.4s, v4.s[2]
+	FMOVQ	160(R2), F1
+	WORD	$0x4f841809 // fmla v9.4s, v0.4s, v4.s[2]
+	FMOVQ	176(R2), F0
+	WORD	$0x4f841868 // fmla v8.4s, v3.4s, v4.s[2]
+	FMOVQ	192(R5), F3
+	WORD	$0x4f841847 // fmla v7.4s, v2.4s, v4.s[2]
+	FMOVQ	208(R5), F2
+	WORD	$0x4f841826 // fmla v6.4s, v1.4s, v4.s[2]
+	FMOVQ	224(R5), F1
+	WORD	$0x4f841805 // fmla v5.4s, v0.4s, v4.s[2]
+	FMOVQ	240(R5), F0
+	WORD	$0x4fa41874 // fmla v20.4s, v3.4s, v4.s[3]
+	FMOVQ	192(R4), F3
+	WORD	$0x4fa41853 // fmla v19.4s, v2.4s, v4.s[3]
+	FMOVQ	208(R4), F2
+	WORD	$0x4fa41832 // fmla v18.4s, v1.4s, v4.s[3]
+	FMOVQ	224(R4), F1
+	WORD	$0x4fa41811 // fmla v17.4s, v0.4s, v4.s[3]
+	FMOVQ	240(R4), F0
+	WORD	$0x4fa41870 // fmla v16.4s, v3.4s, v4.s[3]
+	FMOVQ	192(R3), F3
+	WORD	$0x4fa4184f // fmla v15.4s, v2.4s, v4.s[3]
+	FMOVQ	208(R3), F2
+	WORD	$0x4fa4182e // fmla v14.4s, v1.4s, v4.s[3]
+	FMOVQ	224(R3), F1
+	WORD	$0x4fa4180d // fmla v13.4s, v0.4s, v4.s[3]
+	FMOVQ	240(R3), F0
+	WORD	$0x4fa4186c // fmla v12.4s, v3.4s, v4.s[3]
+	FMOVQ	192(R2), F3
+	WORD	$0x4fa4184b // fmla v11.4s, v2.4s, v4.s[3]
+	FMOVQ	208(R2), F2
+	WORD	$0x4fa4182a // fmla v10.4s, v1.4s, v4.s[3]
+	FMOVQ	224(R2), F1
+	WORD	$0x4fa41809 // fmla v9.4s, v0.4s, v4.s[3]
+	FMOVQ	240(R2), F0
+	WORD	$0x4fa41868 // fmla v8.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa41847 // fmla v7.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa41826 // fmla v6.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa41805 // fmla v5.4s, v0.4s, v4.s[3]
 	ADD	$256, R5, R5
 	ADD	$256, R4, R4
 	ADD	$256, R3, R3
@@ -178,31 +210,39 @@ sideStoreTail:
 	CBZ	R0, sideStore
 
 sideStoreStep:
-	FMOVS.P	4(R1), F2
-	FLDPQ	0(R5), (F1, F0)
-	WORD	$0x4f821032 // fmla v18.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R5), (F1, F0)
-	WORD	$0x4f821030 // fmla v16.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f82102e // fmla v14.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f82102c // fmla v12.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R2), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R2), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R1), F4
+	FMOVQ	0(R5), F3
+	FMOVQ	16(R5), F2
+	FMOVQ	32(R5), F1
+	FMOVQ	48(R5), F0
+	WORD	$0x4f841074 // fmla v20.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R4), F3
+	WORD	$0x4f841053 // fmla v19.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f841032 // fmla v18.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R4), F0
+	WORD	$0x4f841070 // fmla v16.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R3), F3
+	WORD	$0x4f84104f // fmla v15.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R3), F2
+	WORD	$0x4f84102e // fmla v14.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R3), F1
+	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R3), F0
+	WORD	$0x4f84106c // fmla v12.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R2), F3
+	WORD	$0x4f84104b // fmla v11.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R2), F2
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R2), F1
+	WORD	$0x4f841009 // fmla v9.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R2), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
 	ADD	$64, R5, R5
 	ADD	$64, R4, R4
 	ADD	$64, R3, R3
@@ -212,22 +252,22 @@ sideStoreStep:
 
 sideStore:
 	MOVD	R7, R0
-	FMOVQ	F18, 0(R0)
-	FMOVQ	F17, 16(R0)
-	FMOVQ	F16, 32(R0)
-	FMOVQ	F15, 48(R0)
-	FMOVQ	F14, 64(R0)
-	FMOVQ	F13, 80(R0)
-	FMOVQ	F12, 96(R0)
-	FMOVQ	F11, 112(R0)
-	FMOVQ	F10, 128(R0)
-	FMOVQ	F9, 144(R0)
-	FMOVQ	F8, 160(R0)
-	FMOVQ	F7, 176(R0)
-	FMOVQ	F6, 192(R0)
-	FMOVQ	F5, 208(R0)
-	FMOVQ	F4, 224(R0)
-	FMOVQ	F3, 240(R0)
+	FMOVQ	F20, 0(R0)
+	FMOVQ	F19, 16(R0)
+	FMOVQ	F18, 32(R0)
+	FMOVQ	F17, 48(R0)
+	FMOVQ	F16, 64(R0)
+	FMOVQ	F15, 80(R0)
+	FMOVQ	F14, 96(R0)
+	FMOVQ	F13, 112(R0)
+	FMOVQ	F12, 128(R0)
+	FMOVQ	F11, 144(R0)
+	FMOVQ	F10, 160(R0)
+	FMOVQ	F9, 176(R0)
+	FMOVQ	F8, 192(R0)
+	FMOVQ	F7, 208(R0)
+	FMOVQ	F6, 224(R0)
+	FMOVQ	F5, 240(R0)
 	ADD	$256, R7, R7
 	ADD	R8, R9, R9
 	ADD	R8, R9, R9
@@ -244,18 +284,18 @@ one:
 	MOVD	R9, R2
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, oneLoad
+	VEOR	V8.B16, V8.B16, V8.B16
+	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
 	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	VEOR	V3.B16, V3.B16, V3.B16
 	B	oneStart
 
 oneLoad:
 	MOVD	R7, R0
-	FMOVQ	0(R0), F6
-	FMOVQ	16(R0), F5
-	FMOVQ	32(R0), F4
-	FMOVQ	48(R0), F3
+	FMOVQ	0(R0), F8
+	FMOVQ	16(R0), F7
+	FMOVQ	32(R0), F6
+	FMOVQ	48(R0), F5
 
 oneStart:
 	MOVD	a+0(FP), R1
@@ -266,31 +306,39 @@ oneStart:
 	BLT	oneStoreTail
 
 oneStoreLoop:
-	FMOVQ.P	16(R1), F2
-	FLDPQ	0(R2), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R2), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R2), (F1, F0)
-	WORD	$0x4fa21026 // fmla v6.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21005 // fmla v5.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R2), (F1, F0)
-	WORD	$0x4fa21024 // fmla v4.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21003 // fmla v3.4s, v0.4s, v2.s[1]
-	FLDPQ	128(R2), (F1, F0)
-	WORD	$0x4f821826 // fmla v6.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821805 // fmla v5.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R2), (F1, F0)
-	WORD	$0x4f821824 // fmla v4.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821803 // fmla v3.4s, v0.4s, v2.s[2]
-	FLDPQ	192(R2), (F1, F0)
-	WORD	$0x4fa21826 // fmla v6.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21805 // fmla v5.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R2), (F1, F0)
-	WORD	$0x4fa21824 // fmla v4.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21803 // fmla v3.4s, v0.4s, v2.s[3]
+	FMOVQ.P	16(R1), F4
+	FMOVQ	0(R2), F3
+	FMOVQ	16(R2), F2
+	FMOVQ	32(R2), F1
+	FMOVQ	48(R2), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R2), F3
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R2), F2
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R2), F1
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R2), F0
+	WORD	$0x4fa41068 // fmla v8.4s, v3.4s, v4.s[1]
+	FMOVQ	128(R2), F3
+	WORD	$0x4fa41047 // fmla v7.4s, v2.4s, v4.s[1]
+	FMOVQ	144(R2), F2
+	WORD	$0x4fa41026 // fmla v6.4s, v1.4s, v4.s[1]
+	FMOVQ	160(R2), F1
+	WORD	$0x4fa41005 // fmla v5.4s, v0.4s, v4.s[1]
+	FMOVQ	176(R2), F0
+	WORD	$0x4f841868 // fmla v8.4s, v3.4s, v4.s[2]
+	FMOVQ	192(R2), F3
+	WORD	$0x4f841847 // fmla v7.4s, v2.4s, v4.s[2]
+	FMOVQ	208(R2), F2
+	WORD	$0x4f841826 // fmla v6.4s, v1.4s, v4.s[2]
+	FMOVQ	224(R2), F1
+	WORD	$0x4f841805 // fmla v5.4s, v0.4s, v4.s[2]
+	FMOVQ	240(R2), F0
+	WORD	$0x4fa41868 // fmla v8.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa41847 // fmla v7.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa41826 // fmla v6.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa41805 // fmla v5.4s, v0.4s, v4.s[3]
 	ADD	$256, R2, R2
 	SUBS	$4, R0, R0
 	BGE	oneStoreLoop
@@ -300,23 +348,25 @@ oneStoreTail:
 	CBZ	R0, oneStore
 
 oneStoreStep:
-	FMOVS.P	4(R1), F2
-	FLDPQ	0(R2), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R2), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R1), F4
+	FMOVQ	0(R2), F3
+	FMOVQ	16(R2), F2
+	FMOVQ	32(R2), F1
+	FMOVQ	48(R2), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
 	ADD	$64, R2, R2
 	SUBS	$1, R0, R0
 	BNE	oneStoreStep
 
 oneStore:
 	MOVD	R7, R0
-	FMOVQ	F6, 0(R0)
-	FMOVQ	F5, 16(R0)
-	FMOVQ	F4, 32(R0)
-	FMOVQ	F3, 48(R0)
+	FMOVQ	F8, 0(R0)
+	FMOVQ	F7, 16(R0)
+	FMOVQ	F6, 32(R0)
+	FMOVQ	F5, 48(R0)
 	ADD	$64, R7, R7
 	ADD	R8, R9, R9
 	SUBS	$1, R6, R6
@@ -342,6 +392,8 @@ side:
 	ADD	R8, R4, R3
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, sideLoad
+	VEOR	V21.B16, V21.B16, V21.B16
+	VEOR	V20.B16, V20.B16, V20.B16
 	VEOR	V19.B16, V19.B16, V19.B16
 	VEOR	V18.B16, V18.B16, V18.B16
 	VEOR	V17.B16, V17.B16, V17.B16
@@ -356,29 +408,27 @@ side:
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
 	B	sideStart
 
 sideLoad:
 	MOVD	R7, R0
-	FMOVQ	0(R0), F19
-	FMOVQ	16(R0), F18
-	FMOVQ	32(R0), F17
-	FMOVQ	48(R0), F16
-	FMOVQ	64(R0), F15
-	FMOVQ	80(R0), F14
-	FMOVQ	96(R0), F13
-	FMOVQ	112(R0), F12
+	FMOVQ	0(R0), F21
+	FMOVQ	16(R0), F20
+	FMOVQ	32(R0), F19
+	FMOVQ	48(R0), F18
+	FMOVQ	64(R0), F17
+	FMOVQ	80(R0), F16
+	FMOVQ	96(R0), F15
+	FMOVQ	112(R0), F14
 	ADD	R6, R0, R0
-	FMOVQ	0(R0), F11
-	FMOVQ	16(R0), F10
-	FMOVQ	32(R0), F9
-	FMOVQ	48(R0), F8
-	FMOVQ	64(R0), F7
-	FMOVQ	80(R0), F6
-	FMOVQ	96(R0), F5
-	FMOVQ	112(R0), F4
+	FMOVQ	0(R0), F13
+	FMOVQ	16(R0), F12
+	FMOVQ	32(R0), F11
+	FMOVQ	48(R0), F10
+	FMOVQ	64(R0), F9
+	FMOVQ	80(R0), F8
+	FMOVQ	96(R0), F7
+	FMOVQ	112(R0), F6
 
 sideStart:
 	MOVD	a+0(FP), R2
@@ -390,88 +440,104 @@ sideStart:
 	BLT	sideStoreTail
 
 sideStoreLoop:
-	FMOVQ.P	16(R2), F3
-	FMOVQ.P	16(R1), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f831033 // fmla v19.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102b // fmla v11.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f831031 // fmla v17.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f83102f // fmla v15.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821025 // fmla v5.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R4), (F1, F0)
-	WORD	$0x4fa31033 // fmla v19.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31012 // fmla v18.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa2102b // fmla v11.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100a // fmla v10.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R4), (F1, F0)
-	WORD	$0x4fa31031 // fmla v17.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31010 // fmla v16.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21029 // fmla v9.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21008 // fmla v8.4s, v0.4s, v2.s[1]
-	FLDPQ	64(R3), (F1, F0)
-	WORD	$0x4fa3102f // fmla v15.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100e // fmla v14.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21027 // fmla v7.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21006 // fmla v6.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R3), (F1, F0)
-	WORD	$0x4fa3102d // fmla v13.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100c // fmla v12.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21025 // fmla v5.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21004 // fmla v4.4s, v0.4s, v2.s[1]
-	FLDPQ	128(R4), (F1, F0)
-	WORD	$0x4f831833 // fmla v19.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831812 // fmla v18.4s, v0.4s, v3.s[2]
-	WORD	$0x4f82182b // fmla v11.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180a // fmla v10.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R4), (F1, F0)
-	WORD	$0x4f831831 // fmla v17.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831810 // fmla v16.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821829 // fmla v9.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821808 // fmla v8.4s, v0.4s, v2.s[2]
-	FLDPQ	128(R3), (F1, F0)
-	WORD	$0x4f83182f // fmla v15.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180e // fmla v14.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821827 // fmla v7.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821806 // fmla v6.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R3), (F1, F0)
-	WORD	$0x4f83182d // fmla v13.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180c // fmla v12.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821825 // fmla v5.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821804 // fmla v4.4s, v0.4s, v2.s[2]
-	FLDPQ	192(R4), (F1, F0)
-	WORD	$0x4fa31833 // fmla v19.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31812 // fmla v18.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa2182b // fmla v11.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180a // fmla v10.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R4), (F1, F0)
-	WORD	$0x4fa31831 // fmla v17.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31810 // fmla v16.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21829 // fmla v9.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21808 // fmla v8.4s, v0.4s, v2.s[3]
-	FLDPQ	192(R3), (F1, F0)
-	WORD	$0x4fa3182f // fmla v15.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180e // fmla v14.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21827 // fmla v7.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21806 // fmla v6.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R3), (F1, F0)
-	WORD	$0x4fa3182d // fmla v13.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180c // fmla v12.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21825 // fmla v5.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21804 // fmla v4.4s, v0.4s, v2.s[3]
+	FMOVQ.P	16(R2), F5
+	FMOVQ.P	16(R1), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f851075 // fmla v21.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106d // fmla v13.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R3), F3
+	WORD	$0x4f851054 // fmla v20.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104c // fmla v12.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R3), F2
+	WORD	$0x4f851033 // fmla v19.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102b // fmla v11.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R3), F1
+	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100a // fmla v10.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R3), F0
+	WORD	$0x4f851071 // fmla v17.4s, v3.4s, v5.s[0]
+	WORD	$0x4f841069 // fmla v9.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R4), F3
+	WORD	$0x4f851050 // fmla v16.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841048 // fmla v8.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R4), F2
+	WORD	$0x4f85102f // fmla v15.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841027 // fmla v7.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R4), F1
+	WORD	$0x4f85100e // fmla v14.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841006 // fmla v6.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R4), F0
+	WORD	$0x4fa51075 // fmla v21.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106d // fmla v13.4s, v3.4s, v4.s[1]
+	FMOVQ	64(R3), F3
+	WORD	$0x4fa51054 // fmla v20.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa4104c // fmla v12.4s, v2.4s, v4.s[1]
+	FMOVQ	80(R3), F2
+	WORD	$0x4fa51033 // fmla v19.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa4102b // fmla v11.4s, v1.4s, v4.s[1]
+	FMOVQ	96(R3), F1
+	WORD	$0x4fa51012 // fmla v18.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa4100a // fmla v10.4s, v0.4s, v4.s[1]
+	FMOVQ	112(R3), F0
+	WORD	$0x4fa51071 // fmla v17.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa41069 // fmla v9.4s, v3.4s, v4.s[1]
+	FMOVQ	128(R4), F3
+	WORD	$0x4fa51050 // fmla v16.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa41048 // fmla v8.4s, v2.4s, v4.s[1]
+	FMOVQ	144(R4), F2
+	WORD	$0x4fa5102f // fmla v15.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41027 // fmla v7.4s, v1.4s, v4.s[1]
+	FMOVQ	160(R4), F1
+	WORD	$0x4fa5100e // fmla v14.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41006 // fmla v6.4s, v0.4s, v4.s[1]
+	FMOVQ	176(R4), F0
+	WORD	$0x4f851875 // fmla v21.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186d // fmla v13.4s, v3.4s, v4.s[2]
+	FMOVQ	128(R3), F3
+	WORD	$0x4f851854 // fmla v20.4s, v2.4s, v5.s[2]
+	WORD	$0x4f84184c // fmla v12.4s, v2.4s, v4.s[2]
+	FMOVQ	144(R3), F2
+	WORD	$0x4f851833 // fmla v19.4s, v1.4s, v5.s[2]
+	WORD	$0x4f84182b // fmla v11.4s, v1.4s, v4.s[2]
+	FMOVQ	160(R3), F1
+	WORD	$0x4f851812 // fmla v18.4s, v0.4s, v5.s[2]
+	WORD	$0x4f84180a // fmla v10.4s, v0.4s, v4.s[2]
+	FMOVQ	176(R3), F0
+	WORD	$0x4f851871 // fmla v17.4s, v3.4s, v5.s[2]
+	WORD	$0x4f841869 // fmla v9.4s, v3.4s, v4.s[2]
+	FMOVQ	192(R4), F3
+	WORD	$0x4f851850 // fmla v16.4s, v2.4s, v5.s[2]
+	WORD	$0x4f841848 // fmla v8.4s, v2.4s, v4.s[2]
+	FMOVQ	208(R4), F2
+	WORD	$0x4f85182f // fmla v15.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841827 // fmla v7.4s, v1.4s, v4.s[2]
+	FMOVQ	224(R4), F1
+	WORD	$0x4f85180e // fmla v14.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841806 // fmla v6.4s, v0.4s, v4.s[2]
+	FMOVQ	240(R4), F0
+	WORD	$0x4fa51875 // fmla v21.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186d // fmla v13.4s, v3.4s, v4.s[3]
+	FMOVQ	192(R3), F3
+	WORD	$0x4fa51854 // fmla v20.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa4184c // fmla v12.4s, v2.4s, v4.s[3]
+	FMOVQ	208(R3), F2
+	WORD	$0x4fa51833 // fmla v19.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa4182b // fmla v11.4s, v1.4s, v4.s[3]
+	FMOVQ	224(R3), F1
+	WORD	$0x4fa51812 // fmla v18.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa4180a // fmla v10.4s, v0.4s, v4.s[3]
+	FMOVQ	240(R3), F0
+	WORD	$0x4fa51871 // fmla v17.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa41869 // fmla v9.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa51850 // fmla v16.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa41848 // fmla v8.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa5182f // fmla v15.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41827 // fmla v7.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa5180e // fmla v14.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41806 // fmla v6.4s, v0.4s, v4.s[3]
 	ADD	$256, R4, R4
 	ADD	$256, R3, R3
 	SUBS	$4, R0, R0
@@ -482,28 +548,32 @@ sideStoreTail:
 	CBZ	R0, sideStore
 
 sideStoreStep:
-	FMOVS.P	4(R2), F3
-	FMOVS.P	4(R1), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f831033 // fmla v19.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102b // fmla v11.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f831031 // fmla v17.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f83102f // fmla v15.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821025 // fmla v5.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R2), F5
+	FMOVS.P	4(R1), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f851075 // fmla v21.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106d // fmla v13.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R3), F3
+	WORD	$0x4f851054 // fmla v20.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104c // fmla v12.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R3), F2
+	WORD	$0x4f851033 // fmla v19.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102b // fmla v11.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R3), F1
+	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100a // fmla v10.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R3), F0
+	WORD	$0x4f851071 // fmla v17.4s, v3.4s, v5.s[0]
+	WORD	$0x4f841069 // fmla v9.4s, v3.4s, v4.s[0]
+	WORD	$0x4f851050 // fmla v16.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841048 // fmla v8.4s, v2.4s, v4.s[0]
+	WORD	$0x4f85102f // fmla v15.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841027 // fmla v7.4s, v1.4s, v4.s[0]
+	WORD	$0x4f85100e // fmla v14.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841006 // fmla v6.4s, v0.4s, v4.s[0]
 	ADD	$64, R4, R4
 	ADD	$64, R3, R3
 	SUBS	$1, R0, R0
@@ -511,23 +581,23 @@ sideStoreStep:
 
 sideStore:
 	MOVD	R7, R0
-	FMOVQ	F19, 0(R0)
-	FMOVQ	F18, 16(R0)
-	FMOVQ	F17, 32(R0)
-	FMOVQ	F16, 48(R0)
-	FMOVQ	F15, 64(R0)
-	FMOVQ	F14, 80(R0)
-	FMOVQ	F13, 96(R0)
-	FMOVQ	F12, 112(R0)
+	FMOVQ	F21, 0(R0)
+	FMOVQ	F20, 16(R0)
+	FMOVQ	F19, 32(R0)
+	FMOVQ	F18, 48(R0)
+	FMOVQ	F17, 64(R0)
+	FMOVQ	F16, 80(R0)
+	FMOVQ	F15, 96(R0)
+	FMOVQ	F14, 112(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F11, 0(R0)
-	FMOVQ	F10, 16(R0)
-	FMOVQ	F9, 32(R0)
-	FMOVQ	F8, 48(R0)
-	FMOVQ	F7, 64(R0)
-	FMOVQ	F6, 80(R0)
-	FMOVQ	F5, 96(R0)
-	FMOVQ	F4, 112(R0)
+	FMOVQ	F13, 0(R0)
+	FMOVQ	F12, 16(R0)
+	FMOVQ	F11, 32(R0)
+	FMOVQ	F10, 48(R0)
+	FMOVQ	F9, 64(R0)
+	FMOVQ	F8, 80(R0)
+	FMOVQ	F7, 96(R0)
+	FMOVQ	F6, 112(R0)
 	ADD	$128, R7, R7
 	ADD	R8, R9, R9
 	ADD	R8, R9, R9
@@ -542,27 +612,27 @@ one:
 	MOVD	R9, R3
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, oneLoad
+	VEOR	V13.B16, V13.B16, V13.B16
+	VEOR	V12.B16, V12.B16, V12.B16
 	VEOR	V11.B16, V11.B16, V11.B16
 	VEOR	V10.B16, V10.B16, V10.B16
 	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
 	B	oneStart
 
 oneLoad:
 	MOVD	R7, R0
-	FMOVQ	0(R0), F11
-	FMOVQ	16(R0), F10
-	FMOVQ	32(R0), F9
-	FMOVQ	48(R0), F8
+	FMOVQ	0(R0), F13
+	FMOVQ	16(R0), F12
+	FMOVQ	32(R0), F11
+	FMOVQ	48(R0), F10
 	ADD	R6, R0, R0
-	FMOVQ	0(R0), F7
-	FMOVQ	16(R0), F6
-	FMOVQ	32(R0), F5
-	FMOVQ	48(R0), F4
+	FMOVQ	0(R0), F9
+	FMOVQ	16(R0), F8
+	FMOVQ	32(R0), F7
+	FMOVQ	48(R0), F6
 
 oneStart:
 	MOVD	a+0(FP), R2
@@ -574,48 +644,56 @@ oneStart:
 	BLT	oneStoreTail
 
 oneStoreLoop:
-	FMOVQ.P	16(R2), F3
-	FMOVQ.P	16(R1), F2
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f831029 // fmla v9.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831008 // fmla v8.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821025 // fmla v5.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R3), (F1, F0)
-	WORD	$0x4fa3102b // fmla v11.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100a // fmla v10.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21027 // fmla v7.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21006 // fmla v6.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R3), (F1, F0)
-	WORD	$0x4fa31029 // fmla v9.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31008 // fmla v8.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21025 // fmla v5.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21004 // fmla v4.4s, v0.4s, v2.s[1]
-	FLDPQ	128(R3), (F1, F0)
-	WORD	$0x4f83182b // fmla v11.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180a // fmla v10.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821827 // fmla v7.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821806 // fmla v6.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R3), (F1, F0)
-	WORD	$0x4f831829 // fmla v9.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831808 // fmla v8.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821825 // fmla v5.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821804 // fmla v4.4s, v0.4s, v2.s[2]
-	FLDPQ	192(R3), (F1, F0)
-	WORD	$0x4fa3182b // fmla v11.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180a // fmla v10.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21827 // fmla v7.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21806 // fmla v6.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R3), (F1, F0)
-	WORD	$0x4fa31829 // fmla v9.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31808 // fmla v8.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21825 // fmla v5.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21804 // fmla v4.4s, v0.4s, v2.s[3]
+	FMOVQ.P	16(R2), F5
+	FMOVQ.P	16(R1), F4
+	FMOVQ	0(R3), F3
+	FMOVQ	16(R3), F2
+	FMOVQ	32(R3), F1
+	FMOVQ	48(R3), F0
+	WORD	$0x4f85106d // fmla v13.4s, v3.4s, v5.s[0]
+	WORD	$0x4f841069 // fmla v9.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R3), F3
+	WORD	$0x4f85104c // fmla v12.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841048 // fmla v8.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R3), F2
+	WORD	$0x4f85102b // fmla v11.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841027 // fmla v7.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R3), F1
+	WORD	$0x4f85100a // fmla v10.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841006 // fmla v6.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R3), F0
+	WORD	$0x4fa5106d // fmla v13.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa41069 // fmla v9.4s, v3.4s, v4.s[1]
+	FMOVQ	128(R3), F3
+	WORD	$0x4fa5104c // fmla v12.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa41048 // fmla v8.4s, v2.4s, v4.s[1]
+	FMOVQ	144(R3), F2
+	WORD	$0x4fa5102b // fmla v11.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41027 // fmla v7.4s, v1.4s, v4.s[1]
+	FMOVQ	160(R3), F1
+	WORD	$0x4fa5100a // fmla v10.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41006 // fmla v6.4s, v0.4s, v4.s[1]
+	FMOVQ	176(R3), F0
+	WORD	$0x4f85186d // fmla v13.4s, v3.4s, v5.s[2]
+	WORD	$0x4f841869 // fmla v9.4s, v3.4s, v4.s[2]
+	FMOVQ	192(R3), F3
+	WORD	$0x4f85184c // fmla v12.4s, v2.4s, v5.s[2]
+	WORD	$0x4f841848 // fmla v8.4s, v2.4s, v4.s[2]
+	FMOVQ	208(R3), F2
+	WORD	$0x4f85182b // fmla v11.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841827 // fmla v7.4s, v1.4s, v4.s[2]
+	FMOVQ	224(R3), F1
+	WORD	$0x4f85180a // fmla v10.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841806 // fmla v6.4s, v0.4s, v4.s[2]
+	FMOVQ	240(R3), F0
+	WORD	$0x4fa5186d // fmla v13.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa41869 // fmla v9.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa5184c // fmla v12.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa41848 // fmla v8.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa5182b // fmla v11.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41827 // fmla v7.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa5180a // fmla v10.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41806 // fmla v6.4s, v0.4s, v4.s[3]
 	ADD	$256, R3, R3
 	SUBS	$4, R0, R0
 	BGE	oneStoreLoop
@@ -625,33 +703,35 @@ oneStoreTail:
 	CBZ	R0, oneStore
 
 oneStoreStep:
-	FMOVS.P	4(R2), F3
-	FMOVS.P	4(R1), F2
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f831029 // fmla v9.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831008 // fmla v8.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821025 // fmla v5.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R2), F5
+	FMOVS.P	4(R1), F4
+	FMOVQ	0(R3), F3
+	FMOVQ	16(R3), F2
+	FMOVQ	32(R3), F1
+	FMOVQ	48(R3), F0
+	WORD	$0x4f85106d // fmla v13.4s, v3.4s, v5.s[0]
+	WORD	$0x4f841069 // fmla v9.4s, v3.4s, v4.s[0]
+	WORD	$0x4f85104c // fmla v12.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841048 // fmla v8.4s, v2.4s, v4.s[0]
+	WORD	$0x4f85102b // fmla v11.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841027 // fmla v7.4s, v1.4s, v4.s[0]
+	WORD	$0x4f85100a // fmla v10.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841006 // fmla v6.4s, v0.4s, v4.s[0]
 	ADD	$64, R3, R3
 	SUBS	$1, R0, R0
 	BNE	oneStoreStep
 
 oneStore:
 	MOVD	R7, R0
-	FMOVQ	F11, 0(R0)
-	FMOVQ	F10, 16(R0)
-	FMOVQ	F9, 32(R0)
-	FMOVQ	F8, 48(R0)
+	FMOVQ	F13, 0(R0)
+	FMOVQ	F12, 16(R0)
+	FMOVQ	F11, 32(R0)
+	FMOVQ	F10, 48(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F7, 0(R0)
-	FMOVQ	F6, 16(R0)
-	FMOVQ	F5, 32(R0)
-	FMOVQ	F4, 48(R0)
+	FMOVQ	F9, 0(R0)
+	FMOVQ	F8, 16(R0)
+	FMOVQ	F7, 32(R0)
+	FMOVQ	F6, 48(R0)
 	ADD	$64, R7, R7
 	ADD	R8, R9, R9
 	SUBS	$1, R5, R5
@@ -677,6 +757,8 @@ side:
 	ADD	R9, R5, R4
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, sideLoad
+	VEOR	V30.B16, V30.B16, V30.B16
+	VEOR	V29.B16, V29.B16, V29.B16
 	VEOR	V28.B16, V28.B16, V28.B16
 	VEOR	V27.B16, V27.B16, V27.B16
 	VEOR	V26.B16, V26.B16, V26.B16
@@ -699,38 +781,36 @@ side:
 	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
 	B	sideStart
 
 sideLoad:
 	MOVD	R8, R0
-	FMOVQ	0(R0), F28
-	FMOVQ	16(R0), F27
-	FMOVQ	32(R0), F26
-	FMOVQ	48(R0), F25
-	FMOVQ	64(R0), F24
-	FMOVQ	80(R0), F23
-	FMOVQ	96(R0), F22
-	FMOVQ	112(R0), F21
+	FMOVQ	0(R0), F30
+	FMOVQ	16(R0), F29
+	FMOVQ	32(R0), F28
+	FMOVQ	48(R0), F27
+	FMOVQ	64(R0), F26
+	FMOVQ	80(R0), F25
+	FMOVQ	96(R0), F24
+	FMOVQ	112(R0), F23
 	ADD	R7, R0, R0
-	FMOVQ	0(R0), F20
-	FMOVQ	16(R0), F19
-	FMOVQ	32(R0), F18
-	FMOVQ	48(R0), F17
-	FMOVQ	64(R0), F16
-	FMOVQ	80(R0), F15
-	FMOVQ	96(R0), F14
-	FMOVQ	112(R0), F13
+	FMOVQ	0(R0), F22
+	FMOVQ	16(R0), F21
+	FMOVQ	32(R0), F20
+	FMOVQ	48(R0), F19
+	FMOVQ	64(R0), F18
+	FMOVQ	80(R0), F17
+	FMOVQ	96(R0), F16
+	FMOVQ	112(R0), F15
 	ADD	R7, R0, R0
-	FMOVQ	0(R0), F12
-	FMOVQ	16(R0), F11
-	FMOVQ	32(R0), F10
-	FMOVQ	48(R0), F9
-	FMOVQ	64(R0), F8
-	FMOVQ	80(R0), F7
-	FMOVQ	96(R0), F6
-	FMOVQ	112(R0), F5
+	FMOVQ	0(R0), F14
+	FMOVQ	16(R0), F13
+	FMOVQ	32(R0), F12
+	FMOVQ	48(R0), F11
+	FMOVQ	64(R0), F10
+	FMOVQ	80(R0), F9
+	FMOVQ	96(R0), F8
+	FMOVQ	112(R0), F7
 
 sideStart:
 	MOVD	a+0(FP), R3
@@ -743,121 +823,137 @@ sideStart:
 	BLT	sideStoreTail
 
 sideStoreLoop:
-	FMOVQ.P	16(R3), F4
-	FMOVQ.P	16(R2), F3
-	FMOVQ.P	16(R1), F2
-	FLDPQ	0(R5), (F1, F0)
-	WORD	$0x4f84103c // fmla v28.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84101b // fmla v27.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831034 // fmla v20.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102c // fmla v12.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R5), (F1, F0)
-	WORD	$0x4f84103a // fmla v26.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841019 // fmla v25.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831032 // fmla v18.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f841038 // fmla v24.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841017 // fmla v23.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831030 // fmla v16.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f841036 // fmla v22.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841015 // fmla v21.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102e // fmla v14.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R5), (F1, F0)
-	WORD	$0x4fa4103c // fmla v28.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa4101b // fmla v27.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa31034 // fmla v20.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31013 // fmla v19.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa2102c // fmla v12.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100b // fmla v11.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R5), (F1, F0)
-	WORD	$0x4fa4103a // fmla v26.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41019 // fmla v25.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa31032 // fmla v18.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31011 // fmla v17.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa2102a // fmla v10.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21009 // fmla v9.4s, v0.4s, v2.s[1]
-	FLDPQ	64(R4), (F1, F0)
-	WORD	$0x4fa41038 // fmla v24.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41017 // fmla v23.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa31030 // fmla v16.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100f // fmla v15.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21028 // fmla v8.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21007 // fmla v7.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R4), (F1, F0)
-	WORD	$0x4fa41036 // fmla v22.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41015 // fmla v21.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102e // fmla v14.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100d // fmla v13.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21026 // fmla v6.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21005 // fmla v5.4s, v0.4s, v2.s[1]
-	FLDPQ	128(R5), (F1, F0)
-	WORD	$0x4f84183c // fmla v28.4s, v1.4s, v4.s[2]
-	WORD	$0x4f84181b // fmla v27.4s, v0.4s, v4.s[2]
-	WORD	$0x4f831834 // fmla v20.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831813 // fmla v19.4s, v0.4s, v3.s[2]
-	WORD	$0x4f82182c // fmla v12.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180b // fmla v11.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R5), (F1, F0)
-	WORD	$0x4f84183a // fmla v26.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841819 // fmla v25.4s, v0.4s, v4.s[2]
-	WORD	$0x4f831832 // fmla v18.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831811 // fmla v17.4s, v0.4s, v3.s[2]
-	WORD	$0x4f82182a // fmla v10.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821809 // fmla v9.4s, v0.4s, v2.s[2]
-	FLDPQ	128(R4), (F1, F0)
-	WORD	$0x4f841838 // fmla v24.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841817 // fmla v23.4s, v0.4s, v4.s[2]
-	WORD	$0x4f831830 // fmla v16.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180f // fmla v15.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821828 // fmla v8.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821807 // fmla v7.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R4), (F1, F0)
-	WORD	$0x4f841836 // fmla v22.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841815 // fmla v21.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182e // fmla v14.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180d // fmla v13.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821826 // fmla v6.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821805 // fmla v5.4s, v0.4s, v2.s[2]
-	FLDPQ	192(R5), (F1, F0)
-	WORD	$0x4fa4183c // fmla v28.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa4181b // fmla v27.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa31834 // fmla v20.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31813 // fmla v19.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa2182c // fmla v12.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180b // fmla v11.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R5), (F1, F0)
-	WORD	$0x4fa4183a // fmla v26.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41819 // fmla v25.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa31832 // fmla v18.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31811 // fmla v17.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa2182a // fmla v10.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21809 // fmla v9.4s, v0.4s, v2.s[3]
-	FLDPQ	192(R4), (F1, F0)
-	WORD	$0x4fa41838 // fmla v24.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41817 // fmla v23.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa31830 // fmla v16.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180f // fmla v15.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21828 // fmla v8.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21807 // fmla v7.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R4), (F1, F0)
-	WORD	$0x4fa41836 // fmla v22.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41815 // fmla v21.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182e // fmla v14.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180d // fmla v13.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21826 // fmla v6.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21805 // fmla v5.4s, v0.4s, v2.s[3]
+	FMOVQ.P	16(R3), F6
+	FMOVQ.P	16(R2), F5
+	FMOVQ.P	16(R1), F4
+	FMOVQ	0(R5), F3
+	FMOVQ	16(R5), F2
+	FMOVQ	32(R5), F1
+	FMOVQ	48(R5), F0
+	WORD	$0x4f86107e // fmla v30.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851076 // fmla v22.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106e // fmla v14.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R4), F3
+	WORD	$0x4f86105d // fmla v29.4s, v2.4s, v6.s[0]
+	WORD	$0x4f851055 // fmla v21.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104d // fmla v13.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f86103c // fmla v28.4s, v1.4s, v6.s[0]
+	WORD	$0x4f851034 // fmla v20.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102c // fmla v12.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f86101b // fmla v27.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100b // fmla v11.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R4), F0
+	WORD	$0x4f86107a // fmla v26.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851072 // fmla v18.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106a // fmla v10.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R5), F3
+	WORD	$0x4f861059 // fmla v25.4s, v2.4s, v6.s[0]
+	WORD	$0x4f851051 // fmla v17.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841049 // fmla v9.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R5), F2
+	WORD	$0x4f861038 // fmla v24.4s, v1.4s, v6.s[0]
+	WORD	$0x4f851030 // fmla v16.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R5), F1
+	WORD	$0x4f861017 // fmla v23.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100f // fmla v15.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841007 // fmla v7.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R5), F0
+	WORD	$0x4fa6107e // fmla v30.4s, v3.4s, v6.s[1]
+	WORD	$0x4fa51076 // fmla v22.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106e // fmla v14.4s, v3.4s, v4.s[1]
+	FMOVQ	64(R4), F3
+	WORD	$0x4fa6105d // fmla v29.4s, v2.4s, v6.s[1]
+	WORD	$0x4fa51055 // fmla v21.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa4104d // fmla v13.4s, v2.4s, v4.s[1]
+	FMOVQ	80(R4), F2
+	WORD	$0x4fa6103c // fmla v28.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa51034 // fmla v20.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa4102c // fmla v12.4s, v1.4s, v4.s[1]
+	FMOVQ	96(R4), F1
+	WORD	$0x4fa6101b // fmla v27.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa51013 // fmla v19.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa4100b // fmla v11.4s, v0.4s, v4.s[1]
+	FMOVQ	112(R4), F0
+	WORD	$0x4fa6107a // fmla v26.4s, v3.4s, v6.s[1]
+	WORD	$0x4fa51072 // fmla v18.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106a // fmla v10.4s, v3.4s, v4.s[1]
+	FMOVQ	128(R5), F3
+	WORD	$0x4fa61059 // fmla v25.4s, v2.4s, v6.s[1]
+	WORD	$0x4fa51051 // fmla v17.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa41049 // fmla v9.4s, v2.4s, v4.s[1]
+	FMOVQ	144(R5), F2
+	WORD	$0x4fa61038 // fmla v24.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa51030 // fmla v16.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41028 // fmla v8.4s, v1.4s, v4.s[1]
+	FMOVQ	160(R5), F1
+	WORD	$0x4fa61017 // fmla v23.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa5100f // fmla v15.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41007 // fmla v7.4s, v0.4s, v4.s[1]
+	FMOVQ	176(R5), F0
+	WORD	$0x4f86187e // fmla v30.4s, v3.4s, v6.s[2]
+	WORD	$0x4f851876 // fmla v22.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186e // fmla v14.4s, v3.4s, v4.s[2]
+	FMOVQ	128(R4), F3
+	WORD	$0x4f86185d // fmla v29.4s, v2.4s, v6.s[2]
+	WORD	$0x4f851855 // fmla v21.4s, v2.4s, v5.s[2]
+	WORD	$0x4f84184d // fmla v13.4s, v2.4s, v4.s[2]
+	FMOVQ	144(R4), F2
+	WORD	$0x4f86183c // fmla v28.4s, v1.4s, v6.s[2]
+	WORD	$0x4f851834 // fmla v20.4s, v1.4s, v5.s[2]
+	WORD	$0x4f84182c // fmla v12.4s, v1.4s, v4.s[2]
+	FMOVQ	160(R4), F1
+	WORD	$0x4f86181b // fmla v27.4s, v0.4s, v6.s[2]
+	WORD	$0x4f851813 // fmla v19.4s, v0.4s, v5.s[2]
+	WORD	$0x4f84180b // fmla v11.4s, v0.4s, v4.s[2]
+	FMOVQ	176(R4), F0
+	WORD	$0x4f86187a // fmla v26.4s, v3.4s, v6.s[2]
+	WORD	$0x4f851872 // fmla v18.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186a // fmla v10.4s, v3.4s, v4.s[2]
+	FMOVQ	192(R5), F3
+	WORD	$0x4f861859 // fmla v25.4s, v2.4s, v6.s[2]
+	WORD	$0x4f851851 // fmla v17.4s, v2.4s, v5.s[2]
+	WORD	$0x4f841849 // fmla v9.4s, v2.4s, v4.s[2]
+	FMOVQ	208(R5), F2
+	WORD	$0x4f861838 // fmla v24.4s, v1.4s, v6.s[2]
+	WORD	$0x4f851830 // fmla v16.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841828 // fmla v8.4s, v1.4s, v4.s[2]
+	FMOVQ	224(R5), F1
+	WORD	$0x4f861817 // fmla v23.4s, v0.4s, v6.s[2]
+	WORD	$0x4f85180f // fmla v15.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841807 // fmla v7.4s, v0.4s, v4.s[2]
+	FMOVQ	240(R5), F0
+	WORD	$0x4fa6187e // fmla v30.4s, v3.4s, v6.s[3]
+	WORD	$0x4fa51876 // fmla v22.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186e // fmla v14.4s, v3.4s, v4.s[3]
+	FMOVQ	192(R4), F3
+	WORD	$0x4fa6185d // fmla v29.4s, v2.4s, v6.s[3]
+	WORD	$0x4fa51855 // fmla v21.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa4184d // fmla v13.4s, v2.4s, v4.s[3]
+	FMOVQ	208(R4), F2
+	WORD	$0x4fa6183c // fmla v28.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa51834 // fmla v20.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa4182c // fmla v12.4s, v1.4s, v4.s[3]
+	FMOVQ	224(R4), F1
+	WORD	$0x4fa6181b // fmla v27.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa51813 // fmla v19.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa4180b // fmla v11.4s, v0.4s, v4.s[3]
+	FMOVQ	240(R4), F0
+	WORD	$0x4fa6187a // fmla v26.4s, v3.4s, v6.s[3]
+	WORD	$0x4fa51872 // fmla v18.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186a // fmla v10.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa61859 // fmla v25.4s, v2.4s, v6.s[3]
+	WORD	$0x4fa51851 // fmla v17.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa41849 // fmla v9.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa61838 // fmla v24.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa51830 // fmla v16.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41828 // fmla v8.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa61817 // fmla v23.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa5180f // fmla v15.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41807 // fmla v7.4s, v0.4s, v4.s[3]
 	ADD	$256, R5, R5
 	ADD	$256, R4, R4
 	SUBS	$4, R0, R0
@@ -868,37 +964,41 @@ sideStoreTail:
 	CBZ	R0, sideStore
 
 sideStoreStep:
-	FMOVS.P	4(R3), F4
-	FMOVS.P	4(R2), F3
-	FMOVS.P	4(R1), F2
-	FLDPQ	0(R5), (F1, F0)
-	WORD	$0x4f84103c // fmla v28.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84101b // fmla v27.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831034 // fmla v20.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102c // fmla v12.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R5), (F1, F0)
-	WORD	$0x4f84103a // fmla v26.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841019 // fmla v25.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831032 // fmla v18.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f841038 // fmla v24.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841017 // fmla v23.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831030 // fmla v16.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f841036 // fmla v22.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841015 // fmla v21.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102e // fmla v14.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R3), F6
+	FMOVS.P	4(R2), F5
+	FMOVS.P	4(R1), F4
+	FMOVQ	0(R5), F3
+	FMOVQ	16(R5), F2
+	FMOVQ	32(R5), F1
+	FMOVQ	48(R5), F0
+	WORD	$0x4f86107e // fmla v30.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851076 // fmla v22.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106e // fmla v14.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R4), F3
+	WORD	$0x4f86105d // fmla v29.4s, v2.4s, v6.s[0]
+	WORD	$0x4f851055 // fmla v21.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104d // fmla v13.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f86103c // fmla v28.4s, v1.4s, v6.s[0]
+	WORD	$0x4f851034 // fmla v20.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102c // fmla v12.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f86101b // fmla v27.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100b // fmla v11.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R4), F0
+	WORD	$0x4f86107a // fmla v26.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851072 // fmla v18.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106a // fmla v10.4s, v3.4s, v4.s[0]
+	WORD	$0x4f861059 // fmla v25.4s, v2.4s, v6.s[0]
+	WORD	$0x4f851051 // fmla v17.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841049 // fmla v9.4s, v2.4s, v4.s[0]
+	WORD	$0x4f861038 // fmla v24.4s, v1.4s, v6.s[0]
+	WORD	$0x4f851030 // fmla v16.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	WORD	$0x4f861017 // fmla v23.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100f // fmla v15.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841007 // fmla v7.4s, v0.4s, v4.s[0]
 	ADD	$64, R5, R5
 	ADD	$64, R4, R4
 	SUBS	$1, R0, R0
@@ -906,32 +1006,32 @@ sideStoreStep:
 
 sideStore:
 	MOVD	R8, R0
-	FMOVQ	F28, 0(R0)
-	FMOVQ	F27, 16(R0)
-	FMOVQ	F26, 32(R0)
-	FMOVQ	F25, 48(R0)
-	FMOVQ	F24, 64(R0)
-	FMOVQ	F23, 80(R0)
-	FMOVQ	F22, 96(R0)
-	FMOVQ	F21, 112(R0)
+	FMOVQ	F30, 0(R0)
+	FMOVQ	F29, 16(R0)
+	FMOVQ	F28, 32(R0)
+	FMOVQ	F27, 48(R0)
+	FMOVQ	F26, 64(R0)
+	FMOVQ	F25, 80(R0)
+	FMOVQ	F24, 96(R0)
+	FMOVQ	F23, 112(R0)
 	ADD	R7, R0, R0
-	FMOVQ	F20, 0(R0)
-	FMOVQ	F19, 16(R0)
-	FMOVQ	F18, 32(R0)
-	FMOVQ	F17, 48(R0)
-	FMOVQ	F16, 64(R0)
-	FMOVQ	F15, 80(R0)
-	FMOVQ	F14, 96(R0)
-	FMOVQ	F13, 112(R0)
+	FMOVQ	F22, 0(R0)
+	FMOVQ	F21, 16(R0)
+	FMOVQ	F20, 32(R0)
+	FMOVQ	F19, 48(R0)
+	FMOVQ	F18, 64(R0)
+	FMOVQ	F17, 80(R0)
+	FMOVQ	F16, 96(R0)
+	FMOVQ	F15, 112(R0)
 	ADD	R7, R0, R0
-	FMOVQ	F12, 0(R0)
-	FMOVQ	F11, 16(R0)
-	FMOVQ	F10, 32(R0)
-	FMOVQ	F9, 48(R0)
-	FMOVQ	F8, 64(R0)
-	FMOVQ	F7, 80(R0)
-	FMOVQ	F6, 96(R0)
-	FMOVQ	F5, 112(R0)
+	FMOVQ	F14, 0(R0)
+	FMOVQ	F13, 16(R0)
+	FMOVQ	F12, 32(R0)
+	FMOVQ	F11, 48(R0)
+	FMOVQ	F10, 64(R0)
+	FMOVQ	F9, 80(R0)
+	FMOVQ	F8, 96(R0)
+	FMOVQ	F7, 112(R0)
 	ADD	$128, R8, R8
 	ADD	R9, R10, R10
 	ADD	R9, R10, R10
@@ -946,6 +1046,8 @@ one:
 	MOVD	R10, R4
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, oneLoad
+	VEOR	V18.B16, V18.B16, V18.B16
+	VEOR	V17.B16, V17.B16, V17.B16
 	VEOR	V16.B16, V16.B16, V16.B16
 	VEOR	V15.B16, V15.B16, V15.B16
 	VEOR	V14.B16, V14.B16, V14.B16
@@ -956,26 +1058,24 @@ one:
 	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
 	B	oneStart
 
 oneLoad:
 	MOVD	R8, R0
-	FMOVQ	0(R0), F16
-	FMOVQ	16(R0), F15
-	FMOVQ	32(R0), F14
-	FMOVQ	48(R0), F13
+	FMOVQ	0(R0), F18
+	FMOVQ	16(R0), F17
+	FMOVQ	32(R0), F16
+	FMOVQ	48(R0), F15
 	ADD	R7, R0, R0
-	FMOVQ	0(R0), F12
-	FMOVQ	16(R0), F11
-	FMOVQ	32(R0), F10
-	FMOVQ	48(R0), F9
+	FMOVQ	0(R0), F14
+	FMOVQ	16(R0), F13
+	FMOVQ	32(R0), F12
+	FMOVQ	48(R0), F11
 	ADD	R7, R0, R0
-	FMOVQ	0(R0), F8
-	FMOVQ	16(R0), F7
-	FMOVQ	32(R0), F6
-	FMOVQ	48(R0), F5
+	FMOVQ	0(R0), F10
+	FMOVQ	16(R0), F9
+	FMOVQ	32(R0), F8
+	FMOVQ	48(R0), F7
 
 oneStart:
 	MOVD	a+0(FP), R3
@@ -988,65 +1088,73 @@ oneStart:
 	BLT	oneStoreTail
 
 oneStoreLoop:
-	FMOVQ.P	16(R3), F4
-	FMOVQ.P	16(R2), F3
-	FMOVQ.P	16(R1), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f841030 // fmla v16.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102c // fmla v12.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f84102e // fmla v14.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102a // fmla v10.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R4), (F1, F0)
-	WORD	$0x4fa41030 // fmla v16.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa4100f // fmla v15.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102c // fmla v12.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100b // fmla v11.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21028 // fmla v8.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21007 // fmla v7.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R4), (F1, F0)
-	WORD	$0x4fa4102e // fmla v14.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa4100d // fmla v13.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102a // fmla v10.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31009 // fmla v9.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21026 // fmla v6.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21005 // fmla v5.4s, v0.4s, v2.s[1]
-	FLDPQ	128(R4), (F1, F0)
-	WORD	$0x4f841830 // fmla v16.4s, v1.4s, v4.s[2]
-	WORD	$0x4f84180f // fmla v15.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182c // fmla v12.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180b // fmla v11.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821828 // fmla v8.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821807 // fmla v7.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R4), (F1, F0)
-	WORD	$0x4f84182e // fmla v14.4s, v1.4s, v4.s[2]
-	WORD	$0x4f84180d // fmla v13.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182a // fmla v10.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831809 // fmla v9.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821826 // fmla v6.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821805 // fmla v5.4s, v0.4s, v2.s[2]
-	FLDPQ	192(R4), (F1, F0)
-	WORD	$0x4fa41830 // fmla v16.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa4180f // fmla v15.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182c // fmla v12.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180b // fmla v11.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21828 // fmla v8.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21807 // fmla v7.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R4), (F1, F0)
-	WORD	$0x4fa4182e // fmla v14.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa4180d // fmla v13.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182a // fmla v10.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31809 // fmla v9.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21826 // fmla v6.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21805 // fmla v5.4s, v0.4s, v2.s[3]
+	FMOVQ.P	16(R3), F6
+	FMOVQ.P	16(R2), F5
+	FMOVQ.P	16(R1), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f861072 // fmla v18.4s, v3.4s, v6.s[0]
+	WORD	$0x4f85106e // fmla v14.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106a // fmla v10.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R4), F3
+	WORD	$0x4f861051 // fmla v17.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104d // fmla v13.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841049 // fmla v9.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R4), F2
+	WORD	$0x4f861030 // fmla v16.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102c // fmla v12.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R4), F1
+	WORD	$0x4f86100f // fmla v15.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100b // fmla v11.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841007 // fmla v7.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R4), F0
+	WORD	$0x4fa61072 // fmla v18.4s, v3.4s, v6.s[1]
+	WORD	$0x4fa5106e // fmla v14.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106a // fmla v10.4s, v3.4s, v4.s[1]
+	FMOVQ	128(R4), F3
+	WORD	$0x4fa61051 // fmla v17.4s, v2.4s, v6.s[1]
+	WORD	$0x4fa5104d // fmla v13.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa41049 // fmla v9.4s, v2.4s, v4.s[1]
+	FMOVQ	144(R4), F2
+	WORD	$0x4fa61030 // fmla v16.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa5102c // fmla v12.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41028 // fmla v8.4s, v1.4s, v4.s[1]
+	FMOVQ	160(R4), F1
+	WORD	$0x4fa6100f // fmla v15.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa5100b // fmla v11.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41007 // fmla v7.4s, v0.4s, v4.s[1]
+	FMOVQ	176(R4), F0
+	WORD	$0x4f861872 // fmla v18.4s, v3.4s, v6.s[2]
+	WORD	$0x4f85186e // fmla v14.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186a // fmla v10.4s, v3.4s, v4.s[2]
+	FMOVQ	192(R4), F3
+	WORD	$0x4f861851 // fmla v17.4s, v2.4s, v6.s[2]
+	WORD	$0x4f85184d // fmla v13.4s, v2.4s, v5.s[2]
+	WORD	$0x4f841849 // fmla v9.4s, v2.4s, v4.s[2]
+	FMOVQ	208(R4), F2
+	WORD	$0x4f861830 // fmla v16.4s, v1.4s, v6.s[2]
+	WORD	$0x4f85182c // fmla v12.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841828 // fmla v8.4s, v1.4s, v4.s[2]
+	FMOVQ	224(R4), F1
+	WORD	$0x4f86180f // fmla v15.4s, v0.4s, v6.s[2]
+	WORD	$0x4f85180b // fmla v11.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841807 // fmla v7.4s, v0.4s, v4.s[2]
+	FMOVQ	240(R4), F0
+	WORD	$0x4fa61872 // fmla v18.4s, v3.4s, v6.s[3]
+	WORD	$0x4fa5186e // fmla v14.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186a // fmla v10.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa61851 // fmla v17.4s, v2.4s, v6.s[3]
+	WORD	$0x4fa5184d // fmla v13.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa41849 // fmla v9.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa61830 // fmla v16.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa5182c // fmla v12.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41828 // fmla v8.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa6180f // fmla v15.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa5180b // fmla v11.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41807 // fmla v7.4s, v0.4s, v4.s[3]
 	ADD	$256, R4, R4
 	SUBS	$4, R0, R0
 	BGE	oneStoreLoop
@@ -1056,43 +1164,45 @@ oneStoreTail:
 	CBZ	R0, oneStore
 
 oneStoreStep:
-	FMOVS.P	4(R3), F4
-	FMOVS.P	4(R2), F3
-	FMOVS.P	4(R1), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f841030 // fmla v16.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102c // fmla v12.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f84102e // fmla v14.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102a // fmla v10.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R3), F6
+	FMOVS.P	4(R2), F5
+	FMOVS.P	4(R1), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f861072 // fmla v18.4s, v3.4s, v6.s[0]
+	WORD	$0x4f85106e // fmla v14.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106a // fmla v10.4s, v3.4s, v4.s[0]
+	WORD	$0x4f861051 // fmla v17.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104d // fmla v13.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841049 // fmla v9.4s, v2.4s, v4.s[0]
+	WORD	$0x4f861030 // fmla v16.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102c // fmla v12.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	WORD	$0x4f86100f // fmla v15.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100b // fmla v11.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841007 // fmla v7.4s, v0.4s, v4.s[0]
 	ADD	$64, R4, R4
 	SUBS	$1, R0, R0
 	BNE	oneStoreStep
 
 oneStore:
 	MOVD	R8, R0
-	FMOVQ	F16, 0(R0)
-	FMOVQ	F15, 16(R0)
-	FMOVQ	F14, 32(R0)
-	FMOVQ	F13, 48(R0)
+	FMOVQ	F18, 0(R0)
+	FMOVQ	F17, 16(R0)
+	FMOVQ	F16, 32(R0)
+	FMOVQ	F15, 48(R0)
 	ADD	R7, R0, R0
-	FMOVQ	F12, 0(R0)
-	FMOVQ	F11, 16(R0)
-	FMOVQ	F10, 32(R0)
-	FMOVQ	F9, 48(R0)
+	FMOVQ	F14, 0(R0)
+	FMOVQ	F13, 16(R0)
+	FMOVQ	F12, 32(R0)
+	FMOVQ	F11, 48(R0)
 	ADD	R7, R0, R0
-	FMOVQ	F8, 0(R0)
-	FMOVQ	F7, 16(R0)
-	FMOVQ	F6, 32(R0)
-	FMOVQ	F5, 48(R0)
+	FMOVQ	F10, 0(R0)
+	FMOVQ	F9, 16(R0)
+	FMOVQ	F8, 32(R0)
+	FMOVQ	F7, 48(R0)
 	ADD	$64, R8, R8
 	ADD	R9, R10, R10
 	SUBS	$1, R6, R6
@@ -1116,6 +1226,8 @@ one:
 	MOVD	R10, R5
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, oneLoad
+	VEOR	V23.B16, V23.B16, V23.B16
+	VEOR	V22.B16, V22.B16, V22.B16
 	VEOR	V21.B16, V21.B16, V21.B16
 	VEOR	V20.B16, V20.B16, V20.B16
 	VEOR	V19.B16, V19.B16, V19.B16
@@ -1130,31 +1242,29 @@ one:
 	VEOR	V10.B16, V10.B16, V10.B16
 	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
-	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
 	B	oneStart
 
 oneLoad:
 	MOVD	R8, R0
-	FMOVQ	0(R0), F21
-	FMOVQ	16(R0), F20
-	FMOVQ	32(R0), F19
-	FMOVQ	48(R0), F18
+	FMOVQ	0(R0), F23
+	FMOVQ	16(R0), F22
+	FMOVQ	32(R0), F21
+	FMOVQ	48(R0), F20
 	ADD	R7, R0, R0
-	FMOVQ	0(R0), F17
-	FMOVQ	16(R0), F16
-	FMOVQ	32(R0), F15
-	FMOVQ	48(R0), F14
+	FMOVQ	0(R0), F19
+	FMOVQ	16(R0), F18
+	FMOVQ	32(R0), F17
+	FMOVQ	48(R0), F16
 	ADD	R7, R0, R0
-	FMOVQ	0(R0), F13
-	FMOVQ	16(R0), F12
-	FMOVQ	32(R0), F11
-	FMOVQ	48(R0), F10
+	FMOVQ	0(R0), F15
+	FMOVQ	16(R0), F14
+	FMOVQ	32(R0), F13
+	FMOVQ	48(R0), F12
 	ADD	R7, R0, R0
-	FMOVQ	0(R0), F9
-	FMOVQ	16(R0), F8
-	FMOVQ	32(R0), F7
-	FMOVQ	48(R0), F6
+	FMOVQ	0(R0), F11
+	FMOVQ	16(R0), F10
+	FMOVQ	32(R0), F9
+	FMOVQ	48(R0), F8
 
 oneStart:
 	MOVD	a+0(FP), R4
@@ -1168,82 +1278,90 @@ oneStart:
 	BLT	oneStoreTail
 
 oneStoreLoop:
-	FMOVQ.P	16(R4), F5
-	FMOVQ.P	16(R3), F4
-	FMOVQ.P	16(R2), F3
-	FMOVQ.P	16(R1), F2
-	FLDPQ	0(R5), (F1, F0)
-	WORD	$0x4f851035 // fmla v21.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841031 // fmla v17.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R5), (F1, F0)
-	WORD	$0x4f851033 // fmla v19.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84102f // fmla v15.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R5), (F1, F0)
-	WORD	$0x4fa51035 // fmla v21.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51014 // fmla v20.4s, v0.4s, v5.s[1]
-	WORD	$0x4fa41031 // fmla v17.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41010 // fmla v16.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102d // fmla v13.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100c // fmla v12.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21029 // fmla v9.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21008 // fmla v8.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R5), (F1, F0)
-	WORD	$0x4fa51033 // fmla v19.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51012 // fmla v18.4s, v0.4s, v5.s[1]
-	WORD	$0x4fa4102f // fmla v15.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa4100e // fmla v14.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102b // fmla v11.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100a // fmla v10.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21027 // fmla v7.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21006 // fmla v6.4s, v0.4s, v2.s[1]
-	FLDPQ	128(R5), (F1, F0)
-	WORD	$0x4f851835 // fmla v21.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851814 // fmla v20.4s, v0.4s, v5.s[2]
-	WORD	$0x4f841831 // fmla v17.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841810 // fmla v16.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182d // fmla v13.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180c // fmla v12.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821829 // fmla v9.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821808 // fmla v8.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R5), (F1, F0)
-	WORD	$0x4f851833 // fmla v19.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851812 // fmla v18.4s, v0.4s, v5.s[2]
-	WORD	$0x4f84182f // fmla v15.4s, v1.4s, v4.s[2]
-	WORD	$0x4f84180e // fmla v14.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182b // fmla v11.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180a // fmla v10.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821827 // fmla v7.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821806 // fmla v6.4s, v0.4s, v2.s[2]
-	FLDPQ	192(R5), (F1, F0)
-	WORD	$0x4fa51835 // fmla v21.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51814 // fmla v20.4s, v0.4s, v5.s[3]
-	WORD	$0x4fa41831 // fmla v17.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41810 // fmla v16.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182d // fmla v13.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180c // fmla v12.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21829 // fmla v9.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21808 // fmla v8.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R5), (F1, F0)
-	WORD	$0x4fa51833 // fmla v19.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51812 // fmla v18.4s, v0.4s, v5.s[3]
-	WORD	$0x4fa4182f // fmla v15.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa4180e // fmla v14.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182b // fmla v11.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180a // fmla v10.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21827 // fmla v7.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21806 // fmla v6.4s, v0.4s, v2.s[3]
+	FMOVQ.P	16(R4), F7
+	FMOVQ.P	16(R3), F6
+	FMOVQ.P	16(R2), F5
+	FMOVQ.P	16(R1), F4
+	FMOVQ	0(R5), F3
+	FMOVQ	16(R5), F2
+	FMOVQ	32(R5), F1
+	FMOVQ	48(R5), F0
+	WORD	$0x4f871077 // fmla v23.4s, v3.4s, v7.s[0]
+	WORD	$0x4f861073 // fmla v19.4s, v3.4s, v6.s[0]
+	WORD	$0x4f85106f // fmla v15.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106b // fmla v11.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R5), F3
+	WORD	$0x4f871056 // fmla v22.4s, v2.4s, v7.s[0]
+	WORD	$0x4f861052 // fmla v18.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104e // fmla v14.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104a // fmla v10.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R5), F2
+	WORD	$0x4f871035 // fmla v21.4s, v1.4s, v7.s[0]
+	WORD	$0x4f861031 // fmla v17.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102d // fmla v13.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841029 // fmla v9.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R5), F1
+	WORD	$0x4f871014 // fmla v20.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861010 // fmla v16.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100c // fmla v12.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841008 // fmla v8.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R5), F0
+	WORD	$0x4fa71077 // fmla v23.4s, v3.4s, v7.s[1]
+	WORD	$0x4fa61073 // fmla v19.4s, v3.4s, v6.s[1]
+	WORD	$0x4fa5106f // fmla v15.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106b // fmla v11.4s, v3.4s, v4.s[1]
+	FMOVQ	128(R5), F3
+	WORD	$0x4fa71056 // fmla v22.4s, v2.4s, v7.s[1]
+	WORD	$0x4fa61052 // fmla v18.4s, v2.4s, v6.s[1]
+	WORD	$0x4fa5104e // fmla v14.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa4104a // fmla v10.4s, v2.4s, v4.s[1]
+	FMOVQ	144(R5), F2
+	WORD	$0x4fa71035 // fmla v21.4s, v1.4s, v7.s[1]
+	WORD	$0x4fa61031 // fmla v17.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa5102d // fmla v13.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41029 // fmla v9.4s, v1.4s, v4.s[1]
+	FMOVQ	160(R5), F1
+	WORD	$0x4fa71014 // fmla v20.4s, v0.4s, v7.s[1]
+	WORD	$0x4fa61010 // fmla v16.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa5100c // fmla v12.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41008 // fmla v8.4s, v0.4s, v4.s[1]
+	FMOVQ	176(R5), F0
+	WORD	$0x4f871877 // fmla v23.4s, v3.4s, v7.s[2]
+	WORD	$0x4f861873 // fmla v19.4s, v3.4s, v6.s[2]
+	WORD	$0x4f85186f // fmla v15.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186b // fmla v11.4s, v3.4s, v4.s[2]
+	FMOVQ	192(R5), F3
+	WORD	$0x4f871856 // fmla v22.4s, v2.4s, v7.s[2]
+	WORD	$0x4f861852 // fmla v18.4s, v2.4s, v6.s[2]
+	WORD	$0x4f85184e // fmla v14.4s, v2.4s, v5.s[2]
+	WORD	$0x4f84184a // fmla v10.4s, v2.4s, v4.s[2]
+	FMOVQ	208(R5), F2
+	WORD	$0x4f871835 // fmla v21.4s, v1.4s, v7.s[2]
+	WORD	$0x4f861831 // fmla v17.4s, v1.4s, v6.s[2]
+	WORD	$0x4f85182d // fmla v13.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841829 // fmla v9.4s, v1.4s, v4.s[2]
+	FMOVQ	224(R5), F1
+	WORD	$0x4f871814 // fmla v20.4s, v0.4s, v7.s[2]
+	WORD	$0x4f861810 // fmla v16.4s, v0.4s, v6.s[2]
+	WORD	$0x4f85180c // fmla v12.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841808 // fmla v8.4s, v0.4s, v4.s[2]
+	FMOVQ	240(R5), F0
+	WORD	$0x4fa71877 // fmla v23.4s, v3.4s, v7.s[3]
+	WORD	$0x4fa61873 // fmla v19.4s, v3.4s, v6.s[3]
+	WORD	$0x4fa5186f // fmla v15.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186b // fmla v11.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa71856 // fmla v22.4s, v2.4s, v7.s[3]
+	WORD	$0x4fa61852 // fmla v18.4s, v2.4s, v6.s[3]
+	WORD	$0x4fa5184e // fmla v14.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa4184a // fmla v10.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa71835 // fmla v21.4s, v1.4s, v7.s[3]
+	WORD	$0x4fa61831 // fmla v17.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa5182d // fmla v13.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41829 // fmla v9.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa71814 // fmla v20.4s, v0.4s, v7.s[3]
+	WORD	$0x4fa61810 // fmla v16.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa5180c // fmla v12.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41808 // fmla v8.4s, v0.4s, v4.s[3]
 	ADD	$256, R5, R5
 	SUBS	$4, R0, R0
 	BGE	oneStoreLoop
@@ -1253,53 +1371,55 @@ oneStoreTail:
 	CBZ	R0, oneStore
 
 oneStoreStep:
-	FMOVS.P	4(R4), F5
-	FMOVS.P	4(R3), F4
-	FMOVS.P	4(R2), F3
-	FMOVS.P	4(R1), F2
-	FLDPQ	0(R5), (F1, F0)
-	WORD	$0x4f851035 // fmla v21.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841031 // fmla v17.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R5), (F1, F0)
-	WORD	$0x4f851033 // fmla v19.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84102f // fmla v15.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R4), F7
+	FMOVS.P	4(R3), F6
+	FMOVS.P	4(R2), F5
+	FMOVS.P	4(R1), F4
+	FMOVQ	0(R5), F3
+	FMOVQ	16(R5), F2
+	FMOVQ	32(R5), F1
+	FMOVQ	48(R5), F0
+	WORD	$0x4f871077 // fmla v23.4s, v3.4s, v7.s[0]
+	WORD	$0x4f861073 // fmla v19.4s, v3.4s, v6.s[0]
+	WORD	$0x4f85106f // fmla v15.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106b // fmla v11.4s, v3.4s, v4.s[0]
+	WORD	$0x4f871056 // fmla v22.4s, v2.4s, v7.s[0]
+	WORD	$0x4f861052 // fmla v18.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104e // fmla v14.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104a // fmla v10.4s, v2.4s, v4.s[0]
+	WORD	$0x4f871035 // fmla v21.4s, v1.4s, v7.s[0]
+	WORD	$0x4f861031 // fmla v17.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102d // fmla v13.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841029 // fmla v9.4s, v1.4s, v4.s[0]
+	WORD	$0x4f871014 // fmla v20.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861010 // fmla v16.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100c // fmla v12.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841008 // fmla v8.4s, v0.4s, v4.s[0]
 	ADD	$64, R5, R5
 	SUBS	$1, R0, R0
 	BNE	oneStoreStep
 
 oneStore:
 	MOVD	R8, R0
-	FMOVQ	F21, 0(R0)
-	FMOVQ	F20, 16(R0)
-	FMOVQ	F19, 32(R0)
-	FMOVQ	F18, 48(R0)
+	FMOVQ	F23, 0(R0)
+	FMOVQ	F22, 16(R0)
+	FMOVQ	F21, 32(R0)
+	FMOVQ	F20, 48(R0)
 	ADD	R7, R0, R0
-	FMOVQ	F17, 0(R0)
-	FMOVQ	F16, 16(R0)
-	FMOVQ	F15, 32(R0)
-	FMOVQ	F14, 48(R0)
+	FMOVQ	F19, 0(R0)
+	FMOVQ	F18, 16(R0)
+	FMOVQ	F17, 32(R0)
+	FMOVQ	F16, 48(R0)
 	ADD	R7, R0, R0
-	FMOVQ	F13, 0(R0)
-	FMOVQ	F12, 16(R0)
-	FMOVQ	F11, 32(R0)
-	FMOVQ	F10, 48(R0)
+	FMOVQ	F15, 0(R0)
+	FMOVQ	F14, 16(R0)
+	FMOVQ	F13, 32(R0)
+	FMOVQ	F12, 48(R0)
 	ADD	R7, R0, R0
-	FMOVQ	F9, 0(R0)
-	FMOVQ	F8, 16(R0)
-	FMOVQ	F7, 32(R0)
-	FMOVQ	F6, 48(R0)
+	FMOVQ	F11, 0(R0)
+	FMOVQ	F10, 16(R0)
+	FMOVQ	F9, 32(R0)
+	FMOVQ	F8, 48(R0)
 	ADD	$64, R8, R8
 	ADD	R9, R10, R10
 	SUBS	$1, R6, R6
@@ -1323,6 +1443,8 @@ one:
 	MOVD	R11, R6
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, oneLoad
+	VEOR	V28.B16, V28.B16, V28.B16
+	VEOR	V27.B16, V27.B16, V27.B16
 	VEOR	V26.B16, V26.B16, V26.B16
 	VEOR	V25.B16, V25.B16, V25.B16
 	VEOR	V24.B16, V24.B16, V24.B16
@@ -1341,36 +1463,34 @@ one:
 	VEOR	V11.B16, V11.B16, V11.B16
 	VEOR	V10.B16, V10.B16, V10.B16
 	VEOR	V9.B16, V9.B16, V9.B16
-	VEOR	V8.B16, V8.B16, V8.B16
-	VEOR	V7.B16, V7.B16, V7.B16
 	B	oneStart
 
 oneLoad:
 	MOVD	R9, R0
-	FMOVQ	0(R0), F26
-	FMOVQ	16(R0), F25
-	FMOVQ	32(R0), F24
-	FMOVQ	48(R0), F23
+	FMOVQ	0(R0), F28
+	FMOVQ	16(R0), F27
+	FMOVQ	32(R0), F26
+	FMOVQ	48(R0), F25
 	ADD	R8, R0, R0
-	FMOVQ	0(R0), F22
-	FMOVQ	16(R0), F21
-	FMOVQ	32(R0), F20
-	FMOVQ	48(R0), F19
+	FMOVQ	0(R0), F24
+	FMOVQ	16(R0), F23
+	FMOVQ	32(R0), F22
+	FMOVQ	48(R0), F21
 	ADD	R8, R0, R0
-	FMOVQ	0(R0), F18
-	FMOVQ	16(R0), F17
-	FMOVQ	32(R0), F16
-	FMOVQ	48(R0), F15
+	FMOVQ	0(R0), F20
+	FMOVQ	16(R0), F19
+	FMOVQ	32(R0), F18
+	FMOVQ	48(R0), F17
 	ADD	R8, R0, R0
-	FMOVQ	0(R0), F14
-	FMOVQ	16(R0), F13
-	FMOVQ	32(R0), F12
-	FMOVQ	48(R0), F11
+	FMOVQ	0(R0), F16
+	FMOVQ	16(R0), F15
+	FMOVQ	32(R0), F14
+	FMOVQ	48(R0), F13
 	ADD	R8, R0, R0
-	FMOVQ	0(R0), F10
-	FMOVQ	16(R0), F9
-	FMOVQ	32(R0), F8
-	FMOVQ	48(R0), F7
+	FMOVQ	0(R0), F12
+	FMOVQ	16(R0), F11
+	FMOVQ	32(R0), F10
+	FMOVQ	48(R0), F9
 
 oneStart:
 	MOVD	a+0(FP), R5
@@ -1385,99 +1505,107 @@ oneStart:
 	BLT	oneStoreTail
 
 oneStoreLoop:
-	FMOVQ.P	16(R5), F6
-	FMOVQ.P	16(R4), F5
-	FMOVQ.P	16(R3), F4
-	FMOVQ.P	16(R2), F3
-	FMOVQ.P	16(R1), F2
-	FLDPQ	0(R6), (F1, F0)
-	WORD	$0x4f86103a // fmla v26.4s, v1.4s, v6.s[0]
-	WORD	$0x4f861019 // fmla v25.4s, v0.4s, v6.s[0]
-	WORD	$0x4f851036 // fmla v22.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841032 // fmla v18.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102e // fmla v14.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R6), (F1, F0)
-	WORD	$0x4f861038 // fmla v24.4s, v1.4s, v6.s[0]
-	WORD	$0x4f861017 // fmla v23.4s, v0.4s, v6.s[0]
-	WORD	$0x4f851034 // fmla v20.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841030 // fmla v16.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102c // fmla v12.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R6), (F1, F0)
-	WORD	$0x4fa6103a // fmla v26.4s, v1.4s, v6.s[1]
-	WORD	$0x4fa61019 // fmla v25.4s, v0.4s, v6.s[1]
-	WORD	$0x4fa51036 // fmla v22.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51015 // fmla v21.4s, v0.4s, v5.s[1]
-	WORD	$0x4fa41032 // fmla v18.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41011 // fmla v17.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102e // fmla v14.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100d // fmla v13.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa2102a // fmla v10.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21009 // fmla v9.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R6), (F1, F0)
-	WORD	$0x4fa61038 // fmla v24.4s, v1.4s, v6.s[1]
-	WORD	$0x4fa61017 // fmla v23.4s, v0.4s, v6.s[1]
-	WORD	$0x4fa51034 // fmla v20.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51013 // fmla v19.4s, v0.4s, v5.s[1]
-	WORD	$0x4fa41030 // fmla v16.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa4100f // fmla v15.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102c // fmla v12.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100b // fmla v11.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21028 // fmla v8.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21007 // fmla v7.4s, v0.4s, v2.s[1]
-	FLDPQ	128(R6), (F1, F0)
-	WORD	$0x4f86183a // fmla v26.4s, v1.4s, v6.s[2]
-	WORD	$0x4f861819 // fmla v25.4s, v0.4s, v6.s[2]
-	WORD	$0x4f851836 // fmla v22.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851815 // fmla v21.4s, v0.4s, v5.s[2]
-	WORD	$0x4f841832 // fmla v18.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841811 // fmla v17.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182e // fmla v14.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180d // fmla v13.4s, v0.4s, v3.s[2]
-	WORD	$0x4f82182a // fmla v10.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821809 // fmla v9.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R6), (F1, F0)
-	WORD	$0x4f861838 // fmla v24.4s, v1.4s, v6.s[2]
-	WORD	$0x4f861817 // fmla v23.4s, v0.4s, v6.s[2]
-	WORD	$0x4f851834 // fmla v20.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851813 // fmla v19.4s, v0.4s, v5.s[2]
-	WORD	$0x4f841830 // fmla v16.4s, v1.4s, v4.s[2]
-	WORD	$0x4f84180f // fmla v15.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182c // fmla v12.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180b // fmla v11.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821828 // fmla v8.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821807 // fmla v7.4s, v0.4s, v2.s[2]
-	FLDPQ	192(R6), (F1, F0)
-	WORD	$0x4fa6183a // fmla v26.4s, v1.4s, v6.s[3]
-	WORD	$0x4fa61819 // fmla v25.4s, v0.4s, v6.s[3]
-	WORD	$0x4fa51836 // fmla v22.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51815 // fmla v21.4s, v0.4s, v5.s[3]
-	WORD	$0x4fa41832 // fmla v18.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41811 // fmla v17.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182e // fmla v14.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180d // fmla v13.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa2182a // fmla v10.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21809 // fmla v9.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R6), (F1, F0)
-	WORD	$0x4fa61838 // fmla v24.4s, v1.4s, v6.s[3]
-	WORD	$0x4fa61817 // fmla v23.4s, v0.4s, v6.s[3]
-	WORD	$0x4fa51834 // fmla v20.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51813 // fmla v19.4s, v0.4s, v5.s[3]
-	WORD	$0x4fa41830 // fmla v16.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa4180f // fmla v15.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182c // fmla v12.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180b // fmla v11.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21828 // fmla v8.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21807 // fmla v7.4s, v0.4s, v2.s[3]
+	FMOVQ.P	16(R5), F8
+	FMOVQ.P	16(R4), F7
+	FMOVQ.P	16(R3), F6
+	FMOVQ.P	16(R2), F5
+	FMOVQ.P	16(R1), F4
+	FMOVQ	0(R6), F3
+	FMOVQ	16(R6), F2
+	FMOVQ	32(R6), F1
+	FMOVQ	48(R6), F0
+	WORD	$0x4f88107c // fmla v28.4s, v3.4s, v8.s[0]
+	WORD	$0x4f871078 // fmla v24.4s, v3.4s, v7.s[0]
+	WORD	$0x4f861074 // fmla v20.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851070 // fmla v16.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106c // fmla v12.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R6), F3
+	WORD	$0x4f88105b // fmla v27.4s, v2.4s, v8.s[0]
+	WORD	$0x4f871057 // fmla v23.4s, v2.4s, v7.s[0]
+	WORD	$0x4f861053 // fmla v19.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104f // fmla v15.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104b // fmla v11.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R6), F2
+	WORD	$0x4f88103a // fmla v26.4s, v1.4s, v8.s[0]
+	WORD	$0x4f871036 // fmla v22.4s, v1.4s, v7.s[0]
+	WORD	$0x4f861032 // fmla v18.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102e // fmla v14.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R6), F1
+	WORD	$0x4f881019 // fmla v25.4s, v0.4s, v8.s[0]
+	WORD	$0x4f871015 // fmla v21.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861011 // fmla v17.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100d // fmla v13.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841009 // fmla v9.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R6), F0
+	WORD	$0x4fa8107c // fmla v28.4s, v3.4s, v8.s[1]
+	WORD	$0x4fa71078 // fmla v24.4s, v3.4s, v7.s[1]
+	WORD	$0x4fa61074 // fmla v20.4s, v3.4s, v6.s[1]
+	WORD	$0x4fa51070 // fmla v16.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106c // fmla v12.4s, v3.4s, v4.s[1]
+	FMOVQ	128(R6), F3
+	WORD	$0x4fa8105b // fmla v27.4s, v2.4s, v8.s[1]
+	WORD	$0x4fa71057 // fmla v23.4s, v2.4s, v7.s[1]
+	WORD	$0x4fa61053 // fmla v19.4s, v2.4s, v6.s[1]
+	WORD	$0x4fa5104f // fmla v15.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa4104b // fmla v11.4s, v2.4s, v4.s[1]
+	FMOVQ	144(R6), F2
+	WORD	$0x4fa8103a // fmla v26.4s, v1.4s, v8.s[1]
+	WORD	$0x4fa71036 // fmla v22.4s, v1.4s, v7.s[1]
+	WORD	$0x4fa61032 // fmla v18.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa5102e // fmla v14.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa4102a // fmla v10.4s, v1.4s, v4.s[1]
+	FMOVQ	160(R6), F1
+	WORD	$0x4fa81019 // fmla v25.4s, v0.4s, v8.s[1]
+	WORD	$0x4fa71015 // fmla v21.4s, v0.4s, v7.s[1]
+	WORD	$0x4fa61011 // fmla v17.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa5100d // fmla v13.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41009 // fmla v9.4s, v0.4s, v4.s[1]
+	FMOVQ	176(R6), F0
+	WORD	$0x4f88187c // fmla v28.4s, v3.4s, v8.s[2]
+	WORD	$0x4f871878 // fmla v24.4s, v3.4s, v7.s[2]
+	WORD	$0x4f861874 // fmla v20.4s, v3.4s, v6.s[2]
+	WORD	$0x4f851870 // fmla v16.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186c // fmla v12.4s, v3.4s, v4.s[2]
+	FMOVQ	192(R6), F3
+	WORD	$0x4f88185b // fmla v27.4s, v2.4s, v8.s[2]
+	WORD	$0x4f871857 // fmla v23.4s, v2.4s, v7.s[2]
+	WORD	$0x4f861853 // fmla v19.4s, v2.4s, v6.s[2]
+	WORD	$0x4f85184f // fmla v15.4s, v2.4s, v5.s[2]
+	WORD	$0x4f84184b // fmla v11.4s, v2.4s, v4.s[2]
+	FMOVQ	208(R6), F2
+	WORD	$0x4f88183a // fmla v26.4s, v1.4s, v8.s[2]
+	WORD	$0x4f871836 // fmla v22.4s, v1.4s, v7.s[2]
+	WORD	$0x4f861832 // fmla v18.4s, v1.4s, v6.s[2]
+	WORD	$0x4f85182e // fmla v14.4s, v1.4s, v5.s[2]
+	WORD	$0x4f84182a // fmla v10.4s, v1.4s, v4.s[2]
+	FMOVQ	224(R6), F1
+	WORD	$0x4f881819 // fmla v25.4s, v0.4s, v8.s[2]
+	WORD	$0x4f871815 // fmla v21.4s, v0.4s, v7.s[2]
+	WORD	$0x4f861811 // fmla v17.4s, v0.4s, v6.s[2]
+	WORD	$0x4f85180d // fmla v13.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841809 // fmla v9.4s, v0.4s, v4.s[2]
+	FMOVQ	240(R6), F0
+	WORD	$0x4fa8187c // fmla v28.4s, v3.4s, v8.s[3]
+	WORD	$0x4fa71878 // fmla v24.4s, v3.4s, v7.s[3]
+	WORD	$0x4fa61874 // fmla v20.4s, v3.4s, v6.s[3]
+	WORD	$0x4fa51870 // fmla v16.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186c // fmla v12.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa8185b // fmla v27.4s, v2.4s, v8.s[3]
+	WORD	$0x4fa71857 // fmla v23.4s, v2.4s, v7.s[3]
+	WORD	$0x4fa61853 // fmla v19.4s, v2.4s, v6.s[3]
+	WORD	$0x4fa5184f // fmla v15.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa4184b // fmla v11.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa8183a // fmla v26.4s, v1.4s, v8.s[3]
+	WORD	$0x4fa71836 // fmla v22.4s, v1.4s, v7.s[3]
+	WORD	$0x4fa61832 // fmla v18.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa5182e // fmla v14.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa4182a // fmla v10.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa81819 // fmla v25.4s, v0.4s, v8.s[3]
+	WORD	$0x4fa71815 // fmla v21.4s, v0.4s, v7.s[3]
+	WORD	$0x4fa61811 // fmla v17.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa5180d // fmla v13.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41809 // fmla v9.4s, v0.4s, v4.s[3]
 	ADD	$256, R6, R6
 	SUBS	$4, R0, R0
 	BGE	oneStoreLoop
@@ -1487,63 +1615,65 @@ oneStoreTail:
 	CBZ	R0, oneStore
 
 oneStoreStep:
-	FMOVS.P	4(R5), F6
-	FMOVS.P	4(R4), F5
-	FMOVS.P	4(R3), F4
-	FMOVS.P	4(R2), F3
-	FMOVS.P	4(R1), F2
-	FLDPQ	0(R6), (F1, F0)
-	WORD	$0x4f86103a // fmla v26.4s, v1.4s, v6.s[0]
-	WORD	$0x4f861019 // fmla v25.4s, v0.4s, v6.s[0]
-	WORD	$0x4f851036 // fmla v22.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841032 // fmla v18.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102e // fmla v14.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R6), (F1, F0)
-	WORD	$0x4f861038 // fmla v24.4s, v1.4s, v6.s[0]
-	WORD	$0x4f861017 // fmla v23.4s, v0.4s, v6.s[0]
-	WORD	$0x4f851034 // fmla v20.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841030 // fmla v16.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102c // fmla v12.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R5), F8
+	FMOVS.P	4(R4), F7
+	FMOVS.P	4(R3), F6
+	FMOVS.P	4(R2), F5
+	FMOVS.P	4(R1), F4
+	FMOVQ	0(R6), F3
+	FMOVQ	16(R6), F2
+	FMOVQ	32(R6), F1
+	FMOVQ	48(R6), F0
+	WORD	$0x4f88107c // fmla v28.4s, v3.4s, v8.s[0]
+	WORD	$0x4f871078 // fmla v24.4s, v3.4s, v7.s[0]
+	WORD	$0x4f861074 // fmla v20.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851070 // fmla v16.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106c // fmla v12.4s, v3.4s, v4.s[0]
+	WORD	$0x4f88105b // fmla v27.4s, v2.4s, v8.s[0]
+	WORD	$0x4f871057 // fmla v23.4s, v2.4s, v7.s[0]
+	WORD	$0x4f861053 // fmla v19.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104f // fmla v15.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104b // fmla v11.4s, v2.4s, v4.s[0]
+	WORD	$0x4f88103a // fmla v26.4s, v1.4s, v8.s[0]
+	WORD	$0x4f871036 // fmla v22.4s, v1.4s, v7.s[0]
+	WORD	$0x4f861032 // fmla v18.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102e // fmla v14.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	WORD	$0x4f881019 // fmla v25.4s, v0.4s, v8.s[0]
+	WORD	$0x4f871015 // fmla v21.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861011 // fmla v17.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100d // fmla v13.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841009 // fmla v9.4s, v0.4s, v4.s[0]
 	ADD	$64, R6, R6
 	SUBS	$1, R0, R0
 	BNE	oneStoreStep
 
 oneStore:
 	MOVD	R9, R0
-	FMOVQ	F26, 0(R0)
-	FMOVQ	F25, 16(R0)
-	FMOVQ	F24, 32(R0)
-	FMOVQ	F23, 48(R0)
+	FMOVQ	F28, 0(R0)
+	FMOVQ	F27, 16(R0)
+	FMOVQ	F26, 32(R0)
+	FMOVQ	F25, 48(R0)
 	ADD	R8, R0, R0
-	FMOVQ	F22, 0(R0)
-	FMOVQ	F21, 16(R0)
-	FMOVQ	F20, 32(R0)
-	FMOVQ	F19, 48(R0)
+	FMOVQ	F24, 0(R0)
+	FMOVQ	F23, 16(R0)
+	FMOVQ	F22, 32(R0)
+	FMOVQ	F21, 48(R0)
 	ADD	R8, R0, R0
-	FMOVQ	F18, 0(R0)
-	FMOVQ	F17, 16(R0)
-	FMOVQ	F16, 32(R0)
-	FMOVQ	F15, 48(R0)
+	FMOVQ	F20, 0(R0)
+	FMOVQ	F19, 16(R0)
+	FMOVQ	F18, 32(R0)
+	FMOVQ	F17, 48(R0)
 	ADD	R8, R0, R0
-	FMOVQ	F14, 0(R0)
-	FMOVQ	F13, 16(R0)
-	FMOVQ	F12, 32(R0)
-	FMOVQ	F11, 48(R0)
+	FMOVQ	F16, 0(R0)
+	FMOVQ	F15, 16(R0)
+	FMOVQ	F14, 32(R0)
+	FMOVQ	F13, 48(R0)
 	ADD	R8, R0, R0
-	FMOVQ	F10, 0(R0)
-	FMOVQ	F9, 16(R0)
-	FMOVQ	F8, 32(R0)
-	FMOVQ	F7, 48(R0)
+	FMOVQ	F12, 0(R0)
+	FMOVQ	F11, 16(R0)
+	FMOVQ	F10, 32(R0)
+	FMOVQ	F9, 48(R0)
 	ADD	$64, R9, R9
 	ADD	R10, R11, R11
 	SUBS	$1, R7, R7
@@ -1645,109 +1775,117 @@ oneStoreLoop:
 	FMOVQ.P	16(R3), F4
 	FMOVQ.P	16(R2), F3
 	FMOVQ.P	16(R1), F2
-	FLDPQ	0(R7), (F1, F0)
+	FMOVQ	0(R7), F1
+	FMOVQ	16(R7), F0
 	WORD	$0x4f87103f // fmla v31.4s, v1.4s, v7.s[0]
-	WORD	$0x4f87101e // fmla v30.4s, v0.4s, v7.s[0]
 	WORD	$0x4f86103b // fmla v27.4s, v1.4s, v6.s[0]
-	WORD	$0x4f86101a // fmla v26.4s, v0.4s, v6.s[0]
 	WORD	$0x4f851037 // fmla v23.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851016 // fmla v22.4s, v0.4s, v5.s[0]
 	WORD	$0x4f841033 // fmla v19.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841012 // fmla v18.4s, v0.4s, v4.s[0]
 	WORD	$0x4f83102f // fmla v15.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
 	WORD	$0x4f82102b // fmla v11.4s, v1.4s, v2.s[0]
+	FMOVQ	32(R7), F1
+	WORD	$0x4f87101e // fmla v30.4s, v0.4s, v7.s[0]
+	WORD	$0x4f86101a // fmla v26.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851016 // fmla v22.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841012 // fmla v18.4s, v0.4s, v4.s[0]
+	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
 	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R7), (F1, F0)
+	FMOVQ	48(R7), F0
 	WORD	$0x4f87103d // fmla v29.4s, v1.4s, v7.s[0]
-	WORD	$0x4f87101c // fmla v28.4s, v0.4s, v7.s[0]
 	WORD	$0x4f861039 // fmla v25.4s, v1.4s, v6.s[0]
-	WORD	$0x4f861018 // fmla v24.4s, v0.4s, v6.s[0]
 	WORD	$0x4f851035 // fmla v21.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
 	WORD	$0x4f841031 // fmla v17.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
 	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
 	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
+	FMOVQ	64(R7), F1
+	WORD	$0x4f87101c // fmla v28.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861018 // fmla v24.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
+	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
 	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R7), (F1, F0)
+	FMOVQ	80(R7), F0
 	WORD	$0x4fa7103f // fmla v31.4s, v1.4s, v7.s[1]
-	WORD	$0x4fa7101e // fmla v30.4s, v0.4s, v7.s[1]
 	WORD	$0x4fa6103b // fmla v27.4s, v1.4s, v6.s[1]
-	WORD	$0x4fa6101a // fmla v26.4s, v0.4s, v6.s[1]
 	WORD	$0x4fa51037 // fmla v23.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51016 // fmla v22.4s, v0.4s, v5.s[1]
 	WORD	$0x4fa41033 // fmla v19.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41012 // fmla v18.4s, v0.4s, v4.s[1]
 	WORD	$0x4fa3102f // fmla v15.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100e // fmla v14.4s, v0.4s, v3.s[1]
 	WORD	$0x4fa2102b // fmla v11.4s, v1.4s, v2.s[1]
+	FMOVQ	96(R7), F1
+	WORD	$0x4fa7101e // fmla v30.4s, v0.4s, v7.s[1]
+	WORD	$0x4fa6101a // fmla v26.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa51016 // fmla v22.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41012 // fmla v18.4s, v0.4s, v4.s[1]
+	WORD	$0x4fa3100e // fmla v14.4s, v0.4s, v3.s[1]
 	WORD	$0x4fa2100a // fmla v10.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R7), (F1, F0)
+	FMOVQ	112(R7), F0
 	WORD	$0x4fa7103d // fmla v29.4s, v1.4s, v7.s[1]
-	WORD	$0x4fa7101c // fmla v28.4s, v0.4s, v7.s[1]
 	WORD	$0x4fa61039 // fmla v25.4s, v1.4s, v6.s[1]
-	WORD	$0x4fa61018 // fmla v24.4s, v0.4s, v6.s[1]
 	WORD	$0x4fa51035 // fmla v21.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51014 // fmla v20.4s, v0.4s, v5.s[1]
 	WORD	$0x4fa41031 // fmla v17.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41010 // fmla v16.4s, v0.4s, v4.s[1]
 	WORD	$0x4fa3102d // fmla v13.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100c // fmla v12.4s, v0.4s, v3.s[1]
 	WORD	$0x4fa21029 // fmla v9.4s, v1.4s, v2.s[1]
+	FMOVQ	128(R7), F1
+	WORD	$0x4fa7101c // fmla v28.4s, v0.4s, v7.s[1]
+	WORD	$0x4fa61018 // fmla v24.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa51014 // fmla v20.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41010 // fmla v16.4s, v0.4s, v4.s[1]
+	WORD	$0x4fa3100c // fmla v12.4s, v0.4s, v3.s[1]
 	WORD	$0x4fa21008 // fmla v8.4s, v0.4s, v2.s[1]
-	FLDPQ	128(R7), (F1, F0)
+	FMOVQ	144(R7), F0
 	WORD	$0x4f87183f // fmla v31.4s, v1.4s, v7.s[2]
-	WORD	$0x4f87181e // fmla v30.4s, v0.4s, v7.s[2]
 	WORD	$0x4f86183b // fmla v27.4s, v1.4s, v6.s[2]
-	WORD	$0x4f86181a // fmla v26.4s, v0.4s, v6.s[2]
 	WORD	$0x4f851837 // fmla v23.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851816 // fmla v22.4s, v0.4s, v5.s[2]
 	WORD	$0x4f841833 // fmla v19.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841812 // fmla v18.4s, v0.4s, v4.s[2]
 	WORD	$0x4f83182f // fmla v15.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180e // fmla v14.4s, v0.4s, v3.s[2]
 	WORD	$0x4f82182b // fmla v11.4s, v1.4s, v2.s[2]
+	FMOVQ	160(R7), F1
+	WORD	$0x4f87181e // fmla v30.4s, v0.4s, v7.s[2]
+	WORD	$0x4f86181a // fmla v26.4s, v0.4s, v6.s[2]
+	WORD	$0x4f851816 // fmla v22.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841812 // fmla v18.4s, v0.4s, v4.s[2]
+	WORD	$0x4f83180e // fmla v14.4s, v0.4s, v3.s[2]
 	WORD	$0x4f82180a // fmla v10.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R7), (F1, F0)
+	FMOVQ	176(R7), F0
 	WORD	$0x4f87183d // fmla v29.4s, v1.4s, v7.s[2]
-	WORD	$0x4f87181c // fmla v28.4s, v0.4s, v7.s[2]
 	WORD	$0x4f861839 // fmla v25.4s, v1.4s, v6.s[2]
-	WORD	$0x4f861818 // fmla v24.4s, v0.4s, v6.s[2]
 	WORD	$0x4f851835 // fmla v21.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851814 // fmla v20.4s, v0.4s, v5.s[2]
 	WORD	$0x4f841831 // fmla v17.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841810 // fmla v16.4s, v0.4s, v4.s[2]
 	WORD	$0x4f83182d // fmla v13.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180c // fmla v12.4s, v0.4s, v3.s[2]
 	WORD	$0x4f821829 // fmla v9.4s, v1.4s, v2.s[2]
+	FMOVQ	192(R7), F1
+	WORD	$0x4f87181c // fmla v28.4s, v0.4s, v7.s[2]
+	WORD	$0x4f861818 // fmla v24.4s, v0.4s, v6.s[2]
+	WORD	$0x4f851814 // fmla v20.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841810 // fmla v16.4s, v0.4s, v4.s[2]
+	WORD	$0x4f83180c // fmla v12.4s, v0.4s, v3.s[2]
 	WORD	$0x4f821808 // fmla v8.4s, v0.4s, v2.s[2]
-	FLDPQ	192(R7), (F1, F0)
+	FMOVQ	208(R7), F0
 	WORD	$0x4fa7183f // fmla v31.4s, v1.4s, v7.s[3]
-	WORD	$0x4fa7181e // fmla v30.4s, v0.4s, v7.s[3]
 	WORD	$0x4fa6183b // fmla v27.4s, v1.4s, v6.s[3]
-	WORD	$0x4fa6181a // fmla v26.4s, v0.4s, v6.s[3]
 	WORD	$0x4fa51837 // fmla v23.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51816 // fmla v22.4s, v0.4s, v5.s[3]
 	WORD	$0x4fa41833 // fmla v19.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41812 // fmla v18.4s, v0.4s, v4.s[3]
 	WORD	$0x4fa3182f // fmla v15.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180e // fmla v14.4s, v0.4s, v3.s[3]
 	WORD	$0x4fa2182b // fmla v11.4s, v1.4s, v2.s[3]
+	FMOVQ	224(R7), F1
+	WORD	$0x4fa7181e // fmla v30.4s, v0.4s, v7.s[3]
+	WORD	$0x4fa6181a // fmla v26.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa51816 // fmla v22.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41812 // fmla v18.4s, v0.4s, v4.s[3]
+	WORD	$0x4fa3180e // fmla v14.4s, v0.4s, v3.s[3]
 	WORD	$0x4fa2180a // fmla v10.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R7), (F1, F0)
+	FMOVQ	240(R7), F0
 	WORD	$0x4fa7183d // fmla v29.4s, v1.4s, v7.s[3]
-	WORD	$0x4fa7181c // fmla v28.4s, v0.4s, v7.s[3]
 	WORD	$0x4fa61839 // fmla v25.4s, v1.4s, v6.s[3]
-	WORD	$0x4fa61818 // fmla v24.4s, v0.4s, v6.s[3]
 	WORD	$0x4fa51835 // fmla v21.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51814 // fmla v20.4s, v0.4s, v5.s[3]
 	WORD	$0x4fa41831 // fmla v17.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41810 // fmla v16.4s, v0.4s, v4.s[3]
 	WORD	$0x4fa3182d // fmla v13.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180c // fmla v12.4s, v0.4s, v3.s[3]
 	WORD	$0x4fa21829 // fmla v9.4s, v1.4s, v2.s[3]
+	WORD	$0x4fa7181c // fmla v28.4s, v0.4s, v7.s[3]
+	WORD	$0x4fa61818 // fmla v24.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa51814 // fmla v20.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41810 // fmla v16.4s, v0.4s, v4.s[3]
+	WORD	$0x4fa3180c // fmla v12.4s, v0.4s, v3.s[3]
 	WORD	$0x4fa21808 // fmla v8.4s, v0.4s, v2.s[3]
 	ADD	$256, R7, R7
 	SUBS	$4, R0, R0
@@ -1764,31 +1902,33 @@ oneStoreStep:
 	FMOVS.P	4(R3), F4
 	FMOVS.P	4(R2), F3
 	FMOVS.P	4(R1), F2
-	FLDPQ	0(R7), (F1, F0)
+	FMOVQ	0(R7), F1
+	FMOVQ	16(R7), F0
 	WORD	$0x4f87103f // fmla v31.4s, v1.4s, v7.s[0]
-	WORD	$0x4f87101e // fmla v30.4s, v0.4s, v7.s[0]
 	WORD	$0x4f86103b // fmla v27.4s, v1.4s, v6.s[0]
-	WORD	$0x4f86101a // fmla v26.4s, v0.4s, v6.s[0]
 	WORD	$0x4f851037 // fmla v23.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851016 // fmla v22.4s, v0.4s, v5.s[0]
 	WORD	$0x4f841033 // fmla v19.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841012 // fmla v18.4s, v0.4s, v4.s[0]
 	WORD	$0x4f83102f // fmla v15.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
 	WORD	$0x4f82102b // fmla v11.4s, v1.4s, v2.s[0]
+	FMOVQ	32(R7), F1
+	WORD	$0x4f87101e // fmla v30.4s, v0.4s, v7.s[0]
+	WORD	$0x4f86101a // fmla v26.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851016 // fmla v22.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841012 // fmla v18.4s, v0.4s, v4.s[0]
+	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
 	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R7), (F1, F0)
+	FMOVQ	48(R7), F0
 	WORD	$0x4f87103d // fmla v29.4s, v1.4s, v7.s[0]
-	WORD	$0x4f87101c // fmla v28.4s, v0.4s, v7.s[0]
 	WORD	$0x4f861039 // fmla v25.4s, v1.4s, v6.s[0]
-	WORD	$0x4f861018 // fmla v24.4s, v0.4s, v6.s[0]
 	WORD	$0x4f851035 // fmla v21.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
 	WORD	$0x4f841031 // fmla v17.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
 	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
 	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
+	WORD	$0x4f87101c // fmla v28.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861018 // fmla v24.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
+	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
 	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
 	ADD	$64, R7, R7
 	SUBS	$1, R0, R0
@@ -1850,6 +1990,8 @@ side:
 	ADD	R6<<4, R3, R2
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, sideLoad
+	VEOR	V20.B16, V20.B16, V20.B16
+	VEOR	V19.B16, V19.B16, V19.B16
 	VEOR	V18.B16, V18.B16, V18.B16
 	VEOR	V17.B16, V17.B16, V17.B16
 	VEOR	V16.B16, V16.B16, V16.B16
@@ -1864,28 +2006,26 @@ side:
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
 	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	VEOR	V3.B16, V3.B16, V3.B16
 	B	sideStart
 
 sideLoad:
 	MOVD	R5, R0
-	FMOVQ	0(R0), F18
-	FMOVQ	16(R0), F17
-	FMOVQ	32(R0), F16
-	FMOVQ	48(R0), F15
-	FMOVQ	64(R0), F14
-	FMOVQ	80(R0), F13
-	FMOVQ	96(R0), F12
-	FMOVQ	112(R0), F11
-	FMOVQ	128(R0), F10
-	FMOVQ	144(R0), F9
-	FMOVQ	160(R0), F8
-	FMOVQ	176(R0), F7
-	FMOVQ	192(R0), F6
-	FMOVQ	208(R0), F5
-	FMOVQ	224(R0), F4
-	FMOVQ	240(R0), F3
+	FMOVQ	0(R0), F20
+	FMOVQ	16(R0), F19
+	FMOVQ	32(R0), F18
+	FMOVQ	48(R0), F17
+	FMOVQ	64(R0), F16
+	FMOVQ	80(R0), F15
+	FMOVQ	96(R0), F14
+	FMOVQ	112(R0), F13
+	FMOVQ	128(R0), F12
+	FMOVQ	144(R0), F11
+	FMOVQ	160(R0), F10
+	FMOVQ	176(R0), F9
+	FMOVQ	192(R0), F8
+	FMOVQ	208(R0), F7
+	FMOVQ	224(R0), F6
+	FMOVQ	240(R0), F5
 
 sideStart:
 	MOVD	a+0(FP), R1
@@ -1896,121 +2036,153 @@ sideStart:
 	BLT	sideStoreTail
 
 sideStoreLoop:
-	FMOVQ.P	16(R1), F2
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f821032 // fmla v18.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f821030 // fmla v16.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R3), (F1, F0)
-	WORD	$0x4f82102e // fmla v14.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FLDPQ	96(R3), (F1, F0)
-	WORD	$0x4f82102c // fmla v12.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FLDPQ	128(R3), (F1, F0)
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	160(R3), (F1, F0)
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	192(R3), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	224(R3), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
+	FMOVQ.P	16(R1), F4
+	FMOVQ	0(R3), F3
+	FMOVQ	16(R3), F2
+	FMOVQ	32(R3), F1
+	FMOVQ	48(R3), F0
+	WORD	$0x4f841074 // fmla v20.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R3), F3
+	WORD	$0x4f841053 // fmla v19.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R3), F2
+	WORD	$0x4f841032 // fmla v18.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R3), F1
+	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R3), F0
+	WORD	$0x4f841070 // fmla v16.4s, v3.4s, v4.s[0]
+	FMOVQ	128(R3), F3
+	WORD	$0x4f84104f // fmla v15.4s, v2.4s, v4.s[0]
+	FMOVQ	144(R3), F2
+	WORD	$0x4f84102e // fmla v14.4s, v1.4s, v4.s[0]
+	FMOVQ	160(R3), F1
+	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
+	FMOVQ	176(R3), F0
+	WORD	$0x4f84106c // fmla v12.4s, v3.4s, v4.s[0]
+	FMOVQ	192(R3), F3
+	WORD	$0x4f84104b // fmla v11.4s, v2.4s, v4.s[0]
+	FMOVQ	208(R3), F2
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	FMOVQ	224(R3), F1
+	WORD	$0x4f841009 // fmla v9.4s, v0.4s, v4.s[0]
+	FMOVQ	240(R3), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	ADD	R6, R3, R3
+	FMOVQ	0(R3), F3
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R3), F2
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R3), F1
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
 	PRFM	0(R2), PLDL1KEEP
 	PRFM	64(R2), PLDL1KEEP
 	PRFM	128(R2), PLDL1KEEP
 	PRFM	192(R2), PLDL1KEEP
 	ADD	R6, R2, R2
+	FMOVQ	48(R3), F0
+	WORD	$0x4fa41074 // fmla v20.4s, v3.4s, v4.s[1]
+	FMOVQ	64(R3), F3
+	WORD	$0x4fa41053 // fmla v19.4s, v2.4s, v4.s[1]
+	FMOVQ	80(R3), F2
+	WORD	$0x4fa41032 // fmla v18.4s, v1.4s, v4.s[1]
+	FMOVQ	96(R3), F1
+	WORD	$0x4fa41011 // fmla v17.4s, v0.4s, v4.s[1]
+	FMOVQ	112(R3), F0
+	WORD	$0x4fa41070 // fmla v16.4s, v3.4s, v4.s[1]
+	FMOVQ	128(R3), F3
+	WORD	$0x4fa4104f // fmla v15.4s, v2.4s, v4.s[1]
+	FMOVQ	144(R3), F2
+	WORD	$0x4fa4102e // fmla v14.4s, v1.4s, v4.s[1]
+	FMOVQ	160(R3), F1
+	WORD	$0x4fa4100d // fmla v13.4s, v0.4s, v4.s[1]
+	FMOVQ	176(R3), F0
+	WORD	$0x4fa4106c // fmla v12.4s, v3.4s, v4.s[1]
+	FMOVQ	192(R3), F3
+	WORD	$0x4fa4104b // fmla v11.4s, v2.4s, v4.s[1]
+	FMOVQ	208(R3), F2
+	WORD	$0x4fa4102a // fmla v10.4s, v1.4s, v4.s[1]
+	FMOVQ	224(R3), F1
+	WORD	$0x4fa41009 // fmla v9.4s, v0.4s, v4.s[1]
+	FMOVQ	240(R3), F0
+	WORD	$0x4fa41068 // fmla v8.4s, v3.4s, v4.s[1]
 	ADD	R6, R3, R3
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4fa21032 // fmla v18.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21011 // fmla v17.4s, v0.4s, v2.s[1]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4fa21030 // fmla v16.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100f // fmla v15.4s, v0.4s, v2.s[1]
-	FLDPQ	64(R3), (F1, F0)
-	WORD	$0x4fa2102e // fmla v14.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100d // fmla v13.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R3), (F1, F0)
-	WORD	$0x4fa2102c // fmla v12.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100b // fmla v11.4s, v0.4s, v2.s[1]
-	FLDPQ	128(R3), (F1, F0)
-	WORD	$0x4fa2102a // fmla v10.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21009 // fmla v9.4s, v0.4s, v2.s[1]
-	FLDPQ	160(R3), (F1, F0)
-	WORD	$0x4fa21028 // fmla v8.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21007 // fmla v7.4s, v0.4s, v2.s[1]
-	FLDPQ	192(R3), (F1, F0)
-	WORD	$0x4fa21026 // fmla v6.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21005 // fmla v5.4s, v0.4s, v2.s[1]
-	FLDPQ	224(R3), (F1, F0)
-	WORD	$0x4fa21024 // fmla v4.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21003 // fmla v3.4s, v0.4s, v2.s[1]
+	FMOVQ	0(R3), F3
+	WORD	$0x4fa41047 // fmla v7.4s, v2.4s, v4.s[1]
+	FMOVQ	16(R3), F2
+	WORD	$0x4fa41026 // fmla v6.4s, v1.4s, v4.s[1]
+	FMOVQ	32(R3), F1
+	WORD	$0x4fa41005 // fmla v5.4s, v0.4s, v4.s[1]
 	PRFM	0(R2), PLDL1KEEP
 	PRFM	64(R2), PLDL1KEEP
 	PRFM	128(R2), PLDL1KEEP
 	PRFM	192(R2), PLDL1KEEP
 	ADD	R6, R2, R2
+	FMOVQ	48(R3), F0
+	WORD	$0x4f841874 // fmla v20.4s, v3.4s, v4.s[2]
+	FMOVQ	64(R3), F3
+	WORD	$0x4f841853 // fmla v19.4s, v2.4s, v4.s[2]
+	FMOVQ	80(R3), F2
+	WORD	$0x4f841832 // fmla v18.4s, v1.4s, v4.s[2]
+	FMOVQ	96(R3), F1
+	WORD	$0x4f841811 // fmla v17.4s, v0.4s, v4.s[2]
+	FMOVQ	112(R3), F0
+	WORD	$0x4f841870 // fmla v16.4s, v3.4s, v4.s[2]
+	FMOVQ	128(R3), F3
+	WORD	$0x4f84184f // fmla v15.4s, v2.4s, v4.s[2]
+	FMOVQ	144(R3), F2
+	WORD	$0x4f84182e // fmla v14.4s, v1.4s, v4.s[2]
+	FMOVQ	160(R3), F1
+	WORD	$0x4f84180d // fmla v13.4s, v0.4s, v4.s[2]
+	FMOVQ	176(R3), F0
+	WORD	$0x4f84186c // fmla v12.4s, v3.4s, v4.s[2]
+	FMOVQ	192(R3), F3
+	WORD	$0x4f84184b // fmla v11.4s, v2.4s, v4.s[2]
+	FMOVQ	208(R3), F2
+	WORD	$0x4f84182a // fmla v10.4s, v1.4s, v4.s[2]
+	FMOVQ	224(R3), F1
+	WORD	$0x4f841809 // fmla v9.4s, v0.4s, v4.s[2]
+	FMOVQ	240(R3), F0
+	WORD	$0x4f841868 // fmla v8.4s, v3.4s, v4.s[2]
 	ADD	R6, R3, R3
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f821832 // fmla v18.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821811 // fmla v17.4s, v0.4s, v2.s[2]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f821830 // fmla v16.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180f // fmla v15.4s, v0.4s, v2.s[2]
-	FLDPQ	64(R3), (F1, F0)
-	WORD	$0x4f82182e // fmla v14.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180d // fmla v13.4s, v0.4s, v2.s[2]
-	FLDPQ	96(R3), (F1, F0)
-	WORD	$0x4f82182c // fmla v12.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180b // fmla v11.4s, v0.4s, v2.s[2]
-	FLDPQ	128(R3), (F1, F0)
-	WORD	$0x4f82182a // fmla v10.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821809 // fmla v9.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R3), (F1, F0)
-	WORD	$0x4f821828 // fmla v8.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821807 // fmla v7.4s, v0.4s, v2.s[2]
-	FLDPQ	192(R3), (F1, F0)
-	WORD	$0x4f821826 // fmla v6.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821805 // fmla v5.4s, v0.4s, v2.s[2]
-	FLDPQ	224(R3), (F1, F0)
-	WORD	$0x4f821824 // fmla v4.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821803 // fmla v3.4s, v0.4s, v2.s[2]
+	FMOVQ	0(R3), F3
+	WORD	$0x4f841847 // fmla v7.4s, v2.4s, v4.s[2]
+	FMOVQ	16(R3), F2
+	WORD	$0x4f841826 // fmla v6.4s, v1.4s, v4.s[2]
+	FMOVQ	32(R3), F1
+	WORD	$0x4f841805 // fmla v5.4s, v0.4s, v4.s[2]
 	PRFM	0(R2), PLDL1KEEP
 	PRFM	64(R2), PLDL1KEEP
 	PRFM	128(R2), PLDL1KEEP
 	PRFM	192(R2), PLDL1KEEP
 	ADD	R6, R2, R2
-	ADD	R6, R3, R3
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4fa21832 // fmla v18.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21811 // fmla v17.4s, v0.4s, v2.s[3]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4fa21830 // fmla v16.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180f // fmla v15.4s, v0.4s, v2.s[3]
-	FLDPQ	64(R3), (F1, F0)
-	WORD	$0x4fa2182e // fmla v14.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180d // fmla v13.4s, v0.4s, v2.s[3]
-	FLDPQ	96(R3), (F1, F0)
-	WORD	$0x4fa2182c // fmla v12.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180b // fmla v11.4s, v0.4s, v2.s[3]
-	FLDPQ	128(R3), (F1, F0)
-	WORD	$0x4fa2182a // fmla v10.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21809 // fmla v9.4s, v0.4s, v2.s[3]
-	FLDPQ	160(R3), (F1, F0)
-	WORD	$0x4fa21828 // fmla v8.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21807 // fmla v7.4s, v0.4s, v2.s[3]
-	FLDPQ	192(R3), (F1, F0)
-	WORD	$0x4fa21826 // fmla v6.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21805 // fmla v5.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R3), (F1, F0)
-	WORD	$0x4fa21824 // fmla v4.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21803 // fmla v3.4s, v0.4s, v2.s[3]
+	FMOVQ	48(R3), F0
+	WORD	$0x4fa41874 // fmla v20.4s, v3.4s, v4.s[3]
+	FMOVQ	64(R3), F3
+	WORD	$0x4fa41853 // fmla v19.4s, v2.4s, v4.s[3]
+	FMOVQ	80(R3), F2
+	WORD	$0x4fa41832 // fmla v18.4s, v1.4s, v4.s[3]
+	FMOVQ	96(R3), F1
+	WORD	$0x4fa41811 // fmla v17.4s, v0.4s, v4.s[3]
+	FMOVQ	112(R3), F0
+	WORD	$0x4fa41870 // fmla v16.4s, v3.4s, v4.s[3]
+	FMOVQ	128(R3), F3
+	WORD	$0x4fa4184f // fmla v15.4s, v2.4s, v4.s[3]
+	FMOVQ	144(R3), F2
+	WORD	$0x4fa4182e // fmla v14.4s, v1.4s, v4.s[3]
+	FMOVQ	160(R3), F1
+	WORD	$0x4fa4180d // fmla v13.4s, v0.4s, v4.s[3]
+	FMOVQ	176(R3), F0
+	WORD	$0x4fa4186c // fmla v12.4s, v3.4s, v4.s[3]
+	FMOVQ	192(R3), F3
+	WORD	$0x4fa4184b // fmla v11.4s, v2.4s, v4.s[3]
+	FMOVQ	208(R3), F2
+	WORD	$0x4fa4182a // fmla v10.4s, v1.4s, v4.s[3]
+	FMOVQ	224(R3), F1
+	WORD	$0x4fa41809 // fmla v9.4s, v0.4s, v4.s[3]
+	FMOVQ	240(R3), F0
+	WORD	$0x4fa41868 // fmla v8.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa41847 // fmla v7.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa41826 // fmla v6.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa41805 // fmla v5.4s, v0.4s, v4.s[3]
 	PRFM	0(R2), PLDL1KEEP
 	PRFM	64(R2), PLDL1KEEP
 	PRFM	128(R2), PLDL1KEEP
@@ -2025,31 +2197,39 @@ sideStoreTail:
 	CBZ	R0, sideStore
 
 sideStoreStep:
-	FMOVS.P	4(R1), F2
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f821032 // fmla v18.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f821030 // fmla v16.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R3), (F1, F0)
-	WORD	$0x4f82102e // fmla v14.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FLDPQ	96(R3), (F1, F0)
-	WORD	$0x4f82102c // fmla v12.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FLDPQ	128(R3), (F1, F0)
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	160(R3), (F1, F0)
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	192(R3), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	224(R3), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R1), F4
+	FMOVQ	0(R3), F3
+	FMOVQ	16(R3), F2
+	FMOVQ	32(R3), F1
+	FMOVQ	48(R3), F0
+	WORD	$0x4f841074 // fmla v20.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R3), F3
+	WORD	$0x4f841053 // fmla v19.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R3), F2
+	WORD	$0x4f841032 // fmla v18.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R3), F1
+	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R3), F0
+	WORD	$0x4f841070 // fmla v16.4s, v3.4s, v4.s[0]
+	FMOVQ	128(R3), F3
+	WORD	$0x4f84104f // fmla v15.4s, v2.4s, v4.s[0]
+	FMOVQ	144(R3), F2
+	WORD	$0x4f84102e // fmla v14.4s, v1.4s, v4.s[0]
+	FMOVQ	160(R3), F1
+	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
+	FMOVQ	176(R3), F0
+	WORD	$0x4f84106c // fmla v12.4s, v3.4s, v4.s[0]
+	FMOVQ	192(R3), F3
+	WORD	$0x4f84104b // fmla v11.4s, v2.4s, v4.s[0]
+	FMOVQ	208(R3), F2
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	FMOVQ	224(R3), F1
+	WORD	$0x4f841009 // fmla v9.4s, v0.4s, v4.s[0]
+	FMOVQ	240(R3), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
 	PRFM	0(R2), PLDL1KEEP
 	PRFM	64(R2), PLDL1KEEP
 	PRFM	128(R2), PLDL1KEEP
@@ -2061,22 +2241,22 @@ sideStoreStep:
 
 sideStore:
 	MOVD	R5, R0
-	FMOVQ	F18, 0(R0)
-	FMOVQ	F17, 16(R0)
-	FMOVQ	F16, 32(R0)
-	FMOVQ	F15, 48(R0)
-	FMOVQ	F14, 64(R0)
-	FMOVQ	F13, 80(R0)
-	FMOVQ	F12, 96(R0)
-	FMOVQ	F11, 112(R0)
-	FMOVQ	F10, 128(R0)
-	FMOVQ	F9, 144(R0)
-	FMOVQ	F8, 160(R0)
-	FMOVQ	F7, 176(R0)
-	FMOVQ	F6, 192(R0)
-	FMOVQ	F5, 208(R0)
-	FMOVQ	F4, 224(R0)
-	FMOVQ	F3, 240(R0)
+	FMOVQ	F20, 0(R0)
+	FMOVQ	F19, 16(R0)
+	FMOVQ	F18, 32(R0)
+	FMOVQ	F17, 48(R0)
+	FMOVQ	F16, 64(R0)
+	FMOVQ	F15, 80(R0)
+	FMOVQ	F14, 96(R0)
+	FMOVQ	F13, 112(R0)
+	FMOVQ	F12, 128(R0)
+	FMOVQ	F11, 144(R0)
+	FMOVQ	F10, 160(R0)
+	FMOVQ	F9, 176(R0)
+	FMOVQ	F8, 192(R0)
+	FMOVQ	F7, 208(R0)
+	FMOVQ	F6, 224(R0)
+	FMOVQ	F5, 240(R0)
 	ADD	$256, R5, R5
 	ADD	$256, R7, R7
 	SUBS	$4, R4, R4
@@ -2091,18 +2271,18 @@ one:
 	ADD	R6<<4, R3, R2
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, oneLoad
+	VEOR	V8.B16, V8.B16, V8.B16
+	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
 	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	VEOR	V3.B16, V3.B16, V3.B16
 	B	oneStart
 
 oneLoad:
 	MOVD	R5, R0
-	FMOVQ	0(R0), F6
-	FMOVQ	16(R0), F5
-	FMOVQ	32(R0), F4
-	FMOVQ	48(R0), F3
+	FMOVQ	0(R0), F8
+	FMOVQ	16(R0), F7
+	FMOVQ	32(R0), F6
+	FMOVQ	48(R0), F5
 
 oneStart:
 	MOVD	a+0(FP), R1
@@ -2113,40 +2293,48 @@ oneStart:
 	BLT	oneStoreTail
 
 oneStoreLoop:
-	FMOVQ.P	16(R1), F2
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
+	FMOVQ.P	16(R1), F4
+	FMOVQ	0(R3), F3
+	FMOVQ	16(R3), F2
+	FMOVQ	32(R3), F1
+	FMOVQ	48(R3), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	ADD	R6, R3, R3
+	FMOVQ	0(R3), F3
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R3), F2
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R3), F1
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
 	PRFM	0(R2), PLDL1KEEP
 	ADD	R6, R2, R2
+	FMOVQ	48(R3), F0
+	WORD	$0x4fa41068 // fmla v8.4s, v3.4s, v4.s[1]
 	ADD	R6, R3, R3
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4fa21026 // fmla v6.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21005 // fmla v5.4s, v0.4s, v2.s[1]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4fa21024 // fmla v4.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21003 // fmla v3.4s, v0.4s, v2.s[1]
+	FMOVQ	0(R3), F3
+	WORD	$0x4fa41047 // fmla v7.4s, v2.4s, v4.s[1]
+	FMOVQ	16(R3), F2
+	WORD	$0x4fa41026 // fmla v6.4s, v1.4s, v4.s[1]
+	FMOVQ	32(R3), F1
+	WORD	$0x4fa41005 // fmla v5.4s, v0.4s, v4.s[1]
 	PRFM	0(R2), PLDL1KEEP
 	ADD	R6, R2, R2
+	FMOVQ	48(R3), F0
+	WORD	$0x4f841868 // fmla v8.4s, v3.4s, v4.s[2]
 	ADD	R6, R3, R3
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f821826 // fmla v6.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821805 // fmla v5.4s, v0.4s, v2.s[2]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f821824 // fmla v4.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821803 // fmla v3.4s, v0.4s, v2.s[2]
+	FMOVQ	0(R3), F3
+	WORD	$0x4f841847 // fmla v7.4s, v2.4s, v4.s[2]
+	FMOVQ	16(R3), F2
+	WORD	$0x4f841826 // fmla v6.4s, v1.4s, v4.s[2]
+	FMOVQ	32(R3), F1
+	WORD	$0x4f841805 // fmla v5.4s, v0.4s, v4.s[2]
 	PRFM	0(R2), PLDL1KEEP
 	ADD	R6, R2, R2
-	ADD	R6, R3, R3
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4fa21826 // fmla v6.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21805 // fmla v5.4s, v0.4s, v2.s[3]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4fa21824 // fmla v4.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21803 // fmla v3.4s, v0.4s, v2.s[3]
+	FMOVQ	48(R3), F0
+	WORD	$0x4fa41868 // fmla v8.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa41847 // fmla v7.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa41826 // fmla v6.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa41805 // fmla v5.4s, v0.4s, v4.s[3]
 	PRFM	0(R2), PLDL1KEEP
 	ADD	R6, R2, R2
 	ADD	R6, R3, R3
@@ -2158,13 +2346,15 @@ oneStoreTail:
 	CBZ	R0, oneStore
 
 oneStoreStep:
-	FMOVS.P	4(R1), F2
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R1), F4
+	FMOVQ	0(R3), F3
+	FMOVQ	16(R3), F2
+	FMOVQ	32(R3), F1
+	FMOVQ	48(R3), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
 	PRFM	0(R2), PLDL1KEEP
 	ADD	R6, R2, R2
 	ADD	R6, R3, R3
@@ -2173,10 +2363,10 @@ oneStoreStep:
 
 oneStore:
 	MOVD	R5, R0
-	FMOVQ	F6, 0(R0)
-	FMOVQ	F5, 16(R0)
-	FMOVQ	F4, 32(R0)
-	FMOVQ	F3, 48(R0)
+	FMOVQ	F8, 0(R0)
+	FMOVQ	F7, 16(R0)
+	FMOVQ	F6, 32(R0)
+	FMOVQ	F5, 48(R0)
 	ADD	$64, R5, R5
 	ADD	$64, R7, R7
 	SUBS	$1, R4, R4
@@ -2202,6 +2392,8 @@ side:
 	ADD	R8<<4, R4, R3
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, sideLoad
+	VEOR	V21.B16, V21.B16, V21.B16
+	VEOR	V20.B16, V20.B16, V20.B16
 	VEOR	V19.B16, V19.B16, V19.B16
 	VEOR	V18.B16, V18.B16, V18.B16
 	VEOR	V17.B16, V17.B16, V17.B16
@@ -2216,29 +2408,27 @@ side:
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
 	B	sideStart
 
 sideLoad:
 	MOVD	R7, R0
-	FMOVQ	0(R0), F19
-	FMOVQ	16(R0), F18
-	FMOVQ	32(R0), F17
-	FMOVQ	48(R0), F16
-	FMOVQ	64(R0), F15
-	FMOVQ	80(R0), F14
-	FMOVQ	96(R0), F13
-	FMOVQ	112(R0), F12
+	FMOVQ	0(R0), F21
+	FMOVQ	16(R0), F20
+	FMOVQ	32(R0), F19
+	FMOVQ	48(R0), F18
+	FMOVQ	64(R0), F17
+	FMOVQ	80(R0), F16
+	FMOVQ	96(R0), F15
+	FMOVQ	112(R0), F14
 	ADD	R6, R0, R0
-	FMOVQ	0(R0), F11
-	FMOVQ	16(R0), F10
-	FMOVQ	32(R0), F9
-	FMOVQ	48(R0), F8
-	FMOVQ	64(R0), F7
-	FMOVQ	80(R0), F6
-	FMOVQ	96(R0), F5
-	FMOVQ	112(R0), F4
+	FMOVQ	0(R0), F13
+	FMOVQ	16(R0), F12
+	FMOVQ	32(R0), F11
+	FMOVQ	48(R0), F10
+	FMOVQ	64(R0), F9
+	FMOVQ	80(R0), F8
+	FMOVQ	96(R0), F7
+	FMOVQ	112(R0), F6
 
 sideStart:
 	MOVD	a+0(FP), R2
@@ -2250,100 +2440,116 @@ sideStart:
 	BLT	sideStoreTail
 
 sideStoreLoop:
-	FMOVQ.P	16(R2), F3
-	FMOVQ.P	16(R1), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f831033 // fmla v19.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102b // fmla v11.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f831031 // fmla v17.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R4), (F1, F0)
-	WORD	$0x4f83102f // fmla v15.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FLDPQ	96(R4), (F1, F0)
-	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821025 // fmla v5.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
+	FMOVQ.P	16(R2), F5
+	FMOVQ.P	16(R1), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f851075 // fmla v21.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106d // fmla v13.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R4), F3
+	WORD	$0x4f851054 // fmla v20.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104c // fmla v12.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R4), F2
+	WORD	$0x4f851033 // fmla v19.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102b // fmla v11.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R4), F1
+	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100a // fmla v10.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R4), F0
+	WORD	$0x4f851071 // fmla v17.4s, v3.4s, v5.s[0]
+	WORD	$0x4f841069 // fmla v9.4s, v3.4s, v4.s[0]
+	ADD	R8, R4, R4
+	FMOVQ	0(R4), F3
+	WORD	$0x4f851050 // fmla v16.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841048 // fmla v8.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f85102f // fmla v15.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841027 // fmla v7.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f85100e // fmla v14.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841006 // fmla v6.4s, v0.4s, v4.s[0]
 	PRFM	0(R3), PLDL1KEEP
 	PRFM	64(R3), PLDL1KEEP
 	ADD	R8, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4fa51075 // fmla v21.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106d // fmla v13.4s, v3.4s, v4.s[1]
+	FMOVQ	64(R4), F3
+	WORD	$0x4fa51054 // fmla v20.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa4104c // fmla v12.4s, v2.4s, v4.s[1]
+	FMOVQ	80(R4), F2
+	WORD	$0x4fa51033 // fmla v19.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa4102b // fmla v11.4s, v1.4s, v4.s[1]
+	FMOVQ	96(R4), F1
+	WORD	$0x4fa51012 // fmla v18.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa4100a // fmla v10.4s, v0.4s, v4.s[1]
+	FMOVQ	112(R4), F0
+	WORD	$0x4fa51071 // fmla v17.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa41069 // fmla v9.4s, v3.4s, v4.s[1]
 	ADD	R8, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4fa31033 // fmla v19.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31012 // fmla v18.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa2102b // fmla v11.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100a // fmla v10.4s, v0.4s, v2.s[1]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4fa31031 // fmla v17.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31010 // fmla v16.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21029 // fmla v9.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21008 // fmla v8.4s, v0.4s, v2.s[1]
-	FLDPQ	64(R4), (F1, F0)
-	WORD	$0x4fa3102f // fmla v15.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100e // fmla v14.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21027 // fmla v7.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21006 // fmla v6.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R4), (F1, F0)
-	WORD	$0x4fa3102d // fmla v13.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100c // fmla v12.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21025 // fmla v5.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21004 // fmla v4.4s, v0.4s, v2.s[1]
+	FMOVQ	0(R4), F3
+	WORD	$0x4fa51050 // fmla v16.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa41048 // fmla v8.4s, v2.4s, v4.s[1]
+	FMOVQ	16(R4), F2
+	WORD	$0x4fa5102f // fmla v15.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41027 // fmla v7.4s, v1.4s, v4.s[1]
+	FMOVQ	32(R4), F1
+	WORD	$0x4fa5100e // fmla v14.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41006 // fmla v6.4s, v0.4s, v4.s[1]
 	PRFM	0(R3), PLDL1KEEP
 	PRFM	64(R3), PLDL1KEEP
 	ADD	R8, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4f851875 // fmla v21.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186d // fmla v13.4s, v3.4s, v4.s[2]
+	FMOVQ	64(R4), F3
+	WORD	$0x4f851854 // fmla v20.4s, v2.4s, v5.s[2]
+	WORD	$0x4f84184c // fmla v12.4s, v2.4s, v4.s[2]
+	FMOVQ	80(R4), F2
+	WORD	$0x4f851833 // fmla v19.4s, v1.4s, v5.s[2]
+	WORD	$0x4f84182b // fmla v11.4s, v1.4s, v4.s[2]
+	FMOVQ	96(R4), F1
+	WORD	$0x4f851812 // fmla v18.4s, v0.4s, v5.s[2]
+	WORD	$0x4f84180a // fmla v10.4s, v0.4s, v4.s[2]
+	FMOVQ	112(R4), F0
+	WORD	$0x4f851871 // fmla v17.4s, v3.4s, v5.s[2]
+	WORD	$0x4f841869 // fmla v9.4s, v3.4s, v4.s[2]
 	ADD	R8, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f831833 // fmla v19.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831812 // fmla v18.4s, v0.4s, v3.s[2]
-	WORD	$0x4f82182b // fmla v11.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180a // fmla v10.4s, v0.4s, v2.s[2]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f831831 // fmla v17.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831810 // fmla v16.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821829 // fmla v9.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821808 // fmla v8.4s, v0.4s, v2.s[2]
-	FLDPQ	64(R4), (F1, F0)
-	WORD	$0x4f83182f // fmla v15.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180e // fmla v14.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821827 // fmla v7.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821806 // fmla v6.4s, v0.4s, v2.s[2]
-	FLDPQ	96(R4), (F1, F0)
-	WORD	$0x4f83182d // fmla v13.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180c // fmla v12.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821825 // fmla v5.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821804 // fmla v4.4s, v0.4s, v2.s[2]
+	FMOVQ	0(R4), F3
+	WORD	$0x4f851850 // fmla v16.4s, v2.4s, v5.s[2]
+	WORD	$0x4f841848 // fmla v8.4s, v2.4s, v4.s[2]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f85182f // fmla v15.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841827 // fmla v7.4s, v1.4s, v4.s[2]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f85180e // fmla v14.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841806 // fmla v6.4s, v0.4s, v4.s[2]
 	PRFM	0(R3), PLDL1KEEP
 	PRFM	64(R3), PLDL1KEEP
 	ADD	R8, R3, R3
-	ADD	R8, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4fa31833 // fmla v19.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31812 // fmla v18.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa2182b // fmla v11.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180a // fmla v10.4s, v0.4s, v2.s[3]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4fa31831 // fmla v17.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31810 // fmla v16.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21829 // fmla v9.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21808 // fmla v8.4s, v0.4s, v2.s[3]
-	FLDPQ	64(R4), (F1, F0)
-	WORD	$0x4fa3182f // fmla v15.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180e // fmla v14.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21827 // fmla v7.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21806 // fmla v6.4s, v0.4s, v2.s[3]
-	FLDPQ	96(R4), (F1, F0)
-	WORD	$0x4fa3182d // fmla v13.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180c // fmla v12.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21825 // fmla v5.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21804 // fmla v4.4s, v0.4s, v2.s[3]
+	FMOVQ	48(R4), F0
+	WORD	$0x4fa51875 // fmla v21.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186d // fmla v13.4s, v3.4s, v4.s[3]
+	FMOVQ	64(R4), F3
+	WORD	$0x4fa51854 // fmla v20.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa4184c // fmla v12.4s, v2.4s, v4.s[3]
+	FMOVQ	80(R4), F2
+	WORD	$0x4fa51833 // fmla v19.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa4182b // fmla v11.4s, v1.4s, v4.s[3]
+	FMOVQ	96(R4), F1
+	WORD	$0x4fa51812 // fmla v18.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa4180a // fmla v10.4s, v0.4s, v4.s[3]
+	FMOVQ	112(R4), F0
+	WORD	$0x4fa51871 // fmla v17.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa41869 // fmla v9.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa51850 // fmla v16.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa41848 // fmla v8.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa5182f // fmla v15.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41827 // fmla v7.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa5180e // fmla v14.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41806 // fmla v6.4s, v0.4s, v4.s[3]
 	PRFM	0(R3), PLDL1KEEP
 	PRFM	64(R3), PLDL1KEEP
 	ADD	R8, R3, R3
@@ -2356,28 +2562,32 @@ sideStoreTail:
 	CBZ	R0, sideStore
 
 sideStoreStep:
-	FMOVS.P	4(R2), F3
-	FMOVS.P	4(R1), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f831033 // fmla v19.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102b // fmla v11.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f831031 // fmla v17.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R4), (F1, F0)
-	WORD	$0x4f83102f // fmla v15.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FLDPQ	96(R4), (F1, F0)
-	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821025 // fmla v5.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R2), F5
+	FMOVS.P	4(R1), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f851075 // fmla v21.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106d // fmla v13.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R4), F3
+	WORD	$0x4f851054 // fmla v20.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104c // fmla v12.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R4), F2
+	WORD	$0x4f851033 // fmla v19.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102b // fmla v11.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R4), F1
+	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100a // fmla v10.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R4), F0
+	WORD	$0x4f851071 // fmla v17.4s, v3.4s, v5.s[0]
+	WORD	$0x4f841069 // fmla v9.4s, v3.4s, v4.s[0]
+	WORD	$0x4f851050 // fmla v16.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841048 // fmla v8.4s, v2.4s, v4.s[0]
+	WORD	$0x4f85102f // fmla v15.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841027 // fmla v7.4s, v1.4s, v4.s[0]
+	WORD	$0x4f85100e // fmla v14.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841006 // fmla v6.4s, v0.4s, v4.s[0]
 	PRFM	0(R3), PLDL1KEEP
 	PRFM	64(R3), PLDL1KEEP
 	ADD	R8, R3, R3
@@ -2387,23 +2597,23 @@ sideStoreStep:
 
 sideStore:
 	MOVD	R7, R0
-	FMOVQ	F19, 0(R0)
-	FMOVQ	F18, 16(R0)
-	FMOVQ	F17, 32(R0)
-	FMOVQ	F16, 48(R0)
-	FMOVQ	F15, 64(R0)
-	FMOVQ	F14, 80(R0)
-	FMOVQ	F13, 96(R0)
-	FMOVQ	F12, 112(R0)
+	FMOVQ	F21, 0(R0)
+	FMOVQ	F20, 16(R0)
+	FMOVQ	F19, 32(R0)
+	FMOVQ	F18, 48(R0)
+	FMOVQ	F17, 64(R0)
+	FMOVQ	F16, 80(R0)
+	FMOVQ	F15, 96(R0)
+	FMOVQ	F14, 112(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F11, 0(R0)
-	FMOVQ	F10, 16(R0)
-	FMOVQ	F9, 32(R0)
-	FMOVQ	F8, 48(R0)
-	FMOVQ	F7, 64(R0)
-	FMOVQ	F6, 80(R0)
-	FMOVQ	F5, 96(R0)
-	FMOVQ	F4, 112(R0)
+	FMOVQ	F13, 0(R0)
+	FMOVQ	F12, 16(R0)
+	FMOVQ	F11, 32(R0)
+	FMOVQ	F10, 48(R0)
+	FMOVQ	F9, 64(R0)
+	FMOVQ	F8, 80(R0)
+	FMOVQ	F7, 96(R0)
+	FMOVQ	F6, 112(R0)
 	ADD	$128, R7, R7
 	ADD	$128, R9, R9
 	SUBS	$2, R5, R5
@@ -2418,27 +2628,27 @@ one:
 	ADD	R8<<4, R4, R3
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, oneLoad
+	VEOR	V13.B16, V13.B16, V13.B16
+	VEOR	V12.B16, V12.B16, V12.B16
 	VEOR	V11.B16, V11.B16, V11.B16
 	VEOR	V10.B16, V10.B16, V10.B16
 	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
 	B	oneStart
 
 oneLoad:
 	MOVD	R7, R0
-	FMOVQ	0(R0), F11
-	FMOVQ	16(R0), F10
-	FMOVQ	32(R0), F9
-	FMOVQ	48(R0), F8
+	FMOVQ	0(R0), F13
+	FMOVQ	16(R0), F12
+	FMOVQ	32(R0), F11
+	FMOVQ	48(R0), F10
 	ADD	R6, R0, R0
-	FMOVQ	0(R0), F7
-	FMOVQ	16(R0), F6
-	FMOVQ	32(R0), F5
-	FMOVQ	48(R0), F4
+	FMOVQ	0(R0), F9
+	FMOVQ	16(R0), F8
+	FMOVQ	32(R0), F7
+	FMOVQ	48(R0), F6
 
 oneStart:
 	MOVD	a+0(FP), R2
@@ -2450,57 +2660,65 @@ oneStart:
 	BLT	oneStoreTail
 
 oneStoreLoop:
-	FMOVQ.P	16(R2), F3
-	FMOVQ.P	16(R1), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f831029 // fmla v9.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831008 // fmla v8.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821025 // fmla v5.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
+	FMOVQ.P	16(R2), F5
+	FMOVQ.P	16(R1), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f85106d // fmla v13.4s, v3.4s, v5.s[0]
+	WORD	$0x4f841069 // fmla v9.4s, v3.4s, v4.s[0]
+	ADD	R8, R4, R4
+	FMOVQ	0(R4), F3
+	WORD	$0x4f85104c // fmla v12.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841048 // fmla v8.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f85102b // fmla v11.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841027 // fmla v7.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f85100a // fmla v10.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841006 // fmla v6.4s, v0.4s, v4.s[0]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R8, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4fa5106d // fmla v13.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa41069 // fmla v9.4s, v3.4s, v4.s[1]
 	ADD	R8, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4fa3102b // fmla v11.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100a // fmla v10.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21027 // fmla v7.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21006 // fmla v6.4s, v0.4s, v2.s[1]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4fa31029 // fmla v9.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31008 // fmla v8.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21025 // fmla v5.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21004 // fmla v4.4s, v0.4s, v2.s[1]
+	FMOVQ	0(R4), F3
+	WORD	$0x4fa5104c // fmla v12.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa41048 // fmla v8.4s, v2.4s, v4.s[1]
+	FMOVQ	16(R4), F2
+	WORD	$0x4fa5102b // fmla v11.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41027 // fmla v7.4s, v1.4s, v4.s[1]
+	FMOVQ	32(R4), F1
+	WORD	$0x4fa5100a // fmla v10.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41006 // fmla v6.4s, v0.4s, v4.s[1]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R8, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4f85186d // fmla v13.4s, v3.4s, v5.s[2]
+	WORD	$0x4f841869 // fmla v9.4s, v3.4s, v4.s[2]
 	ADD	R8, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f83182b // fmla v11.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180a // fmla v10.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821827 // fmla v7.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821806 // fmla v6.4s, v0.4s, v2.s[2]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f831829 // fmla v9.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831808 // fmla v8.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821825 // fmla v5.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821804 // fmla v4.4s, v0.4s, v2.s[2]
+	FMOVQ	0(R4), F3
+	WORD	$0x4f85184c // fmla v12.4s, v2.4s, v5.s[2]
+	WORD	$0x4f841848 // fmla v8.4s, v2.4s, v4.s[2]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f85182b // fmla v11.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841827 // fmla v7.4s, v1.4s, v4.s[2]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f85180a // fmla v10.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841806 // fmla v6.4s, v0.4s, v4.s[2]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R8, R3, R3
-	ADD	R8, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4fa3182b // fmla v11.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180a // fmla v10.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21827 // fmla v7.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21806 // fmla v6.4s, v0.4s, v2.s[3]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4fa31829 // fmla v9.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31808 // fmla v8.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21825 // fmla v5.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21804 // fmla v4.4s, v0.4s, v2.s[3]
+	FMOVQ	48(R4), F0
+	WORD	$0x4fa5186d // fmla v13.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa41869 // fmla v9.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa5184c // fmla v12.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa41848 // fmla v8.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa5182b // fmla v11.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41827 // fmla v7.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa5180a // fmla v10.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41806 // fmla v6.4s, v0.4s, v4.s[3]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R8, R3, R3
 	ADD	R8, R4, R4
@@ -2512,18 +2730,20 @@ oneStoreTail:
 	CBZ	R0, oneStore
 
 oneStoreStep:
-	FMOVS.P	4(R2), F3
-	FMOVS.P	4(R1), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f831029 // fmla v9.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831008 // fmla v8.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821025 // fmla v5.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R2), F5
+	FMOVS.P	4(R1), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f85106d // fmla v13.4s, v3.4s, v5.s[0]
+	WORD	$0x4f841069 // fmla v9.4s, v3.4s, v4.s[0]
+	WORD	$0x4f85104c // fmla v12.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841048 // fmla v8.4s, v2.4s, v4.s[0]
+	WORD	$0x4f85102b // fmla v11.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841027 // fmla v7.4s, v1.4s, v4.s[0]
+	WORD	$0x4f85100a // fmla v10.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841006 // fmla v6.4s, v0.4s, v4.s[0]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R8, R3, R3
 	ADD	R8, R4, R4
@@ -2532,15 +2752,15 @@ oneStoreStep:
 
 oneStore:
 	MOVD	R7, R0
-	FMOVQ	F11, 0(R0)
-	FMOVQ	F10, 16(R0)
-	FMOVQ	F9, 32(R0)
-	FMOVQ	F8, 48(R0)
+	FMOVQ	F13, 0(R0)
+	FMOVQ	F12, 16(R0)
+	FMOVQ	F11, 32(R0)
+	FMOVQ	F10, 48(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F7, 0(R0)
-	FMOVQ	F6, 16(R0)
-	FMOVQ	F5, 32(R0)
-	FMOVQ	F4, 48(R0)
+	FMOVQ	F9, 0(R0)
+	FMOVQ	F8, 16(R0)
+	FMOVQ	F7, 32(R0)
+	FMOVQ	F6, 48(R0)
 	ADD	$64, R7, R7
 	ADD	$64, R9, R9
 	SUBS	$1, R5, R5
@@ -2566,6 +2786,8 @@ side:
 	ADD	R9<<4, R5, R4
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, sideLoad
+	VEOR	V30.B16, V30.B16, V30.B16
+	VEOR	V29.B16, V29.B16, V29.B16
 	VEOR	V28.B16, V28.B16, V28.B16
 	VEOR	V27.B16, V27.B16, V27.B16
 	VEOR	V26.B16, V26.B16, V26.B16
@@ -2588,38 +2810,36 @@ side:
 	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
 	B	sideStart
 
 sideLoad:
 	MOVD	R8, R0
-	FMOVQ	0(R0), F28
-	FMOVQ	16(R0), F27
-	FMOVQ	32(R0), F26
-	FMOVQ	48(R0), F25
-	FMOVQ	64(R0), F24
-	FMOVQ	80(R0), F23
-	FMOVQ	96(R0), F22
-	FMOVQ	112(R0), F21
+	FMOVQ	0(R0), F30
+	FMOVQ	16(R0), F29
+	FMOVQ	32(R0), F28
+	FMOVQ	48(R0), F27
+	FMOVQ	64(R0), F26
+	FMOVQ	80(R0), F25
+	FMOVQ	96(R0), F24
+	FMOVQ	112(R0), F23
 	ADD	R7, R0, R0
-	FMOVQ	0(R0), F20
-	FMOVQ	16(R0), F19
-	FMOVQ	32(R0), F18
-	FMOVQ	48(R0), F17
-	FMOVQ	64(R0), F16
-	FMOVQ	80(R0), F15
-	FMOVQ	96(R0), F14
-	FMOVQ	112(R0), F13
+	FMOVQ	0(R0), F22
+	FMOVQ	16(R0), F21
+	FMOVQ	32(R0), F20
+	FMOVQ	48(R0), F19
+	FMOVQ	64(R0), F18
+	FMOVQ	80(R0), F17
+	FMOVQ	96(R0), F16
+	FMOVQ	112(R0), F15
 	ADD	R7, R0, R0
-	FMOVQ	0(R0), F12
-	FMOVQ	16(R0), F11
-	FMOVQ	32(R0), F10
-	FMOVQ	48(R0), F9
-	FMOVQ	64(R0), F8
-	FMOVQ	80(R0), F7
-	FMOVQ	96(R0), F6
-	FMOVQ	112(R0), F5
+	FMOVQ	0(R0), F14
+	FMOVQ	16(R0), F13
+	FMOVQ	32(R0), F12
+	FMOVQ	48(R0), F11
+	FMOVQ	64(R0), F10
+	FMOVQ	80(R0), F9
+	FMOVQ	96(R0), F8
+	FMOVQ	112(R0), F7
 
 sideStart:
 	MOVD	a+0(FP), R3
@@ -2632,133 +2852,149 @@ sideStart:
 	BLT	sideStoreTail
 
 sideStoreLoop:
-	FMOVQ.P	16(R3), F4
-	FMOVQ.P	16(R2), F3
-	FMOVQ.P	16(R1), F2
-	FLDPQ	0(R5), (F1, F0)
-	WORD	$0x4f84103c // fmla v28.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84101b // fmla v27.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831034 // fmla v20.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102c // fmla v12.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R5), (F1, F0)
-	WORD	$0x4f84103a // fmla v26.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841019 // fmla v25.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831032 // fmla v18.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R5), (F1, F0)
-	WORD	$0x4f841038 // fmla v24.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841017 // fmla v23.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831030 // fmla v16.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	96(R5), (F1, F0)
-	WORD	$0x4f841036 // fmla v22.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841015 // fmla v21.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102e // fmla v14.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
+	FMOVQ.P	16(R3), F6
+	FMOVQ.P	16(R2), F5
+	FMOVQ.P	16(R1), F4
+	FMOVQ	0(R5), F3
+	FMOVQ	16(R5), F2
+	FMOVQ	32(R5), F1
+	FMOVQ	48(R5), F0
+	WORD	$0x4f86107e // fmla v30.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851076 // fmla v22.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106e // fmla v14.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R5), F3
+	WORD	$0x4f86105d // fmla v29.4s, v2.4s, v6.s[0]
+	WORD	$0x4f851055 // fmla v21.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104d // fmla v13.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R5), F2
+	WORD	$0x4f86103c // fmla v28.4s, v1.4s, v6.s[0]
+	WORD	$0x4f851034 // fmla v20.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102c // fmla v12.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R5), F1
+	WORD	$0x4f86101b // fmla v27.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100b // fmla v11.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R5), F0
+	WORD	$0x4f86107a // fmla v26.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851072 // fmla v18.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106a // fmla v10.4s, v3.4s, v4.s[0]
+	ADD	R9, R5, R5
+	FMOVQ	0(R5), F3
+	WORD	$0x4f861059 // fmla v25.4s, v2.4s, v6.s[0]
+	WORD	$0x4f851051 // fmla v17.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841049 // fmla v9.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R5), F2
+	WORD	$0x4f861038 // fmla v24.4s, v1.4s, v6.s[0]
+	WORD	$0x4f851030 // fmla v16.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R5), F1
+	WORD	$0x4f861017 // fmla v23.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100f // fmla v15.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841007 // fmla v7.4s, v0.4s, v4.s[0]
 	PRFM	0(R4), PLDL1KEEP
 	PRFM	64(R4), PLDL1KEEP
 	ADD	R9, R4, R4
+	FMOVQ	48(R5), F0
+	WORD	$0x4fa6107e // fmla v30.4s, v3.4s, v6.s[1]
+	WORD	$0x4fa51076 // fmla v22.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106e // fmla v14.4s, v3.4s, v4.s[1]
+	FMOVQ	64(R5), F3
+	WORD	$0x4fa6105d // fmla v29.4s, v2.4s, v6.s[1]
+	WORD	$0x4fa51055 // fmla v21.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa4104d // fmla v13.4s, v2.4s, v4.s[1]
+	FMOVQ	80(R5), F2
+	WORD	$0x4fa6103c // fmla v28.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa51034 // fmla v20.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa4102c // fmla v12.4s, v1.4s, v4.s[1]
+	FMOVQ	96(R5), F1
+	WORD	$0x4fa6101b // fmla v27.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa51013 // fmla v19.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa4100b // fmla v11.4s, v0.4s, v4.s[1]
+	FMOVQ	112(R5), F0
+	WORD	$0x4fa6107a // fmla v26.4s, v3.4s, v6.s[1]
+	WORD	$0x4fa51072 // fmla v18.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106a // fmla v10.4s, v3.4s, v4.s[1]
 	ADD	R9, R5, R5
-	FLDPQ	0(R5), (F1, F0)
-	WORD	$0x4fa4103c // fmla v28.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa4101b // fmla v27.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa31034 // fmla v20.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31013 // fmla v19.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa2102c // fmla v12.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100b // fmla v11.4s, v0.4s, v2.s[1]
-	FLDPQ	32(R5), (F1, F0)
-	WORD	$0x4fa4103a // fmla v26.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41019 // fmla v25.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa31032 // fmla v18.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31011 // fmla v17.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa2102a // fmla v10.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21009 // fmla v9.4s, v0.4s, v2.s[1]
-	FLDPQ	64(R5), (F1, F0)
-	WORD	$0x4fa41038 // fmla v24.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41017 // fmla v23.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa31030 // fmla v16.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100f // fmla v15.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21028 // fmla v8.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21007 // fmla v7.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R5), (F1, F0)
-	WORD	$0x4fa41036 // fmla v22.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41015 // fmla v21.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102e // fmla v14.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100d // fmla v13.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21026 // fmla v6.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21005 // fmla v5.4s, v0.4s, v2.s[1]
+	FMOVQ	0(R5), F3
+	WORD	$0x4fa61059 // fmla v25.4s, v2.4s, v6.s[1]
+	WORD	$0x4fa51051 // fmla v17.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa41049 // fmla v9.4s, v2.4s, v4.s[1]
+	FMOVQ	16(R5), F2
+	WORD	$0x4fa61038 // fmla v24.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa51030 // fmla v16.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41028 // fmla v8.4s, v1.4s, v4.s[1]
+	FMOVQ	32(R5), F1
+	WORD	$0x4fa61017 // fmla v23.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa5100f // fmla v15.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41007 // fmla v7.4s, v0.4s, v4.s[1]
 	PRFM	0(R4), PLDL1KEEP
 	PRFM	64(R4), PLDL1KEEP
 	ADD	R9, R4, R4
+	FMOVQ	48(R5), F0
+	WORD	$0x4f86187e // fmla v30.4s, v3.4s, v6.s[2]
+	WORD	$0x4f851876 // fmla v22.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186e // fmla v14.4s, v3.4s, v4.s[2]
+	FMOVQ	64(R5), F3
+	WORD	$0x4f86185d // fmla v29.4s, v2.4s, v6.s[2]
+	WORD	$0x4f851855 // fmla v21.4s, v2.4s, v5.s[2]
+	WORD	$0x4f84184d // fmla v13.4s, v2.4s, v4.s[2]
+	FMOVQ	80(R5), F2
+	WORD	$0x4f86183c // fmla v28.4s, v1.4s, v6.s[2]
+	WORD	$0x4f851834 // fmla v20.4s, v1.4s, v5.s[2]
+	WORD	$0x4f84182c // fmla v12.4s, v1.4s, v4.s[2]
+	FMOVQ	96(R5), F1
+	WORD	$0x4f86181b // fmla v27.4s, v0.4s, v6.s[2]
+	WORD	$0x4f851813 // fmla v19.4s, v0.4s, v5.s[2]
+	WORD	$0x4f84180b // fmla v11.4s, v0.4s, v4.s[2]
+	FMOVQ	112(R5), F0
+	WORD	$0x4f86187a // fmla v26.4s, v3.4s, v6.s[2]
+	WORD	$0x4f851872 // fmla v18.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186a // fmla v10.4s, v3.4s, v4.s[2]
 	ADD	R9, R5, R5
-	FLDPQ	0(R5), (F1, F0)
-	WORD	$0x4f84183c // fmla v28.4s, v1.4s, v4.s[2]
-	WORD	$0x4f84181b // fmla v27.4s, v0.4s, v4.s[2]
-	WORD	$0x4f831834 // fmla v20.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831813 // fmla v19.4s, v0.4s, v3.s[2]
-	WORD	$0x4f82182c // fmla v12.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180b // fmla v11.4s, v0.4s, v2.s[2]
-	FLDPQ	32(R5), (F1, F0)
-	WORD	$0x4f84183a // fmla v26.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841819 // fmla v25.4s, v0.4s, v4.s[2]
-	WORD	$0x4f831832 // fmla v18.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831811 // fmla v17.4s, v0.4s, v3.s[2]
-	WORD	$0x4f82182a // fmla v10.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821809 // fmla v9.4s, v0.4s, v2.s[2]
-	FLDPQ	64(R5), (F1, F0)
-	WORD	$0x4f841838 // fmla v24.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841817 // fmla v23.4s, v0.4s, v4.s[2]
-	WORD	$0x4f831830 // fmla v16.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180f // fmla v15.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821828 // fmla v8.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821807 // fmla v7.4s, v0.4s, v2.s[2]
-	FLDPQ	96(R5), (F1, F0)
-	WORD	$0x4f841836 // fmla v22.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841815 // fmla v21.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182e // fmla v14.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180d // fmla v13.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821826 // fmla v6.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821805 // fmla v5.4s, v0.4s, v2.s[2]
+	FMOVQ	0(R5), F3
+	WORD	$0x4f861859 // fmla v25.4s, v2.4s, v6.s[2]
+	WORD	$0x4f851851 // fmla v17.4s, v2.4s, v5.s[2]
+	WORD	$0x4f841849 // fmla v9.4s, v2.4s, v4.s[2]
+	FMOVQ	16(R5), F2
+	WORD	$0x4f861838 // fmla v24.4s, v1.4s, v6.s[2]
+	WORD	$0x4f851830 // fmla v16.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841828 // fmla v8.4s, v1.4s, v4.s[2]
+	FMOVQ	32(R5), F1
+	WORD	$0x4f861817 // fmla v23.4s, v0.4s, v6.s[2]
+	WORD	$0x4f85180f // fmla v15.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841807 // fmla v7.4s, v0.4s, v4.s[2]
 	PRFM	0(R4), PLDL1KEEP
 	PRFM	64(R4), PLDL1KEEP
 	ADD	R9, R4, R4
-	ADD	R9, R5, R5
-	FLDPQ	0(R5), (F1, F0)
-	WORD	$0x4fa4183c // fmla v28.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa4181b // fmla v27.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa31834 // fmla v20.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31813 // fmla v19.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa2182c // fmla v12.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180b // fmla v11.4s, v0.4s, v2.s[3]
-	FLDPQ	32(R5), (F1, F0)
-	WORD	$0x4fa4183a // fmla v26.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41819 // fmla v25.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa31832 // fmla v18.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31811 // fmla v17.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa2182a // fmla v10.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21809 // fmla v9.4s, v0.4s, v2.s[3]
-	FLDPQ	64(R5), (F1, F0)
-	WORD	$0x4fa41838 // fmla v24.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41817 // fmla v23.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa31830 // fmla v16.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180f // fmla v15.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21828 // fmla v8.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21807 // fmla v7.4s, v0.4s, v2.s[3]
-	FLDPQ	96(R5), (F1, F0)
-	WORD	$0x4fa41836 // fmla v22.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41815 // fmla v21.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182e // fmla v14.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180d // fmla v13.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21826 // fmla v6.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21805 // fmla v5.4s, v0.4s, v2.s[3]
+	FMOVQ	48(R5), F0
+	WORD	$0x4fa6187e // fmla v30.4s, v3.4s, v6.s[3]
+	WORD	$0x4fa51876 // fmla v22.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186e // fmla v14.4s, v3.4s, v4.s[3]
+	FMOVQ	64(R5), F3
+	WORD	$0x4fa6185d // fmla v29.4s, v2.4s, v6.s[3]
+	WORD	$0x4fa51855 // fmla v21.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa4184d // fmla v13.4s, v2.4s, v4.s[3]
+	FMOVQ	80(R5), F2
+	WORD	$0x4fa6183c // fmla v28.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa51834 // fmla v20.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa4182c // fmla v12.4s, v1.4s, v4.s[3]
+	FMOVQ	96(R5), F1
+	WORD	$0x4fa6181b // fmla v27.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa51813 // fmla v19.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa4180b // fmla v11.4s, v0.4s, v4.s[3]
+	FMOVQ	112(R5), F0
+	WORD	$0x4fa6187a // fmla v26.4s, v3.4s, v6.s[3]
+	WORD	$0x4fa51872 // fmla v18.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186a // fmla v10.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa61859 // fmla v25.4s, v2.4s, v6.s[3]
+	WORD	$0x4fa51851 // fmla v17.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa41849 // fmla v9.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa61838 // fmla v24.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa51830 // fmla v16.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41828 // fmla v8.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa61817 // fmla v23.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa5180f // fmla v15.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41807 // fmla v7.4s, v0.4s, v4.s[3]
 	PRFM	0(R4), PLDL1KEEP
 	PRFM	64(R4), PLDL1KEEP
 	ADD	R9, R4, R4
@@ -2771,37 +3007,41 @@ sideStoreTail:
 	CBZ	R0, sideStore
 
 sideStoreStep:
-	FMOVS.P	4(R3), F4
-	FMOVS.P	4(R2), F3
-	FMOVS.P	4(R1), F2
-	FLDPQ	0(R5), (F1, F0)
-	WORD	$0x4f84103c // fmla v28.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84101b // fmla v27.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831034 // fmla v20.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102c // fmla v12.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R5), (F1, F0)
-	WORD	$0x4f84103a // fmla v26.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841019 // fmla v25.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831032 // fmla v18.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R5), (F1, F0)
-	WORD	$0x4f841038 // fmla v24.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841017 // fmla v23.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831030 // fmla v16.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	96(R5), (F1, F0)
-	WORD	$0x4f841036 // fmla v22.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841015 // fmla v21.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102e // fmla v14.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R3), F6
+	FMOVS.P	4(R2), F5
+	FMOVS.P	4(R1), F4
+	FMOVQ	0(R5), F3
+	FMOVQ	16(R5), F2
+	FMOVQ	32(R5), F1
+	FMOVQ	48(R5), F0
+	WORD	$0x4f86107e // fmla v30.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851076 // fmla v22.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106e // fmla v14.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R5), F3
+	WORD	$0x4f86105d // fmla v29.4s, v2.4s, v6.s[0]
+	WORD	$0x4f851055 // fmla v21.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104d // fmla v13.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R5), F2
+	WORD	$0x4f86103c // fmla v28.4s, v1.4s, v6.s[0]
+	WORD	$0x4f851034 // fmla v20.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102c // fmla v12.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R5), F1
+	WORD	$0x4f86101b // fmla v27.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100b // fmla v11.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R5), F0
+	WORD	$0x4f86107a // fmla v26.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851072 // fmla v18.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106a // fmla v10.4s, v3.4s, v4.s[0]
+	WORD	$0x4f861059 // fmla v25.4s, v2.4s, v6.s[0]
+	WORD	$0x4f851051 // fmla v17.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841049 // fmla v9.4s, v2.4s, v4.s[0]
+	WORD	$0x4f861038 // fmla v24.4s, v1.4s, v6.s[0]
+	WORD	$0x4f851030 // fmla v16.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	WORD	$0x4f861017 // fmla v23.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100f // fmla v15.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841007 // fmla v7.4s, v0.4s, v4.s[0]
 	PRFM	0(R4), PLDL1KEEP
 	PRFM	64(R4), PLDL1KEEP
 	ADD	R9, R4, R4
@@ -2811,32 +3051,32 @@ sideStoreStep:
 
 sideStore:
 	MOVD	R8, R0
-	FMOVQ	F28, 0(R0)
-	FMOVQ	F27, 16(R0)
-	FMOVQ	F26, 32(R0)
-	FMOVQ	F25, 48(R0)
-	FMOVQ	F24, 64(R0)
-	FMOVQ	F23, 80(R0)
-	FMOVQ	F22, 96(R0)
-	FMOVQ	F21, 112(R0)
+	FMOVQ	F30, 0(R0)
+	FMOVQ	F29, 16(R0)
+	FMOVQ	F28, 32(R0)
+	FMOVQ	F27, 48(R0)
+	FMOVQ	F26, 64(R0)
+	FMOVQ	F25, 80(R0)
+	FMOVQ	F24, 96(R0)
+	FMOVQ	F23, 112(R0)
 	ADD	R7, R0, R0
-	FMOVQ	F20, 0(R0)
-	FMOVQ	F19, 16(R0)
-	FMOVQ	F18, 32(R0)
-	FMOVQ	F17, 48(R0)
-	FMOVQ	F16, 64(R0)
-	FMOVQ	F15, 80(R0)
-	FMOVQ	F14, 96(R0)
-	FMOVQ	F13, 112(R0)
+	FMOVQ	F22, 0(R0)
+	FMOVQ	F21, 16(R0)
+	FMOVQ	F20, 32(R0)
+	FMOVQ	F19, 48(R0)
+	FMOVQ	F18, 64(R0)
+	FMOVQ	F17, 80(R0)
+	FMOVQ	F16, 96(R0)
+	FMOVQ	F15, 112(R0)
 	ADD	R7, R0, R0
-	FMOVQ	F12, 0(R0)
-	FMOVQ	F11, 16(R0)
-	FMOVQ	F10, 32(R0)
-	FMOVQ	F9, 48(R0)
-	FMOVQ	F8, 64(R0)
-	FMOVQ	F7, 80(R0)
-	FMOVQ	F6, 96(R0)
-	FMOVQ	F5, 112(R0)
+	FMOVQ	F14, 0(R0)
+	FMOVQ	F13, 16(R0)
+	FMOVQ	F12, 32(R0)
+	FMOVQ	F11, 48(R0)
+	FMOVQ	F10, 64(R0)
+	FMOVQ	F9, 80(R0)
+	FMOVQ	F8, 96(R0)
+	FMOVQ	F7, 112(R0)
 	ADD	$128, R8, R8
 	ADD	$128, R10, R10
 	SUBS	$2, R6, R6
@@ -2851,6 +3091,8 @@ one:
 	ADD	R9<<4, R5, R4
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, oneLoad
+	VEOR	V18.B16, V18.B16, V18.B16
+	VEOR	V17.B16, V17.B16, V17.B16
 	VEOR	V16.B16, V16.B16, V16.B16
 	VEOR	V15.B16, V15.B16, V15.B16
 	VEOR	V14.B16, V14.B16, V14.B16
@@ -2861,26 +3103,24 @@ one:
 	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
 	B	oneStart
 
 oneLoad:
 	MOVD	R8, R0
-	FMOVQ	0(R0), F16
-	FMOVQ	16(R0), F15
-	FMOVQ	32(R0), F14
-	FMOVQ	48(R0), F13
+	FMOVQ	0(R0), F18
+	FMOVQ	16(R0), F17
+	FMOVQ	32(R0), F16
+	FMOVQ	48(R0), F15
 	ADD	R7, R0, R0
-	FMOVQ	0(R0), F12
-	FMOVQ	16(R0), F11
-	FMOVQ	32(R0), F10
-	FMOVQ	48(R0), F9
+	FMOVQ	0(R0), F14
+	FMOVQ	16(R0), F13
+	FMOVQ	32(R0), F12
+	FMOVQ	48(R0), F11
 	ADD	R7, R0, R0
-	FMOVQ	0(R0), F8
-	FMOVQ	16(R0), F7
-	FMOVQ	32(R0), F6
-	FMOVQ	48(R0), F5
+	FMOVQ	0(R0), F10
+	FMOVQ	16(R0), F9
+	FMOVQ	32(R0), F8
+	FMOVQ	48(R0), F7
 
 oneStart:
 	MOVD	a+0(FP), R3
@@ -2893,74 +3133,82 @@ oneStart:
 	BLT	oneStoreTail
 
 oneStoreLoop:
-	FMOVQ.P	16(R3), F4
-	FMOVQ.P	16(R2), F3
-	FMOVQ.P	16(R1), F2
-	FLDPQ	0(R5), (F1, F0)
-	WORD	$0x4f841030 // fmla v16.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102c // fmla v12.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R5), (F1, F0)
-	WORD	$0x4f84102e // fmla v14.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102a // fmla v10.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
+	FMOVQ.P	16(R3), F6
+	FMOVQ.P	16(R2), F5
+	FMOVQ.P	16(R1), F4
+	FMOVQ	0(R5), F3
+	FMOVQ	16(R5), F2
+	FMOVQ	32(R5), F1
+	FMOVQ	48(R5), F0
+	WORD	$0x4f861072 // fmla v18.4s, v3.4s, v6.s[0]
+	WORD	$0x4f85106e // fmla v14.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106a // fmla v10.4s, v3.4s, v4.s[0]
+	ADD	R9, R5, R5
+	FMOVQ	0(R5), F3
+	WORD	$0x4f861051 // fmla v17.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104d // fmla v13.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841049 // fmla v9.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R5), F2
+	WORD	$0x4f861030 // fmla v16.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102c // fmla v12.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R5), F1
+	WORD	$0x4f86100f // fmla v15.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100b // fmla v11.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841007 // fmla v7.4s, v0.4s, v4.s[0]
 	PRFM	0(R4), PLDL1KEEP
 	ADD	R9, R4, R4
+	FMOVQ	48(R5), F0
+	WORD	$0x4fa61072 // fmla v18.4s, v3.4s, v6.s[1]
+	WORD	$0x4fa5106e // fmla v14.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106a // fmla v10.4s, v3.4s, v4.s[1]
 	ADD	R9, R5, R5
-	FLDPQ	0(R5), (F1, F0)
-	WORD	$0x4fa41030 // fmla v16.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa4100f // fmla v15.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102c // fmla v12.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100b // fmla v11.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21028 // fmla v8.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21007 // fmla v7.4s, v0.4s, v2.s[1]
-	FLDPQ	32(R5), (F1, F0)
-	WORD	$0x4fa4102e // fmla v14.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa4100d // fmla v13.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102a // fmla v10.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31009 // fmla v9.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21026 // fmla v6.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21005 // fmla v5.4s, v0.4s, v2.s[1]
+	FMOVQ	0(R5), F3
+	WORD	$0x4fa61051 // fmla v17.4s, v2.4s, v6.s[1]
+	WORD	$0x4fa5104d // fmla v13.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa41049 // fmla v9.4s, v2.4s, v4.s[1]
+	FMOVQ	16(R5), F2
+	WORD	$0x4fa61030 // fmla v16.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa5102c // fmla v12.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41028 // fmla v8.4s, v1.4s, v4.s[1]
+	FMOVQ	32(R5), F1
+	WORD	$0x4fa6100f // fmla v15.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa5100b // fmla v11.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41007 // fmla v7.4s, v0.4s, v4.s[1]
 	PRFM	0(R4), PLDL1KEEP
 	ADD	R9, R4, R4
+	FMOVQ	48(R5), F0
+	WORD	$0x4f861872 // fmla v18.4s, v3.4s, v6.s[2]
+	WORD	$0x4f85186e // fmla v14.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186a // fmla v10.4s, v3.4s, v4.s[2]
 	ADD	R9, R5, R5
-	FLDPQ	0(R5), (F1, F0)
-	WORD	$0x4f841830 // fmla v16.4s, v1.4s, v4.s[2]
-	WORD	$0x4f84180f // fmla v15.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182c // fmla v12.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180b // fmla v11.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821828 // fmla v8.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821807 // fmla v7.4s, v0.4s, v2.s[2]
-	FLDPQ	32(R5), (F1, F0)
-	WORD	$0x4f84182e // fmla v14.4s, v1.4s, v4.s[2]
-	WORD	$0x4f84180d // fmla v13.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182a // fmla v10.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831809 // fmla v9.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821826 // fmla v6.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821805 // fmla v5.4s, v0.4s, v2.s[2]
+	FMOVQ	0(R5), F3
+	WORD	$0x4f861851 // fmla v17.4s, v2.4s, v6.s[2]
+	WORD	$0x4f85184d // fmla v13.4s, v2.4s, v5.s[2]
+	WORD	$0x4f841849 // fmla v9.4s, v2.4s, v4.s[2]
+	FMOVQ	16(R5), F2
+	WORD	$0x4f861830 // fmla v16.4s, v1.4s, v6.s[2]
+	WORD	$0x4f85182c // fmla v12.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841828 // fmla v8.4s, v1.4s, v4.s[2]
+	FMOVQ	32(R5), F1
+	WORD	$0x4f86180f // fmla v15.4s, v0.4s, v6.s[2]
+	WORD	$0x4f85180b // fmla v11.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841807 // fmla v7.4s, v0.4s, v4.s[2]
 	PRFM	0(R4), PLDL1KEEP
 	ADD	R9, R4, R4
-	ADD	R9, R5, R5
-	FLDPQ	0(R5), (F1, F0)
-	WORD	$0x4fa41830 // fmla v16.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa4180f // fmla v15.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182c // fmla v12.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180b // fmla v11.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21828 // fmla v8.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21807 // fmla v7.4s, v0.4s, v2.s[3]
-	FLDPQ	32(R5), (F1, F0)
-	WORD	$0x4fa4182e // fmla v14.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa4180d // fmla v13.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182a // fmla v10.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31809 // fmla v9.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21826 // fmla v6.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21805 // fmla v5.4s, v0.4s, v2.s[3]
+	FMOVQ	48(R5), F0
+	WORD	$0x4fa61872 // fmla v18.4s, v3.4s, v6.s[3]
+	WORD	$0x4fa5186e // fmla v14.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186a // fmla v10.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa61851 // fmla v17.4s, v2.4s, v6.s[3]
+	WORD	$0x4fa5184d // fmla v13.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa41849 // fmla v9.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa61830 // fmla v16.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa5182c // fmla v12.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41828 // fmla v8.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa6180f // fmla v15.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa5180b // fmla v11.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41807 // fmla v7.4s, v0.4s, v4.s[3]
 	PRFM	0(R4), PLDL1KEEP
 	ADD	R9, R4, R4
 	ADD	R9, R5, R5
@@ -2972,23 +3220,25 @@ oneStoreTail:
 	CBZ	R0, oneStore
 
 oneStoreStep:
-	FMOVS.P	4(R3), F4
-	FMOVS.P	4(R2), F3
-	FMOVS.P	4(R1), F2
-	FLDPQ	0(R5), (F1, F0)
-	WORD	$0x4f841030 // fmla v16.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102c // fmla v12.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R5), (F1, F0)
-	WORD	$0x4f84102e // fmla v14.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102a // fmla v10.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R3), F6
+	FMOVS.P	4(R2), F5
+	FMOVS.P	4(R1), F4
+	FMOVQ	0(R5), F3
+	FMOVQ	16(R5), F2
+	FMOVQ	32(R5), F1
+	FMOVQ	48(R5), F0
+	WORD	$0x4f861072 // fmla v18.4s, v3.4s, v6.s[0]
+	WORD	$0x4f85106e // fmla v14.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106a // fmla v10.4s, v3.4s, v4.s[0]
+	WORD	$0x4f861051 // fmla v17.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104d // fmla v13.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841049 // fmla v9.4s, v2.4s, v4.s[0]
+	WORD	$0x4f861030 // fmla v16.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102c // fmla v12.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	WORD	$0x4f86100f // fmla v15.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100b // fmla v11.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841007 // fmla v7.4s, v0.4s, v4.s[0]
 	PRFM	0(R4), PLDL1KEEP
 	ADD	R9, R4, R4
 	ADD	R9, R5, R5
@@ -2997,20 +3247,20 @@ oneStoreStep:
 
 oneStore:
 	MOVD	R8, R0
-	FMOVQ	F16, 0(R0)
-	FMOVQ	F15, 16(R0)
-	FMOVQ	F14, 32(R0)
-	FMOVQ	F13, 48(R0)
+	FMOVQ	F18, 0(R0)
+	FMOVQ	F17, 16(R0)
+	FMOVQ	F16, 32(R0)
+	FMOVQ	F15, 48(R0)
 	ADD	R7, R0, R0
-	FMOVQ	F12, 0(R0)
-	FMOVQ	F11, 16(R0)
-	FMOVQ	F10, 32(R0)
-	FMOVQ	F9, 48(R0)
+	FMOVQ	F14, 0(R0)
+	FMOVQ	F13, 16(R0)
+	FMOVQ	F12, 32(R0)
+	FMOVQ	F11, 48(R0)
 	ADD	R7, R0, R0
-	FMOVQ	F8, 0(R0)
-	FMOVQ	F7, 16(R0)
-	FMOVQ	F6, 32(R0)
-	FMOVQ	F5, 48(R0)
+	FMOVQ	F10, 0(R0)
+	FMOVQ	F9, 16(R0)
+	FMOVQ	F8, 32(R0)
+	FMOVQ	F7, 48(R0)
 	ADD	$64, R8, R8
 	ADD	$64, R10, R10
 	SUBS	$1, R6, R6
@@ -3035,6 +3285,8 @@ one:
 	ADD	R10<<4, R6, R5
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, oneLoad
+	VEOR	V23.B16, V23.B16, V23.B16
+	VEOR	V22.B16, V22.B16, V22.B16
 	VEOR	V21.B16, V21.B16, V21.B16
 	VEOR	V20.B16, V20.B16, V20.B16
 	VEOR	V19.B16, V19.B16, V19.B16
@@ -3049,31 +3301,29 @@ one:
 	VEOR	V10.B16, V10.B16, V10.B16
 	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
-	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
 	B	oneStart
 
 oneLoad:
 	MOVD	R9, R0
-	FMOVQ	0(R0), F21
-	FMOVQ	16(R0), F20
-	FMOVQ	32(R0), F19
-	FMOVQ	48(R0), F18
+	FMOVQ	0(R0), F23
+	FMOVQ	16(R0), F22
+	FMOVQ	32(R0), F21
+	FMOVQ	48(R0), F20
 	ADD	R8, R0, R0
-	FMOVQ	0(R0), F17
-	FMOVQ	16(R0), F16
-	FMOVQ	32(R0), F15
-	FMOVQ	48(R0), F14
+	FMOVQ	0(R0), F19
+	FMOVQ	16(R0), F18
+	FMOVQ	32(R0), F17
+	FMOVQ	48(R0), F16
 	ADD	R8, R0, R0
-	FMOVQ	0(R0), F13
-	FMOVQ	16(R0), F12
-	FMOVQ	32(R0), F11
-	FMOVQ	48(R0), F10
+	FMOVQ	0(R0), F15
+	FMOVQ	16(R0), F14
+	FMOVQ	32(R0), F13
+	FMOVQ	48(R0), F12
 	ADD	R8, R0, R0
-	FMOVQ	0(R0), F9
-	FMOVQ	16(R0), F8
-	FMOVQ	32(R0), F7
-	FMOVQ	48(R0), F6
+	FMOVQ	0(R0), F11
+	FMOVQ	16(R0), F10
+	FMOVQ	32(R0), F9
+	FMOVQ	48(R0), F8
 
 oneStart:
 	MOVD	a+0(FP), R4
@@ -3087,91 +3337,99 @@ oneStart:
 	BLT	oneStoreTail
 
 oneStoreLoop:
-	FMOVQ.P	16(R4), F5
-	FMOVQ.P	16(R3), F4
-	FMOVQ.P	16(R2), F3
-	FMOVQ.P	16(R1), F2
-	FLDPQ	0(R6), (F1, F0)
-	WORD	$0x4f851035 // fmla v21.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841031 // fmla v17.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R6), (F1, F0)
-	WORD	$0x4f851033 // fmla v19.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84102f // fmla v15.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
+	FMOVQ.P	16(R4), F7
+	FMOVQ.P	16(R3), F6
+	FMOVQ.P	16(R2), F5
+	FMOVQ.P	16(R1), F4
+	FMOVQ	0(R6), F3
+	FMOVQ	16(R6), F2
+	FMOVQ	32(R6), F1
+	FMOVQ	48(R6), F0
+	WORD	$0x4f871077 // fmla v23.4s, v3.4s, v7.s[0]
+	WORD	$0x4f861073 // fmla v19.4s, v3.4s, v6.s[0]
+	WORD	$0x4f85106f // fmla v15.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106b // fmla v11.4s, v3.4s, v4.s[0]
+	ADD	R10, R6, R6
+	FMOVQ	0(R6), F3
+	WORD	$0x4f871056 // fmla v22.4s, v2.4s, v7.s[0]
+	WORD	$0x4f861052 // fmla v18.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104e // fmla v14.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104a // fmla v10.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R6), F2
+	WORD	$0x4f871035 // fmla v21.4s, v1.4s, v7.s[0]
+	WORD	$0x4f861031 // fmla v17.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102d // fmla v13.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841029 // fmla v9.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R6), F1
+	WORD	$0x4f871014 // fmla v20.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861010 // fmla v16.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100c // fmla v12.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841008 // fmla v8.4s, v0.4s, v4.s[0]
 	PRFM	0(R5), PLDL1KEEP
 	ADD	R10, R5, R5
+	FMOVQ	48(R6), F0
+	WORD	$0x4fa71077 // fmla v23.4s, v3.4s, v7.s[1]
+	WORD	$0x4fa61073 // fmla v19.4s, v3.4s, v6.s[1]
+	WORD	$0x4fa5106f // fmla v15.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106b // fmla v11.4s, v3.4s, v4.s[1]
 	ADD	R10, R6, R6
-	FLDPQ	0(R6), (F1, F0)
-	WORD	$0x4fa51035 // fmla v21.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51014 // fmla v20.4s, v0.4s, v5.s[1]
-	WORD	$0x4fa41031 // fmla v17.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41010 // fmla v16.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102d // fmla v13.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100c // fmla v12.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21029 // fmla v9.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21008 // fmla v8.4s, v0.4s, v2.s[1]
-	FLDPQ	32(R6), (F1, F0)
-	WORD	$0x4fa51033 // fmla v19.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51012 // fmla v18.4s, v0.4s, v5.s[1]
-	WORD	$0x4fa4102f // fmla v15.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa4100e // fmla v14.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102b // fmla v11.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100a // fmla v10.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21027 // fmla v7.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21006 // fmla v6.4s, v0.4s, v2.s[1]
+	FMOVQ	0(R6), F3
+	WORD	$0x4fa71056 // fmla v22.4s, v2.4s, v7.s[1]
+	WORD	$0x4fa61052 // fmla v18.4s, v2.4s, v6.s[1]
+	WORD	$0x4fa5104e // fmla v14.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa4104a // fmla v10.4s, v2.4s, v4.s[1]
+	FMOVQ	16(R6), F2
+	WORD	$0x4fa71035 // fmla v21.4s, v1.4s, v7.s[1]
+	WORD	$0x4fa61031 // fmla v17.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa5102d // fmla v13.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41029 // fmla v9.4s, v1.4s, v4.s[1]
+	FMOVQ	32(R6), F1
+	WORD	$0x4fa71014 // fmla v20.4s, v0.4s, v7.s[1]
+	WORD	$0x4fa61010 // fmla v16.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa5100c // fmla v12.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41008 // fmla v8.4s, v0.4s, v4.s[1]
 	PRFM	0(R5), PLDL1KEEP
 	ADD	R10, R5, R5
+	FMOVQ	48(R6), F0
+	WORD	$0x4f871877 // fmla v23.4s, v3.4s, v7.s[2]
+	WORD	$0x4f861873 // fmla v19.4s, v3.4s, v6.s[2]
+	WORD	$0x4f85186f // fmla v15.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186b // fmla v11.4s, v3.4s, v4.s[2]
 	ADD	R10, R6, R6
-	FLDPQ	0(R6), (F1, F0)
-	WORD	$0x4f851835 // fmla v21.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851814 // fmla v20.4s, v0.4s, v5.s[2]
-	WORD	$0x4f841831 // fmla v17.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841810 // fmla v16.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182d // fmla v13.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180c // fmla v12.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821829 // fmla v9.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821808 // fmla v8.4s, v0.4s, v2.s[2]
-	FLDPQ	32(R6), (F1, F0)
-	WORD	$0x4f851833 // fmla v19.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851812 // fmla v18.4s, v0.4s, v5.s[2]
-	WORD	$0x4f84182f // fmla v15.4s, v1.4s, v4.s[2]
-	WORD	$0x4f84180e // fmla v14.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182b // fmla v11.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180a // fmla v10.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821827 // fmla v7.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821806 // fmla v6.4s, v0.4s, v2.s[2]
+	FMOVQ	0(R6), F3
+	WORD	$0x4f871856 // fmla v22.4s, v2.4s, v7.s[2]
+	WORD	$0x4f861852 // fmla v18.4s, v2.4s, v6.s[2]
+	WORD	$0x4f85184e // fmla v14.4s, v2.4s, v5.s[2]
+	WORD	$0x4f84184a // fmla v10.4s, v2.4s, v4.s[2]
+	FMOVQ	16(R6), F2
+	WORD	$0x4f871835 // fmla v21.4s, v1.4s, v7.s[2]
+	WORD	$0x4f861831 // fmla v17.4s, v1.4s, v6.s[2]
+	WORD	$0x4f85182d // fmla v13.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841829 // fmla v9.4s, v1.4s, v4.s[2]
+	FMOVQ	32(R6), F1
+	WORD	$0x4f871814 // fmla v20.4s, v0.4s, v7.s[2]
+	WORD	$0x4f861810 // fmla v16.4s, v0.4s, v6.s[2]
+	WORD	$0x4f85180c // fmla v12.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841808 // fmla v8.4s, v0.4s, v4.s[2]
 	PRFM	0(R5), PLDL1KEEP
 	ADD	R10, R5, R5
-	ADD	R10, R6, R6
-	FLDPQ	0(R6), (F1, F0)
-	WORD	$0x4fa51835 // fmla v21.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51814 // fmla v20.4s, v0.4s, v5.s[3]
-	WORD	$0x4fa41831 // fmla v17.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41810 // fmla v16.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182d // fmla v13.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180c // fmla v12.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21829 // fmla v9.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21808 // fmla v8.4s, v0.4s, v2.s[3]
-	FLDPQ	32(R6), (F1, F0)
-	WORD	$0x4fa51833 // fmla v19.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51812 // fmla v18.4s, v0.4s, v5.s[3]
-	WORD	$0x4fa4182f // fmla v15.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa4180e // fmla v14.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182b // fmla v11.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180a // fmla v10.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21827 // fmla v7.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21806 // fmla v6.4s, v0.4s, v2.s[3]
+	FMOVQ	48(R6), F0
+	WORD	$0x4fa71877 // fmla v23.4s, v3.4s, v7.s[3]
+	WORD	$0x4fa61873 // fmla v19.4s, v3.4s, v6.s[3]
+	WORD	$0x4fa5186f // fmla v15.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186b // fmla v11.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa71856 // fmla v22.4s, v2.4s, v7.s[3]
+	WORD	$0x4fa61852 // fmla v18.4s, v2.4s, v6.s[3]
+	WORD	$0x4fa5184e // fmla v14.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa4184a // fmla v10.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa71835 // fmla v21.4s, v1.4s, v7.s[3]
+	WORD	$0x4fa61831 // fmla v17.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa5182d // fmla v13.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41829 // fmla v9.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa71814 // fmla v20.4s, v0.4s, v7.s[3]
+	WORD	$0x4fa61810 // fmla v16.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa5180c // fmla v12.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41808 // fmla v8.4s, v0.4s, v4.s[3]
 	PRFM	0(R5), PLDL1KEEP
 	ADD	R10, R5, R5
 	ADD	R10, R6, R6
@@ -3183,28 +3441,30 @@ oneStoreTail:
 	CBZ	R0, oneStore
 
 oneStoreStep:
-	FMOVS.P	4(R4), F5
-	FMOVS.P	4(R3), F4
-	FMOVS.P	4(R2), F3
-	FMOVS.P	4(R1), F2
-	FLDPQ	0(R6), (F1, F0)
-	WORD	$0x4f851035 // fmla v21.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841031 // fmla v17.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R6), (F1, F0)
-	WORD	$0x4f851033 // fmla v19.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84102f // fmla v15.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R4), F7
+	FMOVS.P	4(R3), F6
+	FMOVS.P	4(R2), F5
+	FMOVS.P	4(R1), F4
+	FMOVQ	0(R6), F3
+	FMOVQ	16(R6), F2
+	FMOVQ	32(R6), F1
+	FMOVQ	48(R6), F0
+	WORD	$0x4f871077 // fmla v23.4s, v3.4s, v7.s[0]
+	WORD	$0x4f861073 // fmla v19.4s, v3.4s, v6.s[0]
+	WORD	$0x4f85106f // fmla v15.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106b // fmla v11.4s, v3.4s, v4.s[0]
+	WORD	$0x4f871056 // fmla v22.4s, v2.4s, v7.s[0]
+	WORD	$0x4f861052 // fmla v18.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104e // fmla v14.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104a // fmla v10.4s, v2.4s, v4.s[0]
+	WORD	$0x4f871035 // fmla v21.4s, v1.4s, v7.s[0]
+	WORD	$0x4f861031 // fmla v17.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102d // fmla v13.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841029 // fmla v9.4s, v1.4s, v4.s[0]
+	WORD	$0x4f871014 // fmla v20.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861010 // fmla v16.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100c // fmla v12.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841008 // fmla v8.4s, v0.4s, v4.s[0]
 	PRFM	0(R5), PLDL1KEEP
 	ADD	R10, R5, R5
 	ADD	R10, R6, R6
@@ -3213,25 +3473,25 @@ oneStoreStep:
 
 oneStore:
 	MOVD	R9, R0
-	FMOVQ	F21, 0(R0)
-	FMOVQ	F20, 16(R0)
-	FMOVQ	F19, 32(R0)
-	FMOVQ	F18, 48(R0)
+	FMOVQ	F23, 0(R0)
+	FMOVQ	F22, 16(R0)
+	FMOVQ	F21, 32(R0)
+	FMOVQ	F20, 48(R0)
 	ADD	R8, R0, R0
-	FMOVQ	F17, 0(R0)
-	FMOVQ	F16, 16(R0)
-	FMOVQ	F15, 32(R0)
-	FMOVQ	F14, 48(R0)
+	FMOVQ	F19, 0(R0)
+	FMOVQ	F18, 16(R0)
+	FMOVQ	F17, 32(R0)
+	FMOVQ	F16, 48(R0)
 	ADD	R8, R0, R0
-	FMOVQ	F13, 0(R0)
-	FMOVQ	F12, 16(R0)
-	FMOVQ	F11, 32(R0)
-	FMOVQ	F10, 48(R0)
+	FMOVQ	F15, 0(R0)
+	FMOVQ	F14, 16(R0)
+	FMOVQ	F13, 32(R0)
+	FMOVQ	F12, 48(R0)
 	ADD	R8, R0, R0
-	FMOVQ	F9, 0(R0)
-	FMOVQ	F8, 16(R0)
-	FMOVQ	F7, 32(R0)
-	FMOVQ	F6, 48(R0)
+	FMOVQ	F11, 0(R0)
+	FMOVQ	F10, 16(R0)
+	FMOVQ	F9, 32(R0)
+	FMOVQ	F8, 48(R0)
 	ADD	$64, R9, R9
 	ADD	$64, R11, R11
 	SUBS	$1, R7, R7

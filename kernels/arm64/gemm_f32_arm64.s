@@ -20,6 +20,8 @@ TEXT ·GemmF32Tile1x64NEON(SB), NOSPLIT, $64-88
 	LSL	$2, R5, R5
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, load
+	VEOR	V20.B16, V20.B16, V20.B16
+	VEOR	V19.B16, V19.B16, V19.B16
 	VEOR	V18.B16, V18.B16, V18.B16
 	VEOR	V17.B16, V17.B16, V17.B16
 	VEOR	V16.B16, V16.B16, V16.B16
@@ -34,8 +36,6 @@ TEXT ·GemmF32Tile1x64NEON(SB), NOSPLIT, $64-88
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
 	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	VEOR	V3.B16, V3.B16, V3.B16
 	B	start
 
 load:
@@ -46,38 +46,38 @@ load:
 	CMP	$16, R0
 	BNE	someLoad
 	MOVD	c+32(FP), R0
-	FMOVQ	0(R0), F18
-	FMOVQ	16(R0), F17
-	FMOVQ	32(R0), F16
-	FMOVQ	48(R0), F15
-	FMOVQ	64(R0), F14
-	FMOVQ	80(R0), F13
-	FMOVQ	96(R0), F12
-	FMOVQ	112(R0), F11
-	FMOVQ	128(R0), F10
-	FMOVQ	144(R0), F9
-	FMOVQ	160(R0), F8
-	FMOVQ	176(R0), F7
-	FMOVQ	192(R0), F6
-	FMOVQ	208(R0), F5
-	FMOVQ	224(R0), F4
-	FMOVQ	240(R0), F3
+	FMOVQ	0(R0), F20
+	FMOVQ	16(R0), F19
+	FMOVQ	32(R0), F18
+	FMOVQ	48(R0), F17
+	FMOVQ	64(R0), F16
+	FMOVQ	80(R0), F15
+	FMOVQ	96(R0), F14
+	FMOVQ	112(R0), F13
+	FMOVQ	128(R0), F12
+	FMOVQ	144(R0), F11
+	FMOVQ	160(R0), F10
+	FMOVQ	176(R0), F9
+	FMOVQ	192(R0), F8
+	FMOVQ	208(R0), F7
+	FMOVQ	224(R0), F6
+	FMOVQ	240(R0), F5
 	B	doneLoad
 
 someLoad:
 	MOVD	c+32(FP), R1
-	FMOVQ	0(R1), F18
-	FMOVQ	16(R1), F17
-	FMOVQ	32(R1), F16
-	FMOVQ	48(R1), F15
-	FMOVQ	64(R1), F14
-	FMOVQ	80(R1), F13
-	FMOVQ	96(R1), F12
-	FMOVQ	112(R1), F11
-	FMOVQ	128(R1), F10
-	FMOVQ	144(R1), F9
-	FMOVQ	160(R1), F8
-	FMOVQ	176(R1), F7
+	FMOVQ	0(R1), F20
+	FMOVQ	16(R1), F19
+	FMOVQ	32(R1), F18
+	FMOVQ	48(R1), F17
+	FMOVQ	64(R1), F16
+	FMOVQ	80(R1), F15
+	FMOVQ	96(R1), F14
+	FMOVQ	112(R1), F13
+	FMOVQ	128(R1), F12
+	FMOVQ	144(R1), F11
+	FMOVQ	160(R1), F10
+	FMOVQ	176(R1), F9
 	MOVD	$buf-64(SP), R4
 	ADD	$192, R1, R3
 	MOVD	R0, R2
@@ -88,10 +88,10 @@ word1:
 	MOVW.P	R0, 4(R1)
 	SUBS	$1, R2, R2
 	BNE	word1
-	FMOVQ	0(R4), F6
-	FMOVQ	16(R4), F5
-	FMOVQ	32(R4), F4
-	FMOVQ	48(R4), F3
+	FMOVQ	0(R4), F8
+	FMOVQ	16(R4), F7
+	FMOVQ	32(R4), F6
+	FMOVQ	48(R4), F5
 
 doneLoad:
 
@@ -101,109 +101,141 @@ start:
 	BLT	storeTail
 
 storeLoop:
-	FMOVQ.P	16(R11), F2
-	FLDPQ	0(R10), (F1, F0)
-	WORD	$0x4f821032 // fmla v18.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R10), (F1, F0)
-	WORD	$0x4f821030 // fmla v16.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R8), (F1, F0)
-	WORD	$0x4f82102e // fmla v14.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R8), (F1, F0)
-	WORD	$0x4f82102c // fmla v12.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R7), (F1, F0)
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R7), (F1, F0)
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R6), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R6), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
+	FMOVQ.P	16(R11), F4
+	FMOVQ	0(R10), F3
+	FMOVQ	16(R10), F2
+	FMOVQ	32(R10), F1
+	FMOVQ	48(R10), F0
+	WORD	$0x4f841074 // fmla v20.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R8), F3
+	WORD	$0x4f841053 // fmla v19.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R8), F2
+	WORD	$0x4f841032 // fmla v18.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R8), F1
+	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R8), F0
+	WORD	$0x4f841070 // fmla v16.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R7), F3
+	WORD	$0x4f84104f // fmla v15.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R7), F2
+	WORD	$0x4f84102e // fmla v14.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R7), F1
+	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R7), F0
+	WORD	$0x4f84106c // fmla v12.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R6), F3
+	WORD	$0x4f84104b // fmla v11.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R6), F2
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R6), F1
+	WORD	$0x4f841009 // fmla v9.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R6), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R10), F3
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R10), F2
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R10), F1
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
 	PRFM	0(R9), PLDL2KEEP
 	ADD	R5, R9, R9
-	FLDPQ	64(R10), (F1, F0)
-	WORD	$0x4fa21032 // fmla v18.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21011 // fmla v17.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R10), (F1, F0)
-	WORD	$0x4fa21030 // fmla v16.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100f // fmla v15.4s, v0.4s, v2.s[1]
-	FLDPQ	64(R8), (F1, F0)
-	WORD	$0x4fa2102e // fmla v14.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100d // fmla v13.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R8), (F1, F0)
-	WORD	$0x4fa2102c // fmla v12.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100b // fmla v11.4s, v0.4s, v2.s[1]
-	FLDPQ	64(R7), (F1, F0)
-	WORD	$0x4fa2102a // fmla v10.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21009 // fmla v9.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R7), (F1, F0)
-	WORD	$0x4fa21028 // fmla v8.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21007 // fmla v7.4s, v0.4s, v2.s[1]
-	FLDPQ	64(R6), (F1, F0)
-	WORD	$0x4fa21026 // fmla v6.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21005 // fmla v5.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R6), (F1, F0)
-	WORD	$0x4fa21024 // fmla v4.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21003 // fmla v3.4s, v0.4s, v2.s[1]
+	FMOVQ	112(R10), F0
+	WORD	$0x4fa41074 // fmla v20.4s, v3.4s, v4.s[1]
+	FMOVQ	64(R8), F3
+	WORD	$0x4fa41053 // fmla v19.4s, v2.4s, v4.s[1]
+	FMOVQ	80(R8), F2
+	WORD	$0x4fa41032 // fmla v18.4s, v1.4s, v4.s[1]
+	FMOVQ	96(R8), F1
+	WORD	$0x4fa41011 // fmla v17.4s, v0.4s, v4.s[1]
+	FMOVQ	112(R8), F0
+	WORD	$0x4fa41070 // fmla v16.4s, v3.4s, v4.s[1]
+	FMOVQ	64(R7), F3
+	WORD	$0x4fa4104f // fmla v15.4s, v2.4s, v4.s[1]
+	FMOVQ	80(R7), F2
+	WORD	$0x4fa4102e // fmla v14.4s, v1.4s, v4.s[1]
+	FMOVQ	96(R7), F1
+	WORD	$0x4fa4100d // fmla v13.4s, v0.4s, v4.s[1]
+	FMOVQ	112(R7), F0
+	WORD	$0x4fa4106c // fmla v12.4s, v3.4s, v4.s[1]
+	FMOVQ	64(R6), F3
+	WORD	$0x4fa4104b // fmla v11.4s, v2.4s, v4.s[1]
+	FMOVQ	80(R6), F2
+	WORD	$0x4fa4102a // fmla v10.4s, v1.4s, v4.s[1]
+	FMOVQ	96(R6), F1
+	WORD	$0x4fa41009 // fmla v9.4s, v0.4s, v4.s[1]
+	FMOVQ	112(R6), F0
+	WORD	$0x4fa41068 // fmla v8.4s, v3.4s, v4.s[1]
+	FMOVQ	128(R10), F3
+	WORD	$0x4fa41047 // fmla v7.4s, v2.4s, v4.s[1]
+	FMOVQ	144(R10), F2
+	WORD	$0x4fa41026 // fmla v6.4s, v1.4s, v4.s[1]
+	FMOVQ	160(R10), F1
+	WORD	$0x4fa41005 // fmla v5.4s, v0.4s, v4.s[1]
 	PRFM	0(R9), PLDL2KEEP
 	ADD	R5, R9, R9
-	FLDPQ	128(R10), (F1, F0)
-	WORD	$0x4f821832 // fmla v18.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821811 // fmla v17.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R10), (F1, F0)
-	WORD	$0x4f821830 // fmla v16.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180f // fmla v15.4s, v0.4s, v2.s[2]
-	FLDPQ	128(R8), (F1, F0)
-	WORD	$0x4f82182e // fmla v14.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180d // fmla v13.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R8), (F1, F0)
-	WORD	$0x4f82182c // fmla v12.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180b // fmla v11.4s, v0.4s, v2.s[2]
-	FLDPQ	128(R7), (F1, F0)
-	WORD	$0x4f82182a // fmla v10.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821809 // fmla v9.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R7), (F1, F0)
-	WORD	$0x4f821828 // fmla v8.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821807 // fmla v7.4s, v0.4s, v2.s[2]
-	FLDPQ	128(R6), (F1, F0)
-	WORD	$0x4f821826 // fmla v6.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821805 // fmla v5.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R6), (F1, F0)
-	WORD	$0x4f821824 // fmla v4.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821803 // fmla v3.4s, v0.4s, v2.s[2]
+	FMOVQ	176(R10), F0
+	WORD	$0x4f841874 // fmla v20.4s, v3.4s, v4.s[2]
+	FMOVQ	128(R8), F3
+	WORD	$0x4f841853 // fmla v19.4s, v2.4s, v4.s[2]
+	FMOVQ	144(R8), F2
+	WORD	$0x4f841832 // fmla v18.4s, v1.4s, v4.s[2]
+	FMOVQ	160(R8), F1
+	WORD	$0x4f841811 // fmla v17.4s, v0.4s, v4.s[2]
+	FMOVQ	176(R8), F0
+	WORD	$0x4f841870 // fmla v16.4s, v3.4s, v4.s[2]
+	FMOVQ	128(R7), F3
+	WORD	$0x4f84184f // fmla v15.4s, v2.4s, v4.s[2]
+	FMOVQ	144(R7), F2
+	WORD	$0x4f84182e // fmla v14.4s, v1.4s, v4.s[2]
+	FMOVQ	160(R7), F1
+	WORD	$0x4f84180d // fmla v13.4s, v0.4s, v4.s[2]
+	FMOVQ	176(R7), F0
+	WORD	$0x4f84186c // fmla v12.4s, v3.4s, v4.s[2]
+	FMOVQ	128(R6), F3
+	WORD	$0x4f84184b // fmla v11.4s, v2.4s, v4.s[2]
+	FMOVQ	144(R6), F2
+	WORD	$0x4f84182a // fmla v10.4s, v1.4s, v4.s[2]
+	FMOVQ	160(R6), F1
+	WORD	$0x4f841809 // fmla v9.4s, v0.4s, v4.s[2]
+	FMOVQ	176(R6), F0
+	WORD	$0x4f841868 // fmla v8.4s, v3.4s, v4.s[2]
+	FMOVQ	192(R10), F3
+	WORD	$0x4f841847 // fmla v7.4s, v2.4s, v4.s[2]
+	FMOVQ	208(R10), F2
+	WORD	$0x4f841826 // fmla v6.4s, v1.4s, v4.s[2]
+	FMOVQ	224(R10), F1
+	WORD	$0x4f841805 // fmla v5.4s, v0.4s, v4.s[2]
 	PRFM	0(R9), PLDL2KEEP
 	ADD	R5, R9, R9
-	FLDPQ	192(R10), (F1, F0)
-	WORD	$0x4fa21832 // fmla v18.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21811 // fmla v17.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R10), (F1, F0)
-	WORD	$0x4fa21830 // fmla v16.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180f // fmla v15.4s, v0.4s, v2.s[3]
-	FLDPQ	192(R8), (F1, F0)
-	WORD	$0x4fa2182e // fmla v14.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180d // fmla v13.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R8), (F1, F0)
-	WORD	$0x4fa2182c // fmla v12.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180b // fmla v11.4s, v0.4s, v2.s[3]
-	FLDPQ	192(R7), (F1, F0)
-	WORD	$0x4fa2182a // fmla v10.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21809 // fmla v9.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R7), (F1, F0)
-	WORD	$0x4fa21828 // fmla v8.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21807 // fmla v7.4s, v0.4s, v2.s[3]
-	FLDPQ	192(R6), (F1, F0)
-	WORD	$0x4fa21826 // fmla v6.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21805 // fmla v5.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R6), (F1, F0)
-	WORD	$0x4fa21824 // fmla v4.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21803 // fmla v3.4s, v0.4s, v2.s[3]
+	FMOVQ	240(R10), F0
+	WORD	$0x4fa41874 // fmla v20.4s, v3.4s, v4.s[3]
+	FMOVQ	192(R8), F3
+	WORD	$0x4fa41853 // fmla v19.4s, v2.4s, v4.s[3]
+	FMOVQ	208(R8), F2
+	WORD	$0x4fa41832 // fmla v18.4s, v1.4s, v4.s[3]
+	FMOVQ	224(R8), F1
+	WORD	$0x4fa41811 // fmla v17.4s, v0.4s, v4.s[3]
+	FMOVQ	240(R8), F0
+	WORD	$0x4fa41870 // fmla v16.4s, v3.4s, v4.s[3]
+	FMOVQ	192(R7), F3
+	WORD	$0x4fa4184f // fmla v15.4s, v2.4s, v4.s[3]
+	FMOVQ	208(R7), F2
+	WORD	$0x4fa4182e // fmla v14.4s, v1.4s, v4.s[3]
+	FMOVQ	224(R7), F1
+	WORD	$0x4fa4180d // fmla v13.4s, v0.4s, v4.s[3]
+	FMOVQ	240(R7), F0
+	WORD	$0x4fa4186c // fmla v12.4s, v3.4s, v4.s[3]
+	FMOVQ	192(R6), F3
+	WORD	$0x4fa4184b // fmla v11.4s, v2.4s, v4.s[3]
+	FMOVQ	208(R6), F2
+	WORD	$0x4fa4182a // fmla v10.4s, v1.4s, v4.s[3]
+	FMOVQ	224(R6), F1
+	WORD	$0x4fa41809 // fmla v9.4s, v0.4s, v4.s[3]
+	FMOVQ	240(R6), F0
+	WORD	$0x4fa41868 // fmla v8.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa41847 // fmla v7.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa41826 // fmla v6.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa41805 // fmla v5.4s, v0.4s, v4.s[3]
 	PRFM	0(R9), PLDL2KEEP
 	ADD	R5, R9, R9
 	ADD	$256, R10, R10
@@ -218,31 +250,41 @@ storeTail:
 	CBZ	R0, store
 
 storeStep:
-	FMOVS.P	4(R11), F2
-	FLDPQ	0(R10), (F1, F0)
-	WORD	$0x4f821032 // fmla v18.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R10), (F1, F0)
-	WORD	$0x4f821030 // fmla v16.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R8), (F1, F0)
-	WORD	$0x4f82102e // fmla v14.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R8), (F1, F0)
-	WORD	$0x4f82102c // fmla v12.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R7), (F1, F0)
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R7), (F1, F0)
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R6), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R6), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R11), F4
+	FMOVQ	0(R10), F3
+	FMOVQ	16(R10), F2
+	FMOVQ	32(R10), F1
+	FMOVQ	48(R10), F0
+	WORD	$0x4f841074 // fmla v20.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R8), F3
+	WORD	$0x4f841053 // fmla v19.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R8), F2
+	WORD	$0x4f841032 // fmla v18.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R8), F1
+	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R8), F0
+	WORD	$0x4f841070 // fmla v16.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R7), F3
+	WORD	$0x4f84104f // fmla v15.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R7), F2
+	WORD	$0x4f84102e // fmla v14.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R7), F1
+	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R7), F0
+	WORD	$0x4f84106c // fmla v12.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R6), F3
+	WORD	$0x4f84104b // fmla v11.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R6), F2
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R6), F1
+	WORD	$0x4f841009 // fmla v9.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R6), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
+	PRFM	0(R9), PLDL2KEEP
+	ADD	R5, R9, R9
 	ADD	$64, R10, R10
 	ADD	$64, R8, R8
 	ADD	$64, R7, R7
@@ -258,45 +300,45 @@ store:
 	CMP	$16, R1
 	BNE	someStore
 	MOVD	c+32(FP), R0
-	FMOVQ	F18, 0(R0)
-	FMOVQ	F17, 16(R0)
-	FMOVQ	F16, 32(R0)
-	FMOVQ	F15, 48(R0)
-	FMOVQ	F14, 64(R0)
-	FMOVQ	F13, 80(R0)
-	FMOVQ	F12, 96(R0)
-	FMOVQ	F11, 112(R0)
-	FMOVQ	F10, 128(R0)
-	FMOVQ	F9, 144(R0)
-	FMOVQ	F8, 160(R0)
-	FMOVQ	F7, 176(R0)
-	FMOVQ	F6, 192(R0)
-	FMOVQ	F5, 208(R0)
-	FMOVQ	F4, 224(R0)
-	FMOVQ	F3, 240(R0)
+	FMOVQ	F20, 0(R0)
+	FMOVQ	F19, 16(R0)
+	FMOVQ	F18, 32(R0)
+	FMOVQ	F17, 48(R0)
+	FMOVQ	F16, 64(R0)
+	FMOVQ	F15, 80(R0)
+	FMOVQ	F14, 96(R0)
+	FMOVQ	F13, 112(R0)
+	FMOVQ	F12, 128(R0)
+	FMOVQ	F11, 144(R0)
+	FMOVQ	F10, 160(R0)
+	FMOVQ	F9, 176(R0)
+	FMOVQ	F8, 192(R0)
+	FMOVQ	F7, 208(R0)
+	FMOVQ	F6, 224(R0)
+	FMOVQ	F5, 240(R0)
 	B	doneStore
 
 someStore:
 	MOVD	c+32(FP), R2
-	FMOVQ	F18, 0(R2)
-	FMOVQ	F17, 16(R2)
-	FMOVQ	F16, 32(R2)
-	FMOVQ	F15, 48(R2)
-	FMOVQ	F14, 64(R2)
-	FMOVQ	F13, 80(R2)
-	FMOVQ	F12, 96(R2)
-	FMOVQ	F11, 112(R2)
-	FMOVQ	F10, 128(R2)
-	FMOVQ	F9, 144(R2)
-	FMOVQ	F8, 160(R2)
-	FMOVQ	F7, 176(R2)
+	FMOVQ	F20, 0(R2)
+	FMOVQ	F19, 16(R2)
+	FMOVQ	F18, 32(R2)
+	FMOVQ	F17, 48(R2)
+	FMOVQ	F16, 64(R2)
+	FMOVQ	F15, 80(R2)
+	FMOVQ	F14, 96(R2)
+	FMOVQ	F13, 112(R2)
+	FMOVQ	F12, 128(R2)
+	FMOVQ	F11, 144(R2)
+	FMOVQ	F10, 160(R2)
+	FMOVQ	F9, 176(R2)
 	MOVD	$buf-64(SP), R0
 	ADD	$192, R2, R3
 	MOVD	R1, R2
-	FMOVQ	F6, 0(R0)
-	FMOVQ	F5, 16(R0)
-	FMOVQ	F4, 32(R0)
-	FMOVQ	F3, 48(R0)
+	FMOVQ	F8, 0(R0)
+	FMOVQ	F7, 16(R0)
+	FMOVQ	F6, 32(R0)
+	FMOVQ	F5, 48(R0)
 	MOVD	R0, R1
 
 word2:
@@ -324,6 +366,8 @@ TEXT ·GemmF32Tile3x32NEON(SB), NOSPLIT, $64-88
 	LSL	$2, R8, R8
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, load
+	VEOR	V30.B16, V30.B16, V30.B16
+	VEOR	V29.B16, V29.B16, V29.B16
 	VEOR	V28.B16, V28.B16, V28.B16
 	VEOR	V27.B16, V27.B16, V27.B16
 	VEOR	V26.B16, V26.B16, V26.B16
@@ -346,8 +390,6 @@ TEXT ·GemmF32Tile3x32NEON(SB), NOSPLIT, $64-88
 	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
 	B	start
 
 load:
@@ -358,40 +400,40 @@ load:
 	CMP	$16, R6
 	BNE	someLoad
 	MOVD	c+32(FP), R0
-	FMOVQ	0(R0), F28
-	FMOVQ	16(R0), F27
-	FMOVQ	32(R0), F26
-	FMOVQ	48(R0), F25
-	FMOVQ	64(R0), F24
-	FMOVQ	80(R0), F23
-	FMOVQ	96(R0), F22
-	FMOVQ	112(R0), F21
+	FMOVQ	0(R0), F30
+	FMOVQ	16(R0), F29
+	FMOVQ	32(R0), F28
+	FMOVQ	48(R0), F27
+	FMOVQ	64(R0), F26
+	FMOVQ	80(R0), F25
+	FMOVQ	96(R0), F24
+	FMOVQ	112(R0), F23
 	ADD	R7, R0, R0
-	FMOVQ	0(R0), F20
-	FMOVQ	16(R0), F19
-	FMOVQ	32(R0), F18
-	FMOVQ	48(R0), F17
-	FMOVQ	64(R0), F16
-	FMOVQ	80(R0), F15
-	FMOVQ	96(R0), F14
-	FMOVQ	112(R0), F13
+	FMOVQ	0(R0), F22
+	FMOVQ	16(R0), F21
+	FMOVQ	32(R0), F20
+	FMOVQ	48(R0), F19
+	FMOVQ	64(R0), F18
+	FMOVQ	80(R0), F17
+	FMOVQ	96(R0), F16
+	FMOVQ	112(R0), F15
 	ADD	R7, R0, R0
-	FMOVQ	0(R0), F12
-	FMOVQ	16(R0), F11
-	FMOVQ	32(R0), F10
-	FMOVQ	48(R0), F9
-	FMOVQ	64(R0), F8
-	FMOVQ	80(R0), F7
-	FMOVQ	96(R0), F6
-	FMOVQ	112(R0), F5
+	FMOVQ	0(R0), F14
+	FMOVQ	16(R0), F13
+	FMOVQ	32(R0), F12
+	FMOVQ	48(R0), F11
+	FMOVQ	64(R0), F10
+	FMOVQ	80(R0), F9
+	FMOVQ	96(R0), F8
+	FMOVQ	112(R0), F7
 	B	doneLoad
 
 someLoad:
 	MOVD	c+32(FP), R5
-	FMOVQ	0(R5), F28
-	FMOVQ	16(R5), F27
-	FMOVQ	32(R5), F26
-	FMOVQ	48(R5), F25
+	FMOVQ	0(R5), F30
+	FMOVQ	16(R5), F29
+	FMOVQ	32(R5), F28
+	FMOVQ	48(R5), F27
 	MOVD	$buf-64(SP), R4
 	ADD	$64, R5, R3
 	MOVD	R6, R2
@@ -402,15 +444,15 @@ word1:
 	MOVW.P	R0, 4(R1)
 	SUBS	$1, R2, R2
 	BNE	word1
-	FMOVQ	0(R4), F24
-	FMOVQ	16(R4), F23
-	FMOVQ	32(R4), F22
-	FMOVQ	48(R4), F21
+	FMOVQ	0(R4), F26
+	FMOVQ	16(R4), F25
+	FMOVQ	32(R4), F24
+	FMOVQ	48(R4), F23
 	ADD	R7, R5, R5
-	FMOVQ	0(R5), F20
-	FMOVQ	16(R5), F19
-	FMOVQ	32(R5), F18
-	FMOVQ	48(R5), F17
+	FMOVQ	0(R5), F22
+	FMOVQ	16(R5), F21
+	FMOVQ	32(R5), F20
+	FMOVQ	48(R5), F19
 	MOVD	$buf-64(SP), R4
 	ADD	$64, R5, R3
 	MOVD	R6, R2
@@ -421,15 +463,15 @@ word2:
 	MOVW.P	R0, 4(R1)
 	SUBS	$1, R2, R2
 	BNE	word2
-	FMOVQ	0(R4), F16
-	FMOVQ	16(R4), F15
-	FMOVQ	32(R4), F14
-	FMOVQ	48(R4), F13
+	FMOVQ	0(R4), F18
+	FMOVQ	16(R4), F17
+	FMOVQ	32(R4), F16
+	FMOVQ	48(R4), F15
 	ADD	R7, R5, R5
-	FMOVQ	0(R5), F12
-	FMOVQ	16(R5), F11
-	FMOVQ	32(R5), F10
-	FMOVQ	48(R5), F9
+	FMOVQ	0(R5), F14
+	FMOVQ	16(R5), F13
+	FMOVQ	32(R5), F12
+	FMOVQ	48(R5), F11
 	MOVD	$buf-64(SP), R0
 	ADD	$64, R5, R1
 	MOVD	R6, R4
@@ -440,10 +482,10 @@ word3:
 	MOVW.P	R2, 4(R3)
 	SUBS	$1, R4, R4
 	BNE	word3
-	FMOVQ	0(R0), F8
-	FMOVQ	16(R0), F7
-	FMOVQ	32(R0), F6
-	FMOVQ	48(R0), F5
+	FMOVQ	0(R0), F10
+	FMOVQ	16(R0), F9
+	FMOVQ	32(R0), F8
+	FMOVQ	48(R0), F7
 
 doneLoad:
 
@@ -453,127 +495,143 @@ start:
 	BLT	storeTail
 
 storeLoop:
-	FMOVQ.P	16(R14), F4
-	FMOVQ.P	16(R13), F3
-	FMOVQ.P	16(R12), F2
-	FLDPQ	0(R11), (F1, F0)
-	WORD	$0x4f84103c // fmla v28.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84101b // fmla v27.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831034 // fmla v20.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102c // fmla v12.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R11), (F1, F0)
-	WORD	$0x4f84103a // fmla v26.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841019 // fmla v25.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831032 // fmla v18.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R9), (F1, F0)
-	WORD	$0x4f841038 // fmla v24.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841017 // fmla v23.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831030 // fmla v16.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R9), (F1, F0)
-	WORD	$0x4f841036 // fmla v22.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841015 // fmla v21.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102e // fmla v14.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
+	FMOVQ.P	16(R14), F6
+	FMOVQ.P	16(R13), F5
+	FMOVQ.P	16(R12), F4
+	FMOVQ	0(R11), F3
+	FMOVQ	16(R11), F2
+	FMOVQ	32(R11), F1
+	FMOVQ	48(R11), F0
+	WORD	$0x4f86107e // fmla v30.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851076 // fmla v22.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106e // fmla v14.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R9), F3
+	WORD	$0x4f86105d // fmla v29.4s, v2.4s, v6.s[0]
+	WORD	$0x4f851055 // fmla v21.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104d // fmla v13.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R9), F2
+	WORD	$0x4f86103c // fmla v28.4s, v1.4s, v6.s[0]
+	WORD	$0x4f851034 // fmla v20.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102c // fmla v12.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R9), F1
+	WORD	$0x4f86101b // fmla v27.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100b // fmla v11.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R9), F0
+	WORD	$0x4f86107a // fmla v26.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851072 // fmla v18.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106a // fmla v10.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R11), F3
+	WORD	$0x4f861059 // fmla v25.4s, v2.4s, v6.s[0]
+	WORD	$0x4f851051 // fmla v17.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841049 // fmla v9.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R11), F2
+	WORD	$0x4f861038 // fmla v24.4s, v1.4s, v6.s[0]
+	WORD	$0x4f851030 // fmla v16.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R11), F1
+	WORD	$0x4f861017 // fmla v23.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100f // fmla v15.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841007 // fmla v7.4s, v0.4s, v4.s[0]
 	PRFM	0(R10), PLDL2KEEP
 	ADD	R8, R10, R10
-	FLDPQ	64(R11), (F1, F0)
-	WORD	$0x4fa4103c // fmla v28.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa4101b // fmla v27.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa31034 // fmla v20.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31013 // fmla v19.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa2102c // fmla v12.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100b // fmla v11.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R11), (F1, F0)
-	WORD	$0x4fa4103a // fmla v26.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41019 // fmla v25.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa31032 // fmla v18.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31011 // fmla v17.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa2102a // fmla v10.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21009 // fmla v9.4s, v0.4s, v2.s[1]
-	FLDPQ	64(R9), (F1, F0)
-	WORD	$0x4fa41038 // fmla v24.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41017 // fmla v23.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa31030 // fmla v16.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100f // fmla v15.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21028 // fmla v8.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21007 // fmla v7.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R9), (F1, F0)
-	WORD	$0x4fa41036 // fmla v22.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41015 // fmla v21.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102e // fmla v14.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100d // fmla v13.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21026 // fmla v6.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21005 // fmla v5.4s, v0.4s, v2.s[1]
+	FMOVQ	112(R11), F0
+	WORD	$0x4fa6107e // fmla v30.4s, v3.4s, v6.s[1]
+	WORD	$0x4fa51076 // fmla v22.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106e // fmla v14.4s, v3.4s, v4.s[1]
+	FMOVQ	64(R9), F3
+	WORD	$0x4fa6105d // fmla v29.4s, v2.4s, v6.s[1]
+	WORD	$0x4fa51055 // fmla v21.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa4104d // fmla v13.4s, v2.4s, v4.s[1]
+	FMOVQ	80(R9), F2
+	WORD	$0x4fa6103c // fmla v28.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa51034 // fmla v20.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa4102c // fmla v12.4s, v1.4s, v4.s[1]
+	FMOVQ	96(R9), F1
+	WORD	$0x4fa6101b // fmla v27.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa51013 // fmla v19.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa4100b // fmla v11.4s, v0.4s, v4.s[1]
+	FMOVQ	112(R9), F0
+	WORD	$0x4fa6107a // fmla v26.4s, v3.4s, v6.s[1]
+	WORD	$0x4fa51072 // fmla v18.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106a // fmla v10.4s, v3.4s, v4.s[1]
+	FMOVQ	128(R11), F3
+	WORD	$0x4fa61059 // fmla v25.4s, v2.4s, v6.s[1]
+	WORD	$0x4fa51051 // fmla v17.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa41049 // fmla v9.4s, v2.4s, v4.s[1]
+	FMOVQ	144(R11), F2
+	WORD	$0x4fa61038 // fmla v24.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa51030 // fmla v16.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41028 // fmla v8.4s, v1.4s, v4.s[1]
+	FMOVQ	160(R11), F1
+	WORD	$0x4fa61017 // fmla v23.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa5100f // fmla v15.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41007 // fmla v7.4s, v0.4s, v4.s[1]
 	PRFM	0(R10), PLDL2KEEP
 	ADD	R8, R10, R10
-	FLDPQ	128(R11), (F1, F0)
-	WORD	$0x4f84183c // fmla v28.4s, v1.4s, v4.s[2]
-	WORD	$0x4f84181b // fmla v27.4s, v0.4s, v4.s[2]
-	WORD	$0x4f831834 // fmla v20.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831813 // fmla v19.4s, v0.4s, v3.s[2]
-	WORD	$0x4f82182c // fmla v12.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180b // fmla v11.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R11), (F1, F0)
-	WORD	$0x4f84183a // fmla v26.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841819 // fmla v25.4s, v0.4s, v4.s[2]
-	WORD	$0x4f831832 // fmla v18.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831811 // fmla v17.4s, v0.4s, v3.s[2]
-	WORD	$0x4f82182a // fmla v10.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821809 // fmla v9.4s, v0.4s, v2.s[2]
-	FLDPQ	128(R9), (F1, F0)
-	WORD	$0x4f841838 // fmla v24.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841817 // fmla v23.4s, v0.4s, v4.s[2]
-	WORD	$0x4f831830 // fmla v16.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180f // fmla v15.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821828 // fmla v8.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821807 // fmla v7.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R9), (F1, F0)
-	WORD	$0x4f841836 // fmla v22.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841815 // fmla v21.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182e // fmla v14.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180d // fmla v13.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821826 // fmla v6.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821805 // fmla v5.4s, v0.4s, v2.s[2]
+	FMOVQ	176(R11), F0
+	WORD	$0x4f86187e // fmla v30.4s, v3.4s, v6.s[2]
+	WORD	$0x4f851876 // fmla v22.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186e // fmla v14.4s, v3.4s, v4.s[2]
+	FMOVQ	128(R9), F3
+	WORD	$0x4f86185d // fmla v29.4s, v2.4s, v6.s[2]
+	WORD	$0x4f851855 // fmla v21.4s, v2.4s, v5.s[2]
+	WORD	$0x4f84184d // fmla v13.4s, v2.4s, v4.s[2]
+	FMOVQ	144(R9), F2
+	WORD	$0x4f86183c // fmla v28.4s, v1.4s, v6.s[2]
+	WORD	$0x4f851834 // fmla v20.4s, v1.4s, v5.s[2]
+	WORD	$0x4f84182c // fmla v12.4s, v1.4s, v4.s[2]
+	FMOVQ	160(R9), F1
+	WORD	$0x4f86181b // fmla v27.4s, v0.4s, v6.s[2]
+	WORD	$0x4f851813 // fmla v19.4s, v0.4s, v5.s[2]
+	WORD	$0x4f84180b // fmla v11.4s, v0.4s, v4.s[2]
+	FMOVQ	176(R9), F0
+	WORD	$0x4f86187a // fmla v26.4s, v3.4s, v6.s[2]
+	WORD	$0x4f851872 // fmla v18.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186a // fmla v10.4s, v3.4s, v4.s[2]
+	FMOVQ	192(R11), F3
+	WORD	$0x4f861859 // fmla v25.4s, v2.4s, v6.s[2]
+	WORD	$0x4f851851 // fmla v17.4s, v2.4s, v5.s[2]
+	WORD	$0x4f841849 // fmla v9.4s, v2.4s, v4.s[2]
+	FMOVQ	208(R11), F2
+	WORD	$0x4f861838 // fmla v24.4s, v1.4s, v6.s[2]
+	WORD	$0x4f851830 // fmla v16.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841828 // fmla v8.4s, v1.4s, v4.s[2]
+	FMOVQ	224(R11), F1
+	WORD	$0x4f861817 // fmla v23.4s, v0.4s, v6.s[2]
+	WORD	$0x4f85180f // fmla v15.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841807 // fmla v7.4s, v0.4s, v4.s[2]
 	PRFM	0(R10), PLDL2KEEP
 	ADD	R8, R10, R10
-	FLDPQ	192(R11), (F1, F0)
-	WORD	$0x4fa4183c // fmla v28.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa4181b // fmla v27.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa31834 // fmla v20.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31813 // fmla v19.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa2182c // fmla v12.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180b // fmla v11.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R11), (F1, F0)
-	WORD	$0x4fa4183a // fmla v26.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41819 // fmla v25.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa31832 // fmla v18.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31811 // fmla v17.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa2182a // fmla v10.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21809 // fmla v9.4s, v0.4s, v2.s[3]
-	FLDPQ	192(R9), (F1, F0)
-	WORD	$0x4fa41838 // fmla v24.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41817 // fmla v23.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa31830 // fmla v16.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180f // fmla v15.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21828 // fmla v8.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21807 // fmla v7.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R9), (F1, F0)
-	WORD	$0x4fa41836 // fmla v22.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41815 // fmla v21.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182e // fmla v14.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180d // fmla v13.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21826 // fmla v6.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21805 // fmla v5.4s, v0.4s, v2.s[3]
+	FMOVQ	240(R11), F0
+	WORD	$0x4fa6187e // fmla v30.4s, v3.4s, v6.s[3]
+	WORD	$0x4fa51876 // fmla v22.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186e // fmla v14.4s, v3.4s, v4.s[3]
+	FMOVQ	192(R9), F3
+	WORD	$0x4fa6185d // fmla v29.4s, v2.4s, v6.s[3]
+	WORD	$0x4fa51855 // fmla v21.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa4184d // fmla v13.4s, v2.4s, v4.s[3]
+	FMOVQ	208(R9), F2
+	WORD	$0x4fa6183c // fmla v28.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa51834 // fmla v20.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa4182c // fmla v12.4s, v1.4s, v4.s[3]
+	FMOVQ	224(R9), F1
+	WORD	$0x4fa6181b // fmla v27.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa51813 // fmla v19.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa4180b // fmla v11.4s, v0.4s, v4.s[3]
+	FMOVQ	240(R9), F0
+	WORD	$0x4fa6187a // fmla v26.4s, v3.4s, v6.s[3]
+	WORD	$0x4fa51872 // fmla v18.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186a // fmla v10.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa61859 // fmla v25.4s, v2.4s, v6.s[3]
+	WORD	$0x4fa51851 // fmla v17.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa41849 // fmla v9.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa61838 // fmla v24.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa51830 // fmla v16.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41828 // fmla v8.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa61817 // fmla v23.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa5180f // fmla v15.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41807 // fmla v7.4s, v0.4s, v4.s[3]
 	PRFM	0(R10), PLDL2KEEP
 	ADD	R8, R10, R10
 	ADD	$256, R11, R11
@@ -586,37 +644,43 @@ storeTail:
 	CBZ	R0, store
 
 storeStep:
-	FMOVS.P	4(R14), F4
-	FMOVS.P	4(R13), F3
-	FMOVS.P	4(R12), F2
-	FLDPQ	0(R11), (F1, F0)
-	WORD	$0x4f84103c // fmla v28.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84101b // fmla v27.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831034 // fmla v20.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102c // fmla v12.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R11), (F1, F0)
-	WORD	$0x4f84103a // fmla v26.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841019 // fmla v25.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831032 // fmla v18.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R9), (F1, F0)
-	WORD	$0x4f841038 // fmla v24.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841017 // fmla v23.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831030 // fmla v16.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R9), (F1, F0)
-	WORD	$0x4f841036 // fmla v22.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841015 // fmla v21.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102e // fmla v14.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R14), F6
+	FMOVS.P	4(R13), F5
+	FMOVS.P	4(R12), F4
+	FMOVQ	0(R11), F3
+	FMOVQ	16(R11), F2
+	FMOVQ	32(R11), F1
+	FMOVQ	48(R11), F0
+	WORD	$0x4f86107e // fmla v30.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851076 // fmla v22.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106e // fmla v14.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R9), F3
+	WORD	$0x4f86105d // fmla v29.4s, v2.4s, v6.s[0]
+	WORD	$0x4f851055 // fmla v21.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104d // fmla v13.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R9), F2
+	WORD	$0x4f86103c // fmla v28.4s, v1.4s, v6.s[0]
+	WORD	$0x4f851034 // fmla v20.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102c // fmla v12.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R9), F1
+	WORD	$0x4f86101b // fmla v27.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100b // fmla v11.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R9), F0
+	WORD	$0x4f86107a // fmla v26.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851072 // fmla v18.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106a // fmla v10.4s, v3.4s, v4.s[0]
+	WORD	$0x4f861059 // fmla v25.4s, v2.4s, v6.s[0]
+	WORD	$0x4f851051 // fmla v17.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841049 // fmla v9.4s, v2.4s, v4.s[0]
+	WORD	$0x4f861038 // fmla v24.4s, v1.4s, v6.s[0]
+	WORD	$0x4f851030 // fmla v16.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	WORD	$0x4f861017 // fmla v23.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100f // fmla v15.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841007 // fmla v7.4s, v0.4s, v4.s[0]
+	PRFM	0(R10), PLDL2KEEP
+	ADD	R8, R10, R10
 	ADD	$64, R11, R11
 	ADD	$64, R9, R9
 	SUBS	$1, R0, R0
@@ -630,47 +694,47 @@ store:
 	CMP	$16, R5
 	BNE	someStore
 	MOVD	c+32(FP), R0
-	FMOVQ	F28, 0(R0)
-	FMOVQ	F27, 16(R0)
-	FMOVQ	F26, 32(R0)
-	FMOVQ	F25, 48(R0)
-	FMOVQ	F24, 64(R0)
-	FMOVQ	F23, 80(R0)
-	FMOVQ	F22, 96(R0)
-	FMOVQ	F21, 112(R0)
+	FMOVQ	F30, 0(R0)
+	FMOVQ	F29, 16(R0)
+	FMOVQ	F28, 32(R0)
+	FMOVQ	F27, 48(R0)
+	FMOVQ	F26, 64(R0)
+	FMOVQ	F25, 80(R0)
+	FMOVQ	F24, 96(R0)
+	FMOVQ	F23, 112(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F20, 0(R0)
-	FMOVQ	F19, 16(R0)
-	FMOVQ	F18, 32(R0)
-	FMOVQ	F17, 48(R0)
-	FMOVQ	F16, 64(R0)
-	FMOVQ	F15, 80(R0)
-	FMOVQ	F14, 96(R0)
-	FMOVQ	F13, 112(R0)
+	FMOVQ	F22, 0(R0)
+	FMOVQ	F21, 16(R0)
+	FMOVQ	F20, 32(R0)
+	FMOVQ	F19, 48(R0)
+	FMOVQ	F18, 64(R0)
+	FMOVQ	F17, 80(R0)
+	FMOVQ	F16, 96(R0)
+	FMOVQ	F15, 112(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F12, 0(R0)
-	FMOVQ	F11, 16(R0)
-	FMOVQ	F10, 32(R0)
-	FMOVQ	F9, 48(R0)
-	FMOVQ	F8, 64(R0)
-	FMOVQ	F7, 80(R0)
-	FMOVQ	F6, 96(R0)
-	FMOVQ	F5, 112(R0)
+	FMOVQ	F14, 0(R0)
+	FMOVQ	F13, 16(R0)
+	FMOVQ	F12, 32(R0)
+	FMOVQ	F11, 48(R0)
+	FMOVQ	F10, 64(R0)
+	FMOVQ	F9, 80(R0)
+	FMOVQ	F8, 96(R0)
+	FMOVQ	F7, 112(R0)
 	B	doneStore
 
 someStore:
 	MOVD	c+32(FP), R4
-	FMOVQ	F28, 0(R4)
-	FMOVQ	F27, 16(R4)
-	FMOVQ	F26, 32(R4)
-	FMOVQ	F25, 48(R4)
+	FMOVQ	F30, 0(R4)
+	FMOVQ	F29, 16(R4)
+	FMOVQ	F28, 32(R4)
+	FMOVQ	F27, 48(R4)
 	MOVD	$buf-64(SP), R0
 	ADD	$64, R4, R3
 	MOVD	R5, R2
-	FMOVQ	F24, 0(R0)
-	FMOVQ	F23, 16(R0)
-	FMOVQ	F22, 32(R0)
-	FMOVQ	F21, 48(R0)
+	FMOVQ	F26, 0(R0)
+	FMOVQ	F25, 16(R0)
+	FMOVQ	F24, 32(R0)
+	FMOVQ	F23, 48(R0)
 	MOVD	R0, R1
 
 word4:
@@ -679,17 +743,17 @@ word4:
 	SUBS	$1, R2, R2
 	BNE	word4
 	ADD	R6, R4, R4
-	FMOVQ	F20, 0(R4)
-	FMOVQ	F19, 16(R4)
-	FMOVQ	F18, 32(R4)
-	FMOVQ	F17, 48(R4)
+	FMOVQ	F22, 0(R4)
+	FMOVQ	F21, 16(R4)
+	FMOVQ	F20, 32(R4)
+	FMOVQ	F19, 48(R4)
 	MOVD	$buf-64(SP), R0
 	ADD	$64, R4, R3
 	MOVD	R5, R2
-	FMOVQ	F16, 0(R0)
-	FMOVQ	F15, 16(R0)
-	FMOVQ	F14, 32(R0)
-	FMOVQ	F13, 48(R0)
+	FMOVQ	F18, 0(R0)
+	FMOVQ	F17, 16(R0)
+	FMOVQ	F16, 32(R0)
+	FMOVQ	F15, 48(R0)
 	MOVD	R0, R1
 
 word5:
@@ -698,17 +762,17 @@ word5:
 	SUBS	$1, R2, R2
 	BNE	word5
 	ADD	R6, R4, R4
-	FMOVQ	F12, 0(R4)
-	FMOVQ	F11, 16(R4)
-	FMOVQ	F10, 32(R4)
-	FMOVQ	F9, 48(R4)
+	FMOVQ	F14, 0(R4)
+	FMOVQ	F13, 16(R4)
+	FMOVQ	F12, 32(R4)
+	FMOVQ	F11, 48(R4)
 	MOVD	$buf-64(SP), R0
 	ADD	$64, R4, R1
 	MOVD	R5, R2
-	FMOVQ	F8, 0(R0)
-	FMOVQ	F7, 16(R0)
-	FMOVQ	F6, 32(R0)
-	FMOVQ	F5, 48(R0)
+	FMOVQ	F10, 0(R0)
+	FMOVQ	F9, 16(R0)
+	FMOVQ	F8, 32(R0)
+	FMOVQ	F7, 48(R0)
 	MOVD	R0, R3
 
 word6:
@@ -735,6 +799,8 @@ TEXT ·GemmF32Tile2x32NEON(SB), NOSPLIT, $64-88
 	LSL	$2, R8, R8
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, load
+	VEOR	V21.B16, V21.B16, V21.B16
+	VEOR	V20.B16, V20.B16, V20.B16
 	VEOR	V19.B16, V19.B16, V19.B16
 	VEOR	V18.B16, V18.B16, V18.B16
 	VEOR	V17.B16, V17.B16, V17.B16
@@ -749,8 +815,6 @@ TEXT ·GemmF32Tile2x32NEON(SB), NOSPLIT, $64-88
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
 	B	start
 
 load:
@@ -761,31 +825,31 @@ load:
 	CMP	$16, R6
 	BNE	someLoad
 	MOVD	c+32(FP), R0
-	FMOVQ	0(R0), F19
-	FMOVQ	16(R0), F18
-	FMOVQ	32(R0), F17
-	FMOVQ	48(R0), F16
-	FMOVQ	64(R0), F15
-	FMOVQ	80(R0), F14
-	FMOVQ	96(R0), F13
-	FMOVQ	112(R0), F12
+	FMOVQ	0(R0), F21
+	FMOVQ	16(R0), F20
+	FMOVQ	32(R0), F19
+	FMOVQ	48(R0), F18
+	FMOVQ	64(R0), F17
+	FMOVQ	80(R0), F16
+	FMOVQ	96(R0), F15
+	FMOVQ	112(R0), F14
 	ADD	R7, R0, R0
-	FMOVQ	0(R0), F11
-	FMOVQ	16(R0), F10
-	FMOVQ	32(R0), F9
-	FMOVQ	48(R0), F8
-	FMOVQ	64(R0), F7
-	FMOVQ	80(R0), F6
-	FMOVQ	96(R0), F5
-	FMOVQ	112(R0), F4
+	FMOVQ	0(R0), F13
+	FMOVQ	16(R0), F12
+	FMOVQ	32(R0), F11
+	FMOVQ	48(R0), F10
+	FMOVQ	64(R0), F9
+	FMOVQ	80(R0), F8
+	FMOVQ	96(R0), F7
+	FMOVQ	112(R0), F6
 	B	doneLoad
 
 someLoad:
 	MOVD	c+32(FP), R5
-	FMOVQ	0(R5), F19
-	FMOVQ	16(R5), F18
-	FMOVQ	32(R5), F17
-	FMOVQ	48(R5), F16
+	FMOVQ	0(R5), F21
+	FMOVQ	16(R5), F20
+	FMOVQ	32(R5), F19
+	FMOVQ	48(R5), F18
 	MOVD	$buf-64(SP), R4
 	ADD	$64, R5, R3
 	MOVD	R6, R2
@@ -796,15 +860,15 @@ word1:
 	MOVW.P	R0, 4(R1)
 	SUBS	$1, R2, R2
 	BNE	word1
-	FMOVQ	0(R4), F15
-	FMOVQ	16(R4), F14
-	FMOVQ	32(R4), F13
-	FMOVQ	48(R4), F12
+	FMOVQ	0(R4), F17
+	FMOVQ	16(R4), F16
+	FMOVQ	32(R4), F15
+	FMOVQ	48(R4), F14
 	ADD	R7, R5, R5
-	FMOVQ	0(R5), F11
-	FMOVQ	16(R5), F10
-	FMOVQ	32(R5), F9
-	FMOVQ	48(R5), F8
+	FMOVQ	0(R5), F13
+	FMOVQ	16(R5), F12
+	FMOVQ	32(R5), F11
+	FMOVQ	48(R5), F10
 	MOVD	$buf-64(SP), R0
 	ADD	$64, R5, R1
 	MOVD	R6, R4
@@ -815,10 +879,10 @@ word2:
 	MOVW.P	R2, 4(R3)
 	SUBS	$1, R4, R4
 	BNE	word2
-	FMOVQ	0(R0), F7
-	FMOVQ	16(R0), F6
-	FMOVQ	32(R0), F5
-	FMOVQ	48(R0), F4
+	FMOVQ	0(R0), F9
+	FMOVQ	16(R0), F8
+	FMOVQ	32(R0), F7
+	FMOVQ	48(R0), F6
 
 doneLoad:
 
@@ -828,94 +892,110 @@ start:
 	BLT	storeTail
 
 storeLoop:
-	FMOVQ.P	16(R13), F3
-	FMOVQ.P	16(R12), F2
-	FLDPQ	0(R11), (F1, F0)
-	WORD	$0x4f831033 // fmla v19.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102b // fmla v11.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R11), (F1, F0)
-	WORD	$0x4f831031 // fmla v17.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R9), (F1, F0)
-	WORD	$0x4f83102f // fmla v15.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R9), (F1, F0)
-	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821025 // fmla v5.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
+	FMOVQ.P	16(R13), F5
+	FMOVQ.P	16(R12), F4
+	FMOVQ	0(R11), F3
+	FMOVQ	16(R11), F2
+	FMOVQ	32(R11), F1
+	FMOVQ	48(R11), F0
+	WORD	$0x4f851075 // fmla v21.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106d // fmla v13.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R9), F3
+	WORD	$0x4f851054 // fmla v20.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104c // fmla v12.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R9), F2
+	WORD	$0x4f851033 // fmla v19.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102b // fmla v11.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R9), F1
+	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100a // fmla v10.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R9), F0
+	WORD	$0x4f851071 // fmla v17.4s, v3.4s, v5.s[0]
+	WORD	$0x4f841069 // fmla v9.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R11), F3
+	WORD	$0x4f851050 // fmla v16.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841048 // fmla v8.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R11), F2
+	WORD	$0x4f85102f // fmla v15.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841027 // fmla v7.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R11), F1
+	WORD	$0x4f85100e // fmla v14.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841006 // fmla v6.4s, v0.4s, v4.s[0]
 	PRFM	0(R10), PLDL2KEEP
 	ADD	R8, R10, R10
-	FLDPQ	64(R11), (F1, F0)
-	WORD	$0x4fa31033 // fmla v19.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31012 // fmla v18.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa2102b // fmla v11.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100a // fmla v10.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R11), (F1, F0)
-	WORD	$0x4fa31031 // fmla v17.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31010 // fmla v16.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21029 // fmla v9.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21008 // fmla v8.4s, v0.4s, v2.s[1]
-	FLDPQ	64(R9), (F1, F0)
-	WORD	$0x4fa3102f // fmla v15.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100e // fmla v14.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21027 // fmla v7.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21006 // fmla v6.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R9), (F1, F0)
-	WORD	$0x4fa3102d // fmla v13.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100c // fmla v12.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21025 // fmla v5.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21004 // fmla v4.4s, v0.4s, v2.s[1]
+	FMOVQ	112(R11), F0
+	WORD	$0x4fa51075 // fmla v21.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106d // fmla v13.4s, v3.4s, v4.s[1]
+	FMOVQ	64(R9), F3
+	WORD	$0x4fa51054 // fmla v20.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa4104c // fmla v12.4s, v2.4s, v4.s[1]
+	FMOVQ	80(R9), F2
+	WORD	$0x4fa51033 // fmla v19.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa4102b // fmla v11.4s, v1.4s, v4.s[1]
+	FMOVQ	96(R9), F1
+	WORD	$0x4fa51012 // fmla v18.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa4100a // fmla v10.4s, v0.4s, v4.s[1]
+	FMOVQ	112(R9), F0
+	WORD	$0x4fa51071 // fmla v17.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa41069 // fmla v9.4s, v3.4s, v4.s[1]
+	FMOVQ	128(R11), F3
+	WORD	$0x4fa51050 // fmla v16.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa41048 // fmla v8.4s, v2.4s, v4.s[1]
+	FMOVQ	144(R11), F2
+	WORD	$0x4fa5102f // fmla v15.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41027 // fmla v7.4s, v1.4s, v4.s[1]
+	FMOVQ	160(R11), F1
+	WORD	$0x4fa5100e // fmla v14.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41006 // fmla v6.4s, v0.4s, v4.s[1]
 	PRFM	0(R10), PLDL2KEEP
 	ADD	R8, R10, R10
-	FLDPQ	128(R11), (F1, F0)
-	WORD	$0x4f831833 // fmla v19.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831812 // fmla v18.4s, v0.4s, v3.s[2]
-	WORD	$0x4f82182b // fmla v11.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180a // fmla v10.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R11), (F1, F0)
-	WORD	$0x4f831831 // fmla v17.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831810 // fmla v16.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821829 // fmla v9.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821808 // fmla v8.4s, v0.4s, v2.s[2]
-	FLDPQ	128(R9), (F1, F0)
-	WORD	$0x4f83182f // fmla v15.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180e // fmla v14.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821827 // fmla v7.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821806 // fmla v6.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R9), (F1, F0)
-	WORD	$0x4f83182d // fmla v13.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180c // fmla v12.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821825 // fmla v5.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821804 // fmla v4.4s, v0.4s, v2.s[2]
+	FMOVQ	176(R11), F0
+	WORD	$0x4f851875 // fmla v21.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186d // fmla v13.4s, v3.4s, v4.s[2]
+	FMOVQ	128(R9), F3
+	WORD	$0x4f851854 // fmla v20.4s, v2.4s, v5.s[2]
+	WORD	$0x4f84184c // fmla v12.4s, v2.4s, v4.s[2]
+	FMOVQ	144(R9), F2
+	WORD	$0x4f851833 // fmla v19.4s, v1.4s, v5.s[2]
+	WORD	$0x4f84182b // fmla v11.4s, v1.4s, v4.s[2]
+	FMOVQ	160(R9), F1
+	WORD	$0x4f851812 // fmla v18.4s, v0.4s, v5.s[2]
+	WORD	$0x4f84180a // fmla v10.4s, v0.4s, v4.s[2]
+	FMOVQ	176(R9), F0
+	WORD	$0x4f851871 // fmla v17.4s, v3.4s, v5.s[2]
+	WORD	$0x4f841869 // fmla v9.4s, v3.4s, v4.s[2]
+	FMOVQ	192(R11), F3
+	WORD	$0x4f851850 // fmla v16.4s, v2.4s, v5.s[2]
+	WORD	$0x4f841848 // fmla v8.4s, v2.4s, v4.s[2]
+	FMOVQ	208(R11), F2
+	WORD	$0x4f85182f // fmla v15.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841827 // fmla v7.4s, v1.4s, v4.s[2]
+	FMOVQ	224(R11), F1
+	WORD	$0x4f85180e // fmla v14.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841806 // fmla v6.4s, v0.4s, v4.s[2]
 	PRFM	0(R10), PLDL2KEEP
 	ADD	R8, R10, R10
-	FLDPQ	192(R11), (F1, F0)
-	WORD	$0x4fa31833 // fmla v19.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31812 // fmla v18.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa2182b // fmla v11.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180a // fmla v10.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R11), (F1, F0)
-	WORD	$0x4fa31831 // fmla v17.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31810 // fmla v16.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21829 // fmla v9.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21808 // fmla v8.4s, v0.4s, v2.s[3]
-	FLDPQ	192(R9), (F1, F0)
-	WORD	$0x4fa3182f // fmla v15.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180e // fmla v14.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21827 // fmla v7.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21806 // fmla v6.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R9), (F1, F0)
-	WORD	$0x4fa3182d // fmla v13.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180c // fmla v12.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21825 // fmla v5.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21804 // fmla v4.4s, v0.4s, v2.s[3]
+	FMOVQ	240(R11), F0
+	WORD	$0x4fa51875 // fmla v21.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186d // fmla v13.4s, v3.4s, v4.s[3]
+	FMOVQ	192(R9), F3
+	WORD	$0x4fa51854 // fmla v20.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa4184c // fmla v12.4s, v2.4s, v4.s[3]
+	FMOVQ	208(R9), F2
+	WORD	$0x4fa51833 // fmla v19.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa4182b // fmla v11.4s, v1.4s, v4.s[3]
+	FMOVQ	224(R9), F1
+	WORD	$0x4fa51812 // fmla v18.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa4180a // fmla v10.4s, v0.4s, v4.s[3]
+	FMOVQ	240(R9), F0
+	WORD	$0x4fa51871 // fmla v17.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa41869 // fmla v9.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa51850 // fmla v16.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa41848 // fmla v8.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa5182f // fmla v15.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41827 // fmla v7.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa5180e // fmla v14.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41806 // fmla v6.4s, v0.4s, v4.s[3]
 	PRFM	0(R10), PLDL2KEEP
 	ADD	R8, R10, R10
 	ADD	$256, R11, R11
@@ -928,28 +1008,34 @@ storeTail:
 	CBZ	R0, store
 
 storeStep:
-	FMOVS.P	4(R13), F3
-	FMOVS.P	4(R12), F2
-	FLDPQ	0(R11), (F1, F0)
-	WORD	$0x4f831033 // fmla v19.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102b // fmla v11.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R11), (F1, F0)
-	WORD	$0x4f831031 // fmla v17.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R9), (F1, F0)
-	WORD	$0x4f83102f // fmla v15.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R9), (F1, F0)
-	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821025 // fmla v5.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R13), F5
+	FMOVS.P	4(R12), F4
+	FMOVQ	0(R11), F3
+	FMOVQ	16(R11), F2
+	FMOVQ	32(R11), F1
+	FMOVQ	48(R11), F0
+	WORD	$0x4f851075 // fmla v21.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106d // fmla v13.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R9), F3
+	WORD	$0x4f851054 // fmla v20.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104c // fmla v12.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R9), F2
+	WORD	$0x4f851033 // fmla v19.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102b // fmla v11.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R9), F1
+	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100a // fmla v10.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R9), F0
+	WORD	$0x4f851071 // fmla v17.4s, v3.4s, v5.s[0]
+	WORD	$0x4f841069 // fmla v9.4s, v3.4s, v4.s[0]
+	WORD	$0x4f851050 // fmla v16.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841048 // fmla v8.4s, v2.4s, v4.s[0]
+	WORD	$0x4f85102f // fmla v15.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841027 // fmla v7.4s, v1.4s, v4.s[0]
+	WORD	$0x4f85100e // fmla v14.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841006 // fmla v6.4s, v0.4s, v4.s[0]
+	PRFM	0(R10), PLDL2KEEP
+	ADD	R8, R10, R10
 	ADD	$64, R11, R11
 	ADD	$64, R9, R9
 	SUBS	$1, R0, R0
@@ -963,38 +1049,38 @@ store:
 	CMP	$16, R5
 	BNE	someStore
 	MOVD	c+32(FP), R0
-	FMOVQ	F19, 0(R0)
-	FMOVQ	F18, 16(R0)
-	FMOVQ	F17, 32(R0)
-	FMOVQ	F16, 48(R0)
-	FMOVQ	F15, 64(R0)
-	FMOVQ	F14, 80(R0)
-	FMOVQ	F13, 96(R0)
-	FMOVQ	F12, 112(R0)
+	FMOVQ	F21, 0(R0)
+	FMOVQ	F20, 16(R0)
+	FMOVQ	F19, 32(R0)
+	FMOVQ	F18, 48(R0)
+	FMOVQ	F17, 64(R0)
+	FMOVQ	F16, 80(R0)
+	FMOVQ	F15, 96(R0)
+	FMOVQ	F14, 112(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F11, 0(R0)
-	FMOVQ	F10, 16(R0)
-	FMOVQ	F9, 32(R0)
-	FMOVQ	F8, 48(R0)
-	FMOVQ	F7, 64(R0)
-	FMOVQ	F6, 80(R0)
-	FMOVQ	F5, 96(R0)
-	FMOVQ	F4, 112(R0)
+	FMOVQ	F13, 0(R0)
+	FMOVQ	F12, 16(R0)
+	FMOVQ	F11, 32(R0)
+	FMOVQ	F10, 48(R0)
+	FMOVQ	F9, 64(R0)
+	FMOVQ	F8, 80(R0)
+	FMOVQ	F7, 96(R0)
+	FMOVQ	F6, 112(R0)
 	B	doneStore
 
 someStore:
 	MOVD	c+32(FP), R4
-	FMOVQ	F19, 0(R4)
-	FMOVQ	F18, 16(R4)
-	FMOVQ	F17, 32(R4)
-	FMOVQ	F16, 48(R4)
+	FMOVQ	F21, 0(R4)
+	FMOVQ	F20, 16(R4)
+	FMOVQ	F19, 32(R4)
+	FMOVQ	F18, 48(R4)
 	MOVD	$buf-64(SP), R0
 	ADD	$64, R4, R3
 	MOVD	R5, R2
-	FMOVQ	F15, 0(R0)
-	FMOVQ	F14, 16(R0)
-	FMOVQ	F13, 32(R0)
-	FMOVQ	F12, 48(R0)
+	FMOVQ	F17, 0(R0)
+	FMOVQ	F16, 16(R0)
+	FMOVQ	F15, 32(R0)
+	FMOVQ	F14, 48(R0)
 	MOVD	R0, R1
 
 word3:
@@ -1003,17 +1089,17 @@ word3:
 	SUBS	$1, R2, R2
 	BNE	word3
 	ADD	R6, R4, R4
-	FMOVQ	F11, 0(R4)
-	FMOVQ	F10, 16(R4)
-	FMOVQ	F9, 32(R4)
-	FMOVQ	F8, 48(R4)
+	FMOVQ	F13, 0(R4)
+	FMOVQ	F12, 16(R4)
+	FMOVQ	F11, 32(R4)
+	FMOVQ	F10, 48(R4)
 	MOVD	$buf-64(SP), R0
 	ADD	$64, R4, R1
 	MOVD	R5, R2
-	FMOVQ	F7, 0(R0)
-	FMOVQ	F6, 16(R0)
-	FMOVQ	F5, 32(R0)
-	FMOVQ	F4, 48(R0)
+	FMOVQ	F9, 0(R0)
+	FMOVQ	F8, 16(R0)
+	FMOVQ	F7, 32(R0)
+	FMOVQ	F6, 48(R0)
 	MOVD	R0, R3
 
 word4:
@@ -1039,14 +1125,14 @@ TEXT ·GemmF32Tile1x32NEON(SB), NOSPLIT, $64-88
 	LSL	$2, R5, R5
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, load
+	VEOR	V12.B16, V12.B16, V12.B16
+	VEOR	V11.B16, V11.B16, V11.B16
 	VEOR	V10.B16, V10.B16, V10.B16
 	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
 	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	VEOR	V3.B16, V3.B16, V3.B16
 	B	start
 
 load:
@@ -1057,22 +1143,22 @@ load:
 	CMP	$16, R0
 	BNE	someLoad
 	MOVD	c+32(FP), R0
-	FMOVQ	0(R0), F10
-	FMOVQ	16(R0), F9
-	FMOVQ	32(R0), F8
-	FMOVQ	48(R0), F7
-	FMOVQ	64(R0), F6
-	FMOVQ	80(R0), F5
-	FMOVQ	96(R0), F4
-	FMOVQ	112(R0), F3
+	FMOVQ	0(R0), F12
+	FMOVQ	16(R0), F11
+	FMOVQ	32(R0), F10
+	FMOVQ	48(R0), F9
+	FMOVQ	64(R0), F8
+	FMOVQ	80(R0), F7
+	FMOVQ	96(R0), F6
+	FMOVQ	112(R0), F5
 	B	doneLoad
 
 someLoad:
 	MOVD	c+32(FP), R1
-	FMOVQ	0(R1), F10
-	FMOVQ	16(R1), F9
-	FMOVQ	32(R1), F8
-	FMOVQ	48(R1), F7
+	FMOVQ	0(R1), F12
+	FMOVQ	16(R1), F11
+	FMOVQ	32(R1), F10
+	FMOVQ	48(R1), F9
 	MOVD	$buf-64(SP), R4
 	ADD	$64, R1, R3
 	MOVD	R0, R2
@@ -1083,10 +1169,10 @@ word1:
 	MOVW.P	R0, 4(R1)
 	SUBS	$1, R2, R2
 	BNE	word1
-	FMOVQ	0(R4), F6
-	FMOVQ	16(R4), F5
-	FMOVQ	32(R4), F4
-	FMOVQ	48(R4), F3
+	FMOVQ	0(R4), F8
+	FMOVQ	16(R4), F7
+	FMOVQ	32(R4), F6
+	FMOVQ	48(R4), F5
 
 doneLoad:
 
@@ -1096,61 +1182,77 @@ start:
 	BLT	storeTail
 
 storeLoop:
-	FMOVQ.P	16(R9), F2
-	FLDPQ	0(R8), (F1, F0)
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R8), (F1, F0)
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R6), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R6), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
+	FMOVQ.P	16(R9), F4
+	FMOVQ	0(R8), F3
+	FMOVQ	16(R8), F2
+	FMOVQ	32(R8), F1
+	FMOVQ	48(R8), F0
+	WORD	$0x4f84106c // fmla v12.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R6), F3
+	WORD	$0x4f84104b // fmla v11.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R6), F2
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R6), F1
+	WORD	$0x4f841009 // fmla v9.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R6), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R8), F3
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R8), F2
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R8), F1
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
 	PRFM	0(R7), PLDL2KEEP
 	ADD	R5, R7, R7
-	FLDPQ	64(R8), (F1, F0)
-	WORD	$0x4fa2102a // fmla v10.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21009 // fmla v9.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R8), (F1, F0)
-	WORD	$0x4fa21028 // fmla v8.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21007 // fmla v7.4s, v0.4s, v2.s[1]
-	FLDPQ	64(R6), (F1, F0)
-	WORD	$0x4fa21026 // fmla v6.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21005 // fmla v5.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R6), (F1, F0)
-	WORD	$0x4fa21024 // fmla v4.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21003 // fmla v3.4s, v0.4s, v2.s[1]
+	FMOVQ	112(R8), F0
+	WORD	$0x4fa4106c // fmla v12.4s, v3.4s, v4.s[1]
+	FMOVQ	64(R6), F3
+	WORD	$0x4fa4104b // fmla v11.4s, v2.4s, v4.s[1]
+	FMOVQ	80(R6), F2
+	WORD	$0x4fa4102a // fmla v10.4s, v1.4s, v4.s[1]
+	FMOVQ	96(R6), F1
+	WORD	$0x4fa41009 // fmla v9.4s, v0.4s, v4.s[1]
+	FMOVQ	112(R6), F0
+	WORD	$0x4fa41068 // fmla v8.4s, v3.4s, v4.s[1]
+	FMOVQ	128(R8), F3
+	WORD	$0x4fa41047 // fmla v7.4s, v2.4s, v4.s[1]
+	FMOVQ	144(R8), F2
+	WORD	$0x4fa41026 // fmla v6.4s, v1.4s, v4.s[1]
+	FMOVQ	160(R8), F1
+	WORD	$0x4fa41005 // fmla v5.4s, v0.4s, v4.s[1]
 	PRFM	0(R7), PLDL2KEEP
 	ADD	R5, R7, R7
-	FLDPQ	128(R8), (F1, F0)
-	WORD	$0x4f82182a // fmla v10.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821809 // fmla v9.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R8), (F1, F0)
-	WORD	$0x4f821828 // fmla v8.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821807 // fmla v7.4s, v0.4s, v2.s[2]
-	FLDPQ	128(R6), (F1, F0)
-	WORD	$0x4f821826 // fmla v6.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821805 // fmla v5.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R6), (F1, F0)
-	WORD	$0x4f821824 // fmla v4.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821803 // fmla v3.4s, v0.4s, v2.s[2]
+	FMOVQ	176(R8), F0
+	WORD	$0x4f84186c // fmla v12.4s, v3.4s, v4.s[2]
+	FMOVQ	128(R6), F3
+	WORD	$0x4f84184b // fmla v11.4s, v2.4s, v4.s[2]
+	FMOVQ	144(R6), F2
+	WORD	$0x4f84182a // fmla v10.4s, v1.4s, v4.s[2]
+	FMOVQ	160(R6), F1
+	WORD	$0x4f841809 // fmla v9.4s, v0.4s, v4.s[2]
+	FMOVQ	176(R6), F0
+	WORD	$0x4f841868 // fmla v8.4s, v3.4s, v4.s[2]
+	FMOVQ	192(R8), F3
+	WORD	$0x4f841847 // fmla v7.4s, v2.4s, v4.s[2]
+	FMOVQ	208(R8), F2
+	WORD	$0x4f841826 // fmla v6.4s, v1.4s, v4.s[2]
+	FMOVQ	224(R8), F1
+	WORD	$0x4f841805 // fmla v5.4s, v0.4s, v4.s[2]
 	PRFM	0(R7), PLDL2KEEP
 	ADD	R5, R7, R7
-	FLDPQ	192(R8), (F1, F0)
-	WORD	$0x4fa2182a // fmla v10.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21809 // fmla v9.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R8), (F1, F0)
-	WORD	$0x4fa21828 // fmla v8.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21807 // fmla v7.4s, v0.4s, v2.s[3]
-	FLDPQ	192(R6), (F1, F0)
-	WORD	$0x4fa21826 // fmla v6.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21805 // fmla v5.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R6), (F1, F0)
-	WORD	$0x4fa21824 // fmla v4.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21803 // fmla v3.4s, v0.4s, v2.s[3]
+	FMOVQ	240(R8), F0
+	WORD	$0x4fa4186c // fmla v12.4s, v3.4s, v4.s[3]
+	FMOVQ	192(R6), F3
+	WORD	$0x4fa4184b // fmla v11.4s, v2.4s, v4.s[3]
+	FMOVQ	208(R6), F2
+	WORD	$0x4fa4182a // fmla v10.4s, v1.4s, v4.s[3]
+	FMOVQ	224(R6), F1
+	WORD	$0x4fa41809 // fmla v9.4s, v0.4s, v4.s[3]
+	FMOVQ	240(R6), F0
+	WORD	$0x4fa41868 // fmla v8.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa41847 // fmla v7.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa41826 // fmla v6.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa41805 // fmla v5.4s, v0.4s, v4.s[3]
 	PRFM	0(R7), PLDL2KEEP
 	ADD	R5, R7, R7
 	ADD	$256, R8, R8
@@ -1163,19 +1265,25 @@ storeTail:
 	CBZ	R0, store
 
 storeStep:
-	FMOVS.P	4(R9), F2
-	FLDPQ	0(R8), (F1, F0)
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R8), (F1, F0)
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	0(R6), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R6), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R9), F4
+	FMOVQ	0(R8), F3
+	FMOVQ	16(R8), F2
+	FMOVQ	32(R8), F1
+	FMOVQ	48(R8), F0
+	WORD	$0x4f84106c // fmla v12.4s, v3.4s, v4.s[0]
+	FMOVQ	0(R6), F3
+	WORD	$0x4f84104b // fmla v11.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R6), F2
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R6), F1
+	WORD	$0x4f841009 // fmla v9.4s, v0.4s, v4.s[0]
+	FMOVQ	48(R6), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
+	PRFM	0(R7), PLDL2KEEP
+	ADD	R5, R7, R7
 	ADD	$64, R8, R8
 	ADD	$64, R6, R6
 	SUBS	$1, R0, R0
@@ -1189,29 +1297,29 @@ store:
 	CMP	$16, R1
 	BNE	someStore
 	MOVD	c+32(FP), R0
-	FMOVQ	F10, 0(R0)
-	FMOVQ	F9, 16(R0)
-	FMOVQ	F8, 32(R0)
-	FMOVQ	F7, 48(R0)
-	FMOVQ	F6, 64(R0)
-	FMOVQ	F5, 80(R0)
-	FMOVQ	F4, 96(R0)
-	FMOVQ	F3, 112(R0)
+	FMOVQ	F12, 0(R0)
+	FMOVQ	F11, 16(R0)
+	FMOVQ	F10, 32(R0)
+	FMOVQ	F9, 48(R0)
+	FMOVQ	F8, 64(R0)
+	FMOVQ	F7, 80(R0)
+	FMOVQ	F6, 96(R0)
+	FMOVQ	F5, 112(R0)
 	B	doneStore
 
 someStore:
 	MOVD	c+32(FP), R2
-	FMOVQ	F10, 0(R2)
-	FMOVQ	F9, 16(R2)
-	FMOVQ	F8, 32(R2)
-	FMOVQ	F7, 48(R2)
+	FMOVQ	F12, 0(R2)
+	FMOVQ	F11, 16(R2)
+	FMOVQ	F10, 32(R2)
+	FMOVQ	F9, 48(R2)
 	MOVD	$buf-64(SP), R0
 	ADD	$64, R2, R3
 	MOVD	R1, R2
-	FMOVQ	F6, 0(R0)
-	FMOVQ	F5, 16(R0)
-	FMOVQ	F4, 32(R0)
-	FMOVQ	F3, 48(R0)
+	FMOVQ	F8, 0(R0)
+	FMOVQ	F7, 16(R0)
+	FMOVQ	F6, 32(R0)
+	FMOVQ	F5, 48(R0)
 	MOVD	R0, R1
 
 word2:
@@ -1410,111 +1518,119 @@ storeLoop:
 	FMOVQ.P	16(R13), F4
 	FMOVQ.P	16(R12), F3
 	FMOVQ.P	16(R11), F2
-	FLDPQ	0(R10), (F1, F0)
+	FMOVQ	0(R10), F1
+	FMOVQ	16(R10), F0
 	WORD	$0x4f87103f // fmla v31.4s, v1.4s, v7.s[0]
-	WORD	$0x4f87101e // fmla v30.4s, v0.4s, v7.s[0]
 	WORD	$0x4f86103b // fmla v27.4s, v1.4s, v6.s[0]
-	WORD	$0x4f86101a // fmla v26.4s, v0.4s, v6.s[0]
 	WORD	$0x4f851037 // fmla v23.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851016 // fmla v22.4s, v0.4s, v5.s[0]
 	WORD	$0x4f841033 // fmla v19.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841012 // fmla v18.4s, v0.4s, v4.s[0]
 	WORD	$0x4f83102f // fmla v15.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
 	WORD	$0x4f82102b // fmla v11.4s, v1.4s, v2.s[0]
+	FMOVQ	32(R10), F1
+	WORD	$0x4f87101e // fmla v30.4s, v0.4s, v7.s[0]
+	WORD	$0x4f86101a // fmla v26.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851016 // fmla v22.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841012 // fmla v18.4s, v0.4s, v4.s[0]
+	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
 	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R10), (F1, F0)
+	FMOVQ	48(R10), F0
 	WORD	$0x4f87103d // fmla v29.4s, v1.4s, v7.s[0]
-	WORD	$0x4f87101c // fmla v28.4s, v0.4s, v7.s[0]
 	WORD	$0x4f861039 // fmla v25.4s, v1.4s, v6.s[0]
-	WORD	$0x4f861018 // fmla v24.4s, v0.4s, v6.s[0]
 	WORD	$0x4f851035 // fmla v21.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
 	WORD	$0x4f841031 // fmla v17.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
 	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
 	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
+	FMOVQ	64(R10), F1
+	WORD	$0x4f87101c // fmla v28.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861018 // fmla v24.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
+	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
 	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R10), (F1, F0)
+	FMOVQ	80(R10), F0
 	WORD	$0x4fa7103f // fmla v31.4s, v1.4s, v7.s[1]
-	WORD	$0x4fa7101e // fmla v30.4s, v0.4s, v7.s[1]
 	WORD	$0x4fa6103b // fmla v27.4s, v1.4s, v6.s[1]
-	WORD	$0x4fa6101a // fmla v26.4s, v0.4s, v6.s[1]
 	WORD	$0x4fa51037 // fmla v23.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51016 // fmla v22.4s, v0.4s, v5.s[1]
 	WORD	$0x4fa41033 // fmla v19.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41012 // fmla v18.4s, v0.4s, v4.s[1]
 	WORD	$0x4fa3102f // fmla v15.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100e // fmla v14.4s, v0.4s, v3.s[1]
 	WORD	$0x4fa2102b // fmla v11.4s, v1.4s, v2.s[1]
+	FMOVQ	96(R10), F1
+	WORD	$0x4fa7101e // fmla v30.4s, v0.4s, v7.s[1]
+	WORD	$0x4fa6101a // fmla v26.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa51016 // fmla v22.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41012 // fmla v18.4s, v0.4s, v4.s[1]
+	WORD	$0x4fa3100e // fmla v14.4s, v0.4s, v3.s[1]
 	WORD	$0x4fa2100a // fmla v10.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R10), (F1, F0)
+	FMOVQ	112(R10), F0
 	WORD	$0x4fa7103d // fmla v29.4s, v1.4s, v7.s[1]
-	WORD	$0x4fa7101c // fmla v28.4s, v0.4s, v7.s[1]
 	WORD	$0x4fa61039 // fmla v25.4s, v1.4s, v6.s[1]
-	WORD	$0x4fa61018 // fmla v24.4s, v0.4s, v6.s[1]
 	WORD	$0x4fa51035 // fmla v21.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51014 // fmla v20.4s, v0.4s, v5.s[1]
 	WORD	$0x4fa41031 // fmla v17.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41010 // fmla v16.4s, v0.4s, v4.s[1]
 	WORD	$0x4fa3102d // fmla v13.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100c // fmla v12.4s, v0.4s, v3.s[1]
 	WORD	$0x4fa21029 // fmla v9.4s, v1.4s, v2.s[1]
+	FMOVQ	128(R10), F1
+	WORD	$0x4fa7101c // fmla v28.4s, v0.4s, v7.s[1]
+	WORD	$0x4fa61018 // fmla v24.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa51014 // fmla v20.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41010 // fmla v16.4s, v0.4s, v4.s[1]
+	WORD	$0x4fa3100c // fmla v12.4s, v0.4s, v3.s[1]
 	WORD	$0x4fa21008 // fmla v8.4s, v0.4s, v2.s[1]
 	PRFM	0(R9), PLDL2KEEP
 	ADD	R8, R9, R9
-	FLDPQ	128(R10), (F1, F0)
+	FMOVQ	144(R10), F0
 	WORD	$0x4f87183f // fmla v31.4s, v1.4s, v7.s[2]
-	WORD	$0x4f87181e // fmla v30.4s, v0.4s, v7.s[2]
 	WORD	$0x4f86183b // fmla v27.4s, v1.4s, v6.s[2]
-	WORD	$0x4f86181a // fmla v26.4s, v0.4s, v6.s[2]
 	WORD	$0x4f851837 // fmla v23.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851816 // fmla v22.4s, v0.4s, v5.s[2]
 	WORD	$0x4f841833 // fmla v19.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841812 // fmla v18.4s, v0.4s, v4.s[2]
 	WORD	$0x4f83182f // fmla v15.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180e // fmla v14.4s, v0.4s, v3.s[2]
 	WORD	$0x4f82182b // fmla v11.4s, v1.4s, v2.s[2]
+	FMOVQ	160(R10), F1
+	WORD	$0x4f87181e // fmla v30.4s, v0.4s, v7.s[2]
+	WORD	$0x4f86181a // fmla v26.4s, v0.4s, v6.s[2]
+	WORD	$0x4f851816 // fmla v22.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841812 // fmla v18.4s, v0.4s, v4.s[2]
+	WORD	$0x4f83180e // fmla v14.4s, v0.4s, v3.s[2]
 	WORD	$0x4f82180a // fmla v10.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R10), (F1, F0)
+	FMOVQ	176(R10), F0
 	WORD	$0x4f87183d // fmla v29.4s, v1.4s, v7.s[2]
-	WORD	$0x4f87181c // fmla v28.4s, v0.4s, v7.s[2]
 	WORD	$0x4f861839 // fmla v25.4s, v1.4s, v6.s[2]
-	WORD	$0x4f861818 // fmla v24.4s, v0.4s, v6.s[2]
 	WORD	$0x4f851835 // fmla v21.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851814 // fmla v20.4s, v0.4s, v5.s[2]
 	WORD	$0x4f841831 // fmla v17.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841810 // fmla v16.4s, v0.4s, v4.s[2]
 	WORD	$0x4f83182d // fmla v13.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180c // fmla v12.4s, v0.4s, v3.s[2]
 	WORD	$0x4f821829 // fmla v9.4s, v1.4s, v2.s[2]
+	FMOVQ	192(R10), F1
+	WORD	$0x4f87181c // fmla v28.4s, v0.4s, v7.s[2]
+	WORD	$0x4f861818 // fmla v24.4s, v0.4s, v6.s[2]
+	WORD	$0x4f851814 // fmla v20.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841810 // fmla v16.4s, v0.4s, v4.s[2]
+	WORD	$0x4f83180c // fmla v12.4s, v0.4s, v3.s[2]
 	WORD	$0x4f821808 // fmla v8.4s, v0.4s, v2.s[2]
-	FLDPQ	192(R10), (F1, F0)
+	FMOVQ	208(R10), F0
 	WORD	$0x4fa7183f // fmla v31.4s, v1.4s, v7.s[3]
-	WORD	$0x4fa7181e // fmla v30.4s, v0.4s, v7.s[3]
 	WORD	$0x4fa6183b // fmla v27.4s, v1.4s, v6.s[3]
-	WORD	$0x4fa6181a // fmla v26.4s, v0.4s, v6.s[3]
 	WORD	$0x4fa51837 // fmla v23.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51816 // fmla v22.4s, v0.4s, v5.s[3]
 	WORD	$0x4fa41833 // fmla v19.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41812 // fmla v18.4s, v0.4s, v4.s[3]
 	WORD	$0x4fa3182f // fmla v15.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180e // fmla v14.4s, v0.4s, v3.s[3]
 	WORD	$0x4fa2182b // fmla v11.4s, v1.4s, v2.s[3]
+	FMOVQ	224(R10), F1
+	WORD	$0x4fa7181e // fmla v30.4s, v0.4s, v7.s[3]
+	WORD	$0x4fa6181a // fmla v26.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa51816 // fmla v22.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41812 // fmla v18.4s, v0.4s, v4.s[3]
+	WORD	$0x4fa3180e // fmla v14.4s, v0.4s, v3.s[3]
 	WORD	$0x4fa2180a // fmla v10.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R10), (F1, F0)
+	FMOVQ	240(R10), F0
 	WORD	$0x4fa7183d // fmla v29.4s, v1.4s, v7.s[3]
-	WORD	$0x4fa7181c // fmla v28.4s, v0.4s, v7.s[3]
 	WORD	$0x4fa61839 // fmla v25.4s, v1.4s, v6.s[3]
-	WORD	$0x4fa61818 // fmla v24.4s, v0.4s, v6.s[3]
 	WORD	$0x4fa51835 // fmla v21.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51814 // fmla v20.4s, v0.4s, v5.s[3]
 	WORD	$0x4fa41831 // fmla v17.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41810 // fmla v16.4s, v0.4s, v4.s[3]
 	WORD	$0x4fa3182d // fmla v13.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180c // fmla v12.4s, v0.4s, v3.s[3]
 	WORD	$0x4fa21829 // fmla v9.4s, v1.4s, v2.s[3]
+	WORD	$0x4fa7181c // fmla v28.4s, v0.4s, v7.s[3]
+	WORD	$0x4fa61818 // fmla v24.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa51814 // fmla v20.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41810 // fmla v16.4s, v0.4s, v4.s[3]
+	WORD	$0x4fa3180c // fmla v12.4s, v0.4s, v3.s[3]
 	WORD	$0x4fa21808 // fmla v8.4s, v0.4s, v2.s[3]
 	PRFM	0(R9), PLDL2KEEP
 	ADD	R8, R9, R9
@@ -1533,31 +1649,33 @@ storeStep:
 	FMOVS.P	4(R13), F4
 	FMOVS.P	4(R12), F3
 	FMOVS.P	4(R11), F2
-	FLDPQ	0(R10), (F1, F0)
+	FMOVQ	0(R10), F1
+	FMOVQ	16(R10), F0
 	WORD	$0x4f87103f // fmla v31.4s, v1.4s, v7.s[0]
-	WORD	$0x4f87101e // fmla v30.4s, v0.4s, v7.s[0]
 	WORD	$0x4f86103b // fmla v27.4s, v1.4s, v6.s[0]
-	WORD	$0x4f86101a // fmla v26.4s, v0.4s, v6.s[0]
 	WORD	$0x4f851037 // fmla v23.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851016 // fmla v22.4s, v0.4s, v5.s[0]
 	WORD	$0x4f841033 // fmla v19.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841012 // fmla v18.4s, v0.4s, v4.s[0]
 	WORD	$0x4f83102f // fmla v15.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
 	WORD	$0x4f82102b // fmla v11.4s, v1.4s, v2.s[0]
+	FMOVQ	32(R10), F1
+	WORD	$0x4f87101e // fmla v30.4s, v0.4s, v7.s[0]
+	WORD	$0x4f86101a // fmla v26.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851016 // fmla v22.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841012 // fmla v18.4s, v0.4s, v4.s[0]
+	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
 	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R10), (F1, F0)
+	FMOVQ	48(R10), F0
 	WORD	$0x4f87103d // fmla v29.4s, v1.4s, v7.s[0]
-	WORD	$0x4f87101c // fmla v28.4s, v0.4s, v7.s[0]
 	WORD	$0x4f861039 // fmla v25.4s, v1.4s, v6.s[0]
-	WORD	$0x4f861018 // fmla v24.4s, v0.4s, v6.s[0]
 	WORD	$0x4f851035 // fmla v21.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
 	WORD	$0x4f841031 // fmla v17.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
 	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
 	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
+	WORD	$0x4f87101c // fmla v28.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861018 // fmla v24.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
+	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
 	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
 	ADD	$64, R10, R10
 	SUBS	$1, R0, R0
@@ -1712,6 +1830,8 @@ TEXT ·GemmF32Tile5x16NEON(SB), NOSPLIT, $64-88
 	LSL	$2, R8, R8
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, load
+	VEOR	V28.B16, V28.B16, V28.B16
+	VEOR	V27.B16, V27.B16, V27.B16
 	VEOR	V26.B16, V26.B16, V26.B16
 	VEOR	V25.B16, V25.B16, V25.B16
 	VEOR	V24.B16, V24.B16, V24.B16
@@ -1720,6 +1840,761 @@ TEXT ·GemmF32Tile5x16NEON(SB), NOSPLIT, $64-88
 	VEOR	V21.B16, V21.B16, V21.B16
 	VEOR	V20.B16, V20.B16, V20.B16
 	VEOR	V19.B16, V19.B16, V19.B16
+	VEOR	V18.B16, V18.B16, V18.B16
+	VEOR	V17.B16, V17.B16, V17.B16
+	VEOR	V16.B16, V16.B16, V16.B16
+	VEOR	V15.B16, V15.B16, V15.B16
+	VEOR	V14.B16, V14.B16, V14.B16
+	VEOR	V13.B16, V13.B16, V13.B16
+	VEOR	V12.B16, V12.B16, V12.B16
+	VEOR	V11.B16, V11.B16, V11.B16
+	VEOR	V10.B16, V10.B16, V10.B16
+	VEOR	V9.B16, V9.B16, V9.B16
+	B	start
+
+load:
+	MOVD	ldc+40(FP), R7
+	LSL	$2, R7, R7
+	MOVD	cols+56(FP), R6
+	SUB	$0, R6, R6
+	CMP	$16, R6
+	BNE	someLoad
+	MOVD	c+32(FP), R0
+	FMOVQ	0(R0), F28
+	FMOVQ	16(R0), F27
+	FMOVQ	32(R0), F26
+	FMOVQ	48(R0), F25
+	ADD	R7, R0, R0
+	FMOVQ	0(R0), F24
+	FMOVQ	16(R0), F23
+	FMOVQ	32(R0), F22
+	FMOVQ	48(R0), F21
+	ADD	R7, R0, R0
+	FMOVQ	0(R0), F20
+	FMOVQ	16(R0), F19
+	FMOVQ	32(R0), F18
+	FMOVQ	48(R0), F17
+	ADD	R7, R0, R0
+	FMOVQ	0(R0), F16
+	FMOVQ	16(R0), F15
+	FMOVQ	32(R0), F14
+	FMOVQ	48(R0), F13
+	ADD	R7, R0, R0
+	FMOVQ	0(R0), F12
+	FMOVQ	16(R0), F11
+	FMOVQ	32(R0), F10
+	FMOVQ	48(R0), F9
+	B	doneLoad
+
+someLoad:
+	MOVD	c+32(FP), R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word1:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word1
+	FMOVQ	0(R4), F28
+	FMOVQ	16(R4), F27
+	FMOVQ	32(R4), F26
+	FMOVQ	48(R4), F25
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word2:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word2
+	FMOVQ	0(R4), F24
+	FMOVQ	16(R4), F23
+	FMOVQ	32(R4), F22
+	FMOVQ	48(R4), F21
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word3:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word3
+	FMOVQ	0(R4), F20
+	FMOVQ	16(R4), F19
+	FMOVQ	32(R4), F18
+	FMOVQ	48(R4), F17
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word4:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word4
+	FMOVQ	0(R4), F16
+	FMOVQ	16(R4), F15
+	FMOVQ	32(R4), F14
+	FMOVQ	48(R4), F13
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R5, R1
+	MOVD	R6, R4
+	MOVD	R0, R3
+
+word5:
+	MOVWU.P	4(R1), R2
+	MOVW.P	R2, 4(R3)
+	SUBS	$1, R4, R4
+	BNE	word5
+	FMOVQ	0(R0), F12
+	FMOVQ	16(R0), F11
+	FMOVQ	32(R0), F10
+	FMOVQ	48(R0), F9
+
+doneLoad:
+
+start:
+	MOVD	k+48(FP), R0
+	SUBS	$4, R0, R0
+	BLT	storeTail
+
+storeLoop:
+	FMOVQ.P	16(R15), F8
+	FMOVQ.P	16(R14), F7
+	FMOVQ.P	16(R13), F6
+	FMOVQ.P	16(R12), F5
+	FMOVQ.P	16(R11), F4
+	FMOVQ	0(R10), F3
+	FMOVQ	16(R10), F2
+	FMOVQ	32(R10), F1
+	FMOVQ	48(R10), F0
+	WORD	$0x4f88107c // fmla v28.4s, v3.4s, v8.s[0]
+	WORD	$0x4f871078 // fmla v24.4s, v3.4s, v7.s[0]
+	WORD	$0x4f861074 // fmla v20.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851070 // fmla v16.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106c // fmla v12.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R10), F3
+	WORD	$0x4f88105b // fmla v27.4s, v2.4s, v8.s[0]
+	WORD	$0x4f871057 // fmla v23.4s, v2.4s, v7.s[0]
+	WORD	$0x4f861053 // fmla v19.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104f // fmla v15.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104b // fmla v11.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R10), F2
+	WORD	$0x4f88103a // fmla v26.4s, v1.4s, v8.s[0]
+	WORD	$0x4f871036 // fmla v22.4s, v1.4s, v7.s[0]
+	WORD	$0x4f861032 // fmla v18.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102e // fmla v14.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R10), F1
+	WORD	$0x4f881019 // fmla v25.4s, v0.4s, v8.s[0]
+	WORD	$0x4f871015 // fmla v21.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861011 // fmla v17.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100d // fmla v13.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841009 // fmla v9.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R10), F0
+	WORD	$0x4fa8107c // fmla v28.4s, v3.4s, v8.s[1]
+	WORD	$0x4fa71078 // fmla v24.4s, v3.4s, v7.s[1]
+	WORD	$0x4fa61074 // fmla v20.4s, v3.4s, v6.s[1]
+	WORD	$0x4fa51070 // fmla v16.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106c // fmla v12.4s, v3.4s, v4.s[1]
+	FMOVQ	128(R10), F3
+	WORD	$0x4fa8105b // fmla v27.4s, v2.4s, v8.s[1]
+	WORD	$0x4fa71057 // fmla v23.4s, v2.4s, v7.s[1]
+	WORD	$0x4fa61053 // fmla v19.4s, v2.4s, v6.s[1]
+	WORD	$0x4fa5104f // fmla v15.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa4104b // fmla v11.4s, v2.4s, v4.s[1]
+	FMOVQ	144(R10), F2
+	WORD	$0x4fa8103a // fmla v26.4s, v1.4s, v8.s[1]
+	WORD	$0x4fa71036 // fmla v22.4s, v1.4s, v7.s[1]
+	WORD	$0x4fa61032 // fmla v18.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa5102e // fmla v14.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa4102a // fmla v10.4s, v1.4s, v4.s[1]
+	FMOVQ	160(R10), F1
+	WORD	$0x4fa81019 // fmla v25.4s, v0.4s, v8.s[1]
+	WORD	$0x4fa71015 // fmla v21.4s, v0.4s, v7.s[1]
+	WORD	$0x4fa61011 // fmla v17.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa5100d // fmla v13.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41009 // fmla v9.4s, v0.4s, v4.s[1]
+	PRFM	0(R9), PLDL2KEEP
+	ADD	R8, R9, R9
+	FMOVQ	176(R10), F0
+	WORD	$0x4f88187c // fmla v28.4s, v3.4s, v8.s[2]
+	WORD	$0x4f871878 // fmla v24.4s, v3.4s, v7.s[2]
+	WORD	$0x4f861874 // fmla v20.4s, v3.4s, v6.s[2]
+	WORD	$0x4f851870 // fmla v16.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186c // fmla v12.4s, v3.4s, v4.s[2]
+	FMOVQ	192(R10), F3
+	WORD	$0x4f88185b // fmla v27.4s, v2.4s, v8.s[2]
+	WORD	$0x4f871857 // fmla v23.4s, v2.4s, v7.s[2]
+	WORD	$0x4f861853 // fmla v19.4s, v2.4s, v6.s[2]
+	WORD	$0x4f85184f // fmla v15.4s, v2.4s, v5.s[2]
+	WORD	$0x4f84184b // fmla v11.4s, v2.4s, v4.s[2]
+	FMOVQ	208(R10), F2
+	WORD	$0x4f88183a // fmla v26.4s, v1.4s, v8.s[2]
+	WORD	$0x4f871836 // fmla v22.4s, v1.4s, v7.s[2]
+	WORD	$0x4f861832 // fmla v18.4s, v1.4s, v6.s[2]
+	WORD	$0x4f85182e // fmla v14.4s, v1.4s, v5.s[2]
+	WORD	$0x4f84182a // fmla v10.4s, v1.4s, v4.s[2]
+	FMOVQ	224(R10), F1
+	WORD	$0x4f881819 // fmla v25.4s, v0.4s, v8.s[2]
+	WORD	$0x4f871815 // fmla v21.4s, v0.4s, v7.s[2]
+	WORD	$0x4f861811 // fmla v17.4s, v0.4s, v6.s[2]
+	WORD	$0x4f85180d // fmla v13.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841809 // fmla v9.4s, v0.4s, v4.s[2]
+	FMOVQ	240(R10), F0
+	WORD	$0x4fa8187c // fmla v28.4s, v3.4s, v8.s[3]
+	WORD	$0x4fa71878 // fmla v24.4s, v3.4s, v7.s[3]
+	WORD	$0x4fa61874 // fmla v20.4s, v3.4s, v6.s[3]
+	WORD	$0x4fa51870 // fmla v16.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186c // fmla v12.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa8185b // fmla v27.4s, v2.4s, v8.s[3]
+	WORD	$0x4fa71857 // fmla v23.4s, v2.4s, v7.s[3]
+	WORD	$0x4fa61853 // fmla v19.4s, v2.4s, v6.s[3]
+	WORD	$0x4fa5184f // fmla v15.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa4184b // fmla v11.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa8183a // fmla v26.4s, v1.4s, v8.s[3]
+	WORD	$0x4fa71836 // fmla v22.4s, v1.4s, v7.s[3]
+	WORD	$0x4fa61832 // fmla v18.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa5182e // fmla v14.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa4182a // fmla v10.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa81819 // fmla v25.4s, v0.4s, v8.s[3]
+	WORD	$0x4fa71815 // fmla v21.4s, v0.4s, v7.s[3]
+	WORD	$0x4fa61811 // fmla v17.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa5180d // fmla v13.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41809 // fmla v9.4s, v0.4s, v4.s[3]
+	PRFM	0(R9), PLDL2KEEP
+	ADD	R8, R9, R9
+	ADD	$256, R10, R10
+	SUBS	$4, R0, R0
+	BGE	storeLoop
+
+storeTail:
+	ADD	$4, R0, R0
+	CBZ	R0, store
+
+storeStep:
+	FMOVS.P	4(R15), F8
+	FMOVS.P	4(R14), F7
+	FMOVS.P	4(R13), F6
+	FMOVS.P	4(R12), F5
+	FMOVS.P	4(R11), F4
+	FMOVQ	0(R10), F3
+	FMOVQ	16(R10), F2
+	FMOVQ	32(R10), F1
+	FMOVQ	48(R10), F0
+	WORD	$0x4f88107c // fmla v28.4s, v3.4s, v8.s[0]
+	WORD	$0x4f871078 // fmla v24.4s, v3.4s, v7.s[0]
+	WORD	$0x4f861074 // fmla v20.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851070 // fmla v16.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106c // fmla v12.4s, v3.4s, v4.s[0]
+	WORD	$0x4f88105b // fmla v27.4s, v2.4s, v8.s[0]
+	WORD	$0x4f871057 // fmla v23.4s, v2.4s, v7.s[0]
+	WORD	$0x4f861053 // fmla v19.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104f // fmla v15.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104b // fmla v11.4s, v2.4s, v4.s[0]
+	WORD	$0x4f88103a // fmla v26.4s, v1.4s, v8.s[0]
+	WORD	$0x4f871036 // fmla v22.4s, v1.4s, v7.s[0]
+	WORD	$0x4f861032 // fmla v18.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102e // fmla v14.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	WORD	$0x4f881019 // fmla v25.4s, v0.4s, v8.s[0]
+	WORD	$0x4f871015 // fmla v21.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861011 // fmla v17.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100d // fmla v13.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841009 // fmla v9.4s, v0.4s, v4.s[0]
+	ADD	$64, R10, R10
+	SUBS	$1, R0, R0
+	BNE	storeStep
+
+store:
+	MOVD	ldc+40(FP), R6
+	LSL	$2, R6, R6
+	MOVD	cols+56(FP), R5
+	SUB	$0, R5, R5
+	CMP	$16, R5
+	BNE	someStore
+	MOVD	c+32(FP), R0
+	FMOVQ	F28, 0(R0)
+	FMOVQ	F27, 16(R0)
+	FMOVQ	F26, 32(R0)
+	FMOVQ	F25, 48(R0)
+	ADD	R6, R0, R0
+	FMOVQ	F24, 0(R0)
+	FMOVQ	F23, 16(R0)
+	FMOVQ	F22, 32(R0)
+	FMOVQ	F21, 48(R0)
+	ADD	R6, R0, R0
+	FMOVQ	F20, 0(R0)
+	FMOVQ	F19, 16(R0)
+	FMOVQ	F18, 32(R0)
+	FMOVQ	F17, 48(R0)
+	ADD	R6, R0, R0
+	FMOVQ	F16, 0(R0)
+	FMOVQ	F15, 16(R0)
+	FMOVQ	F14, 32(R0)
+	FMOVQ	F13, 48(R0)
+	ADD	R6, R0, R0
+	FMOVQ	F12, 0(R0)
+	FMOVQ	F11, 16(R0)
+	FMOVQ	F10, 32(R0)
+	FMOVQ	F9, 48(R0)
+	B	doneStore
+
+someStore:
+	MOVD	c+32(FP), R4
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R4, R3
+	MOVD	R5, R2
+	FMOVQ	F28, 0(R0)
+	FMOVQ	F27, 16(R0)
+	FMOVQ	F26, 32(R0)
+	FMOVQ	F25, 48(R0)
+	MOVD	R0, R1
+
+word6:
+	MOVWU.P	4(R1), R0
+	MOVW.P	R0, 4(R3)
+	SUBS	$1, R2, R2
+	BNE	word6
+	ADD	R6, R4, R4
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R4, R3
+	MOVD	R5, R2
+	FMOVQ	F24, 0(R0)
+	FMOVQ	F23, 16(R0)
+	FMOVQ	F22, 32(R0)
+	FMOVQ	F21, 48(R0)
+	MOVD	R0, R1
+
+word7:
+	MOVWU.P	4(R1), R0
+	MOVW.P	R0, 4(R3)
+	SUBS	$1, R2, R2
+	BNE	word7
+	ADD	R6, R4, R4
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R4, R3
+	MOVD	R5, R2
+	FMOVQ	F20, 0(R0)
+	FMOVQ	F19, 16(R0)
+	FMOVQ	F18, 32(R0)
+	FMOVQ	F17, 48(R0)
+	MOVD	R0, R1
+
+word8:
+	MOVWU.P	4(R1), R0
+	MOVW.P	R0, 4(R3)
+	SUBS	$1, R2, R2
+	BNE	word8
+	ADD	R6, R4, R4
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R4, R3
+	MOVD	R5, R2
+	FMOVQ	F16, 0(R0)
+	FMOVQ	F15, 16(R0)
+	FMOVQ	F14, 32(R0)
+	FMOVQ	F13, 48(R0)
+	MOVD	R0, R1
+
+word9:
+	MOVWU.P	4(R1), R0
+	MOVW.P	R0, 4(R3)
+	SUBS	$1, R2, R2
+	BNE	word9
+	ADD	R6, R4, R4
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R4, R1
+	MOVD	R5, R2
+	FMOVQ	F12, 0(R0)
+	FMOVQ	F11, 16(R0)
+	FMOVQ	F10, 32(R0)
+	FMOVQ	F9, 48(R0)
+	MOVD	R0, R3
+
+word10:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word10
+
+doneStore:
+	RET
+
+// func GemmF32Tile4x16NEON(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
+TEXT ·GemmF32Tile4x16NEON(SB), NOSPLIT, $64-88
+	MOVD	a+0(FP), R14
+	MOVD	lda+8(FP), R0
+	LSL	$2, R0, R0
+	ADD	R0, R14, R13
+	ADD	R0, R13, R12
+	ADD	R0, R12, R11
+	MOVD	b+16(FP), R10
+	MOVD	next+72(FP), R9
+	MOVD	step+80(FP), R8
+	LSL	$2, R8, R8
+	MOVBU	add+64(FP), R0
+	CBNZ	R0, load
+	VEOR	V23.B16, V23.B16, V23.B16
+	VEOR	V22.B16, V22.B16, V22.B16
+	VEOR	V21.B16, V21.B16, V21.B16
+	VEOR	V20.B16, V20.B16, V20.B16
+	VEOR	V19.B16, V19.B16, V19.B16
+	VEOR	V18.B16, V18.B16, V18.B16
+	VEOR	V17.B16, V17.B16, V17.B16
+	VEOR	V16.B16, V16.B16, V16.B16
+	VEOR	V15.B16, V15.B16, V15.B16
+	VEOR	V14.B16, V14.B16, V14.B16
+	VEOR	V13.B16, V13.B16, V13.B16
+	VEOR	V12.B16, V12.B16, V12.B16
+	VEOR	V11.B16, V11.B16, V11.B16
+	VEOR	V10.B16, V10.B16, V10.B16
+	VEOR	V9.B16, V9.B16, V9.B16
+	VEOR	V8.B16, V8.B16, V8.B16
+	B	start
+
+load:
+	MOVD	ldc+40(FP), R7
+	LSL	$2, R7, R7
+	MOVD	cols+56(FP), R6
+	SUB	$0, R6, R6
+	CMP	$16, R6
+	BNE	someLoad
+	MOVD	c+32(FP), R0
+	FMOVQ	0(R0), F23
+	FMOVQ	16(R0), F22
+	FMOVQ	32(R0), F21
+	FMOVQ	48(R0), F20
+	ADD	R7, R0, R0
+	FMOVQ	0(R0), F19
+	FMOVQ	16(R0), F18
+	FMOVQ	32(R0), F17
+	FMOVQ	48(R0), F16
+	ADD	R7, R0, R0
+	FMOVQ	0(R0), F15
+	FMOVQ	16(R0), F14
+	FMOVQ	32(R0), F13
+	FMOVQ	48(R0), F12
+	ADD	R7, R0, R0
+	FMOVQ	0(R0), F11
+	FMOVQ	16(R0), F10
+	FMOVQ	32(R0), F9
+	FMOVQ	48(R0), F8
+	B	doneLoad
+
+someLoad:
+	MOVD	c+32(FP), R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word1:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word1
+	FMOVQ	0(R4), F23
+	FMOVQ	16(R4), F22
+	FMOVQ	32(R4), F21
+	FMOVQ	48(R4), F20
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word2:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word2
+	FMOVQ	0(R4), F19
+	FMOVQ	16(R4), F18
+	FMOVQ	32(R4), F17
+	FMOVQ	48(R4), F16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word3:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word3
+	FMOVQ	0(R4), F15
+	FMOVQ	16(R4), F14
+	FMOVQ	32(R4), F13
+	FMOVQ	48(R4), F12
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R5, R1
+	MOVD	R6, R4
+	MOVD	R0, R3
+
+word4:
+	MOVWU.P	4(R1), R2
+	MOVW.P	R2, 4(R3)
+	SUBS	$1, R4, R4
+	BNE	word4
+	FMOVQ	0(R0), F11
+	FMOVQ	16(R0), F10
+	FMOVQ	32(R0), F9
+	FMOVQ	48(R0), F8
+
+doneLoad:
+
+start:
+	MOVD	k+48(FP), R0
+	SUBS	$4, R0, R0
+	BLT	storeTail
+
+storeLoop:
+	FMOVQ.P	16(R14), F7
+	FMOVQ.P	16(R13), F6
+	FMOVQ.P	16(R12), F5
+	FMOVQ.P	16(R11), F4
+	FMOVQ	0(R10), F3
+	FMOVQ	16(R10), F2
+	FMOVQ	32(R10), F1
+	FMOVQ	48(R10), F0
+	WORD	$0x4f871077 // fmla v23.4s, v3.4s, v7.s[0]
+	WORD	$0x4f861073 // fmla v19.4s, v3.4s, v6.s[0]
+	WORD	$0x4f85106f // fmla v15.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106b // fmla v11.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R10), F3
+	WORD	$0x4f871056 // fmla v22.4s, v2.4s, v7.s[0]
+	WORD	$0x4f861052 // fmla v18.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104e // fmla v14.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104a // fmla v10.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R10), F2
+	WORD	$0x4f871035 // fmla v21.4s, v1.4s, v7.s[0]
+	WORD	$0x4f861031 // fmla v17.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102d // fmla v13.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841029 // fmla v9.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R10), F1
+	WORD	$0x4f871014 // fmla v20.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861010 // fmla v16.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100c // fmla v12.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841008 // fmla v8.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R10), F0
+	WORD	$0x4fa71077 // fmla v23.4s, v3.4s, v7.s[1]
+	WORD	$0x4fa61073 // fmla v19.4s, v3.4s, v6.s[1]
+	WORD	$0x4fa5106f // fmla v15.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106b // fmla v11.4s, v3.4s, v4.s[1]
+	FMOVQ	128(R10), F3
+	WORD	$0x4fa71056 // fmla v22.4s, v2.4s, v7.s[1]
+	WORD	$0x4fa61052 // fmla v18.4s, v2.4s, v6.s[1]
+	WORD	$0x4fa5104e // fmla v14.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa4104a // fmla v10.4s, v2.4s, v4.s[1]
+	FMOVQ	144(R10), F2
+	WORD	$0x4fa71035 // fmla v21.4s, v1.4s, v7.s[1]
+	WORD	$0x4fa61031 // fmla v17.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa5102d // fmla v13.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41029 // fmla v9.4s, v1.4s, v4.s[1]
+	FMOVQ	160(R10), F1
+	WORD	$0x4fa71014 // fmla v20.4s, v0.4s, v7.s[1]
+	WORD	$0x4fa61010 // fmla v16.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa5100c // fmla v12.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41008 // fmla v8.4s, v0.4s, v4.s[1]
+	PRFM	0(R9), PLDL2KEEP
+	ADD	R8, R9, R9
+	FMOVQ	176(R10), F0
+	WORD	$0x4f871877 // fmla v23.4s, v3.4s, v7.s[2]
+	WORD	$0x4f861873 // fmla v19.4s, v3.4s, v6.s[2]
+	WORD	$0x4f85186f // fmla v15.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186b // fmla v11.4s, v3.4s, v4.s[2]
+	FMOVQ	192(R10), F3
+	WORD	$0x4f871856 // fmla v22.4s, v2.4s, v7.s[2]
+	WORD	$0x4f861852 // fmla v18.4s, v2.4s, v6.s[2]
+	WORD	$0x4f85184e // fmla v14.4s, v2.4s, v5.s[2]
+	WORD	$0x4f84184a // fmla v10.4s, v2.4s, v4.s[2]
+	FMOVQ	208(R10), F2
+	WORD	$0x4f871835 // fmla v21.4s, v1.4s, v7.s[2]
+	WORD	$0x4f861831 // fmla v17.4s, v1.4s, v6.s[2]
+	WORD	$0x4f85182d // fmla v13.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841829 // fmla v9.4s, v1.4s, v4.s[2]
+	FMOVQ	224(R10), F1
+	WORD	$0x4f871814 // fmla v20.4s, v0.4s, v7.s[2]
+	WORD	$0x4f861810 // fmla v16.4s, v0.4s, v6.s[2]
+	WORD	$0x4f85180c // fmla v12.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841808 // fmla v8.4s, v0.4s, v4.s[2]
+	FMOVQ	240(R10), F0
+	WORD	$0x4fa71877 // fmla v23.4s, v3.4s, v7.s[3]
+	WORD	$0x4fa61873 // fmla v19.4s, v3.4s, v6.s[3]
+	WORD	$0x4fa5186f // fmla v15.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186b // fmla v11.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa71856 // fmla v22.4s, v2.4s, v7.s[3]
+	WORD	$0x4fa61852 // fmla v18.4s, v2.4s, v6.s[3]
+	WORD	$0x4fa5184e // fmla v14.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa4184a // fmla v10.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa71835 // fmla v21.4s, v1.4s, v7.s[3]
+	WORD	$0x4fa61831 // fmla v17.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa5182d // fmla v13.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41829 // fmla v9.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa71814 // fmla v20.4s, v0.4s, v7.s[3]
+	WORD	$0x4fa61810 // fmla v16.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa5180c // fmla v12.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41808 // fmla v8.4s, v0.4s, v4.s[3]
+	PRFM	0(R9), PLDL2KEEP
+	ADD	R8, R9, R9
+	ADD	$256, R10, R10
+	SUBS	$4, R0, R0
+	BGE	storeLoop
+
+storeTail:
+	ADD	$4, R0, R0
+	CBZ	R0, store
+
+storeStep:
+	FMOVS.P	4(R14), F7
+	FMOVS.P	4(R13), F6
+	FMOVS.P	4(R12), F5
+	FMOVS.P	4(R11), F4
+	FMOVQ	0(R10), F3
+	FMOVQ	16(R10), F2
+	FMOVQ	32(R10), F1
+	FMOVQ	48(R10), F0
+	WORD	$0x4f871077 // fmla v23.4s, v3.4s, v7.s[0]
+	WORD	$0x4f861073 // fmla v19.4s, v3.4s, v6.s[0]
+	WORD	$0x4f85106f // fmla v15.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106b // fmla v11.4s, v3.4s, v4.s[0]
+	WORD	$0x4f871056 // fmla v22.4s, v2.4s, v7.s[0]
+	WORD	$0x4f861052 // fmla v18.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104e // fmla v14.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104a // fmla v10.4s, v2.4s, v4.s[0]
+	WORD	$0x4f871035 // fmla v21.4s, v1.4s, v7.s[0]
+	WORD	$0x4f861031 // fmla v17.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102d // fmla v13.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841029 // fmla v9.4s, v1.4s, v4.s[0]
+	WORD	$0x4f871014 // fmla v20.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861010 // fmla v16.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100c // fmla v12.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841008 // fmla v8.4s, v0.4s, v4.s[0]
+	ADD	$64, R10, R10
+	SUBS	$1, R0, R0
+	BNE	storeStep
+
+store:
+	MOVD	ldc+40(FP), R6
+	LSL	$2, R6, R6
+	MOVD	cols+56(FP), R5
+	SUB	$0, R5, R5
+	CMP	$16, R5
+	BNE	someStore
+	MOVD	c+32(FP), R0
+	FMOVQ	F23, 0(R0)
+	FMOVQ	F22, 16(R0)
+	FMOVQ	F21, 32(R0)
+	FMOVQ	F20, 48(R0)
+	ADD	R6, R0, R0
+	FMOVQ	F19, 0(R0)
+	FMOVQ	F18, 16(R0)
+	FMOVQ	F17, 32(R0)
+	FMOVQ	F16, 48(R0)
+	ADD	R6, R0, R0
+	FMOVQ	F15, 0(R0)
+	FMOVQ	F14, 16(R0)
+	FMOVQ	F13, 32(R0)
+	FMOVQ	F12, 48(R0)
+	ADD	R6, R0, R0
+	FMOVQ	F11, 0(R0)
+	FMOVQ	F10, 16(R0)
+	FMOVQ	F9, 32(R0)
+	FMOVQ	F8, 48(R0)
+	B	doneStore
+
+someStore:
+	MOVD	c+32(FP), R4
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R4, R3
+	MOVD	R5, R2
+	FMOVQ	F23, 0(R0)
+	FMOVQ	F22, 16(R0)
+	FMOVQ	F21, 32(R0)
+	FMOVQ	F20, 48(R0)
+	MOVD	R0, R1
+
+word5:
+	MOVWU.P	4(R1), R0
+	MOVW.P	R0, 4(R3)
+	SUBS	$1, R2, R2
+	BNE	word5
+	ADD	R6, R4, R4
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R4, R3
+	MOVD	R5, R2
+	FMOVQ	F19, 0(R0)
+	FMOVQ	F18, 16(R0)
+	FMOVQ	F17, 32(R0)
+	FMOVQ	F16, 48(R0)
+	MOVD	R0, R1
+
+word6:
+	MOVWU.P	4(R1), R0
+	MOVW.P	R0, 4(R3)
+	SUBS	$1, R2, R2
+	BNE	word6
+	ADD	R6, R4, R4
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R4, R3
+	MOVD	R5, R2
+	FMOVQ	F15, 0(R0)
+	FMOVQ	F14, 16(R0)
+	FMOVQ	F13, 32(R0)
+	FMOVQ	F12, 48(R0)
+	MOVD	R0, R1
+
+word7:
+	MOVWU.P	4(R1), R0
+	MOVW.P	R0, 4(R3)
+	SUBS	$1, R2, R2
+	BNE	word7
+	ADD	R6, R4, R4
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R4, R1
+	MOVD	R5, R2
+	FMOVQ	F11, 0(R0)
+	FMOVQ	F10, 16(R0)
+	FMOVQ	F9, 32(R0)
+	FMOVQ	F8, 48(R0)
+	MOVD	R0, R3
+
+word8:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word8
+
+doneStore:
+	RET
+
+// func GemmF32Tile3x16NEON(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
+TEXT ·GemmF32Tile3x16NEON(SB), NOSPLIT, $64-88
+	MOVD	a+0(FP), R13
+	MOVD	lda+8(FP), R0
+	LSL	$2, R0, R0
+	ADD	R0, R13, R12
+	ADD	R0, R12, R11
+	MOVD	b+16(FP), R10
+	MOVD	next+72(FP), R9
+	MOVD	step+80(FP), R8
+	LSL	$2, R8, R8
+	MOVBU	add+64(FP), R0
+	CBNZ	R0, load
 	VEOR	V18.B16, V18.B16, V18.B16
 	VEOR	V17.B16, V17.B16, V17.B16
 	VEOR	V16.B16, V16.B16, V16.B16
@@ -1742,16 +2617,6 @@ load:
 	CMP	$16, R6
 	BNE	someLoad
 	MOVD	c+32(FP), R0
-	FMOVQ	0(R0), F26
-	FMOVQ	16(R0), F25
-	FMOVQ	32(R0), F24
-	FMOVQ	48(R0), F23
-	ADD	R7, R0, R0
-	FMOVQ	0(R0), F22
-	FMOVQ	16(R0), F21
-	FMOVQ	32(R0), F20
-	FMOVQ	48(R0), F19
-	ADD	R7, R0, R0
 	FMOVQ	0(R0), F18
 	FMOVQ	16(R0), F17
 	FMOVQ	32(R0), F16
@@ -1780,10 +2645,10 @@ word1:
 	MOVW.P	R0, 4(R1)
 	SUBS	$1, R2, R2
 	BNE	word1
-	FMOVQ	0(R4), F26
-	FMOVQ	16(R4), F25
-	FMOVQ	32(R4), F24
-	FMOVQ	48(R4), F23
+	FMOVQ	0(R4), F18
+	FMOVQ	16(R4), F17
+	FMOVQ	32(R4), F16
+	FMOVQ	48(R4), F15
 	ADD	R7, R5, R5
 	MOVD	$buf-64(SP), R4
 	ADD	$0, R5, R3
@@ -1795,36 +2660,6 @@ word2:
 	MOVW.P	R0, 4(R1)
 	SUBS	$1, R2, R2
 	BNE	word2
-	FMOVQ	0(R4), F22
-	FMOVQ	16(R4), F21
-	FMOVQ	32(R4), F20
-	FMOVQ	48(R4), F19
-	ADD	R7, R5, R5
-	MOVD	$buf-64(SP), R4
-	ADD	$0, R5, R3
-	MOVD	R6, R2
-	MOVD	R4, R1
-
-word3:
-	MOVWU.P	4(R3), R0
-	MOVW.P	R0, 4(R1)
-	SUBS	$1, R2, R2
-	BNE	word3
-	FMOVQ	0(R4), F18
-	FMOVQ	16(R4), F17
-	FMOVQ	32(R4), F16
-	FMOVQ	48(R4), F15
-	ADD	R7, R5, R5
-	MOVD	$buf-64(SP), R4
-	ADD	$0, R5, R3
-	MOVD	R6, R2
-	MOVD	R4, R1
-
-word4:
-	MOVWU.P	4(R3), R0
-	MOVW.P	R0, 4(R1)
-	SUBS	$1, R2, R2
-	BNE	word4
 	FMOVQ	0(R4), F14
 	FMOVQ	16(R4), F13
 	FMOVQ	32(R4), F12
@@ -1835,11 +2670,11 @@ word4:
 	MOVD	R6, R4
 	MOVD	R0, R3
 
-word5:
+word3:
 	MOVWU.P	4(R1), R2
 	MOVW.P	R2, 4(R3)
 	SUBS	$1, R4, R4
-	BNE	word5
+	BNE	word3
 	FMOVQ	0(R0), F10
 	FMOVQ	16(R0), F9
 	FMOVQ	32(R0), F8
@@ -1853,101 +2688,75 @@ start:
 	BLT	storeTail
 
 storeLoop:
-	FMOVQ.P	16(R15), F6
-	FMOVQ.P	16(R14), F5
-	FMOVQ.P	16(R13), F4
-	FMOVQ.P	16(R12), F3
-	FMOVQ.P	16(R11), F2
-	FLDPQ	0(R10), (F1, F0)
-	WORD	$0x4f86103a // fmla v26.4s, v1.4s, v6.s[0]
-	WORD	$0x4f861019 // fmla v25.4s, v0.4s, v6.s[0]
-	WORD	$0x4f851036 // fmla v22.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841032 // fmla v18.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102e // fmla v14.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R10), (F1, F0)
-	WORD	$0x4f861038 // fmla v24.4s, v1.4s, v6.s[0]
-	WORD	$0x4f861017 // fmla v23.4s, v0.4s, v6.s[0]
-	WORD	$0x4f851034 // fmla v20.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841030 // fmla v16.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102c // fmla v12.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R10), (F1, F0)
-	WORD	$0x4fa6103a // fmla v26.4s, v1.4s, v6.s[1]
-	WORD	$0x4fa61019 // fmla v25.4s, v0.4s, v6.s[1]
-	WORD	$0x4fa51036 // fmla v22.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51015 // fmla v21.4s, v0.4s, v5.s[1]
-	WORD	$0x4fa41032 // fmla v18.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41011 // fmla v17.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102e // fmla v14.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100d // fmla v13.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa2102a // fmla v10.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21009 // fmla v9.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R10), (F1, F0)
-	WORD	$0x4fa61038 // fmla v24.4s, v1.4s, v6.s[1]
-	WORD	$0x4fa61017 // fmla v23.4s, v0.4s, v6.s[1]
-	WORD	$0x4fa51034 // fmla v20.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51013 // fmla v19.4s, v0.4s, v5.s[1]
-	WORD	$0x4fa41030 // fmla v16.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa4100f // fmla v15.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102c // fmla v12.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100b // fmla v11.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21028 // fmla v8.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21007 // fmla v7.4s, v0.4s, v2.s[1]
+	FMOVQ.P	16(R13), F6
+	FMOVQ.P	16(R12), F5
+	FMOVQ.P	16(R11), F4
+	FMOVQ	0(R10), F3
+	FMOVQ	16(R10), F2
+	FMOVQ	32(R10), F1
+	FMOVQ	48(R10), F0
+	WORD	$0x4f861072 // fmla v18.4s, v3.4s, v6.s[0]
+	WORD	$0x4f85106e // fmla v14.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106a // fmla v10.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R10), F3
+	WORD	$0x4f861051 // fmla v17.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104d // fmla v13.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841049 // fmla v9.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R10), F2
+	WORD	$0x4f861030 // fmla v16.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102c // fmla v12.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R10), F1
+	WORD	$0x4f86100f // fmla v15.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100b // fmla v11.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841007 // fmla v7.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R10), F0
+	WORD	$0x4fa61072 // fmla v18.4s, v3.4s, v6.s[1]
+	WORD	$0x4fa5106e // fmla v14.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106a // fmla v10.4s, v3.4s, v4.s[1]
+	FMOVQ	128(R10), F3
+	WORD	$0x4fa61051 // fmla v17.4s, v2.4s, v6.s[1]
+	WORD	$0x4fa5104d // fmla v13.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa41049 // fmla v9.4s, v2.4s, v4.s[1]
+	FMOVQ	144(R10), F2
+	WORD	$0x4fa61030 // fmla v16.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa5102c // fmla v12.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41028 // fmla v8.4s, v1.4s, v4.s[1]
+	FMOVQ	160(R10), F1
+	WORD	$0x4fa6100f // fmla v15.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa5100b // fmla v11.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41007 // fmla v7.4s, v0.4s, v4.s[1]
 	PRFM	0(R9), PLDL2KEEP
 	ADD	R8, R9, R9
-	FLDPQ	128(R10), (F1, F0)
-	WORD	$0x4f86183a // fmla v26.4s, v1.4s, v6.s[2]
-	WORD	$0x4f861819 // fmla v25.4s, v0.4s, v6.s[2]
-	WORD	$0x4f851836 // fmla v22.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851815 // fmla v21.4s, v0.4s, v5.s[2]
-	WORD	$0x4f841832 // fmla v18.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841811 // fmla v17.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182e // fmla v14.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180d // fmla v13.4s, v0.4s, v3.s[2]
-	WORD	$0x4f82182a // fmla v10.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821809 // fmla v9.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R10), (F1, F0)
-	WORD	$0x4f861838 // fmla v24.4s, v1.4s, v6.s[2]
-	WORD	$0x4f861817 // fmla v23.4s, v0.4s, v6.s[2]
-	WORD	$0x4f851834 // fmla v20.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851813 // fmla v19.4s, v0.4s, v5.s[2]
-	WORD	$0x4f841830 // fmla v16.4s, v1.4s, v4.s[2]
-	WORD	$0x4f84180f // fmla v15.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182c // fmla v12.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180b // fmla v11.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821828 // fmla v8.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821807 // fmla v7.4s, v0.4s, v2.s[2]
-	FLDPQ	192(R10), (F1, F0)
-	WORD	$0x4fa6183a // fmla v26.4s, v1.4s, v6.s[3]
-	WORD	$0x4fa61819 // fmla v25.4s, v0.4s, v6.s[3]
-	WORD	$0x4fa51836 // fmla v22.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51815 // fmla v21.4s, v0.4s, v5.s[3]
-	WORD	$0x4fa41832 // fmla v18.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41811 // fmla v17.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182e // fmla v14.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180d // fmla v13.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa2182a // fmla v10.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21809 // fmla v9.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R10), (F1, F0)
-	WORD	$0x4fa61838 // fmla v24.4s, v1.4s, v6.s[3]
-	WORD	$0x4fa61817 // fmla v23.4s, v0.4s, v6.s[3]
-	WORD	$0x4fa51834 // fmla v20.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51813 // fmla v19.4s, v0.4s, v5.s[3]
-	WORD	$0x4fa41830 // fmla v16.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa4180f // fmla v15.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182c // fmla v12.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180b // fmla v11.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21828 // fmla v8.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21807 // fmla v7.4s, v0.4s, v2.s[3]
+	FMOVQ	176(R10), F0
+	WORD	$0x4f861872 // fmla v18.4s, v3.4s, v6.s[2]
+	WORD	$0x4f85186e // fmla v14.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186a // fmla v10.4s, v3.4s, v4.s[2]
+	FMOVQ	192(R10), F3
+	WORD	$0x4f861851 // fmla v17.4s, v2.4s, v6.s[2]
+	WORD	$0x4f85184d // fmla v13.4s, v2.4s, v5.s[2]
+	WORD	$0x4f841849 // fmla v9.4s, v2.4s, v4.s[2]
+	FMOVQ	208(R10), F2
+	WORD	$0x4f861830 // fmla v16.4s, v1.4s, v6.s[2]
+	WORD	$0x4f85182c // fmla v12.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841828 // fmla v8.4s, v1.4s, v4.s[2]
+	FMOVQ	224(R10), F1
+	WORD	$0x4f86180f // fmla v15.4s, v0.4s, v6.s[2]
+	WORD	$0x4f85180b // fmla v11.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841807 // fmla v7.4s, v0.4s, v4.s[2]
+	FMOVQ	240(R10), F0
+	WORD	$0x4fa61872 // fmla v18.4s, v3.4s, v6.s[3]
+	WORD	$0x4fa5186e // fmla v14.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186a // fmla v10.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa61851 // fmla v17.4s, v2.4s, v6.s[3]
+	WORD	$0x4fa5184d // fmla v13.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa41849 // fmla v9.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa61830 // fmla v16.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa5182c // fmla v12.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41828 // fmla v8.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa6180f // fmla v15.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa5180b // fmla v11.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41807 // fmla v7.4s, v0.4s, v4.s[3]
 	PRFM	0(R9), PLDL2KEEP
 	ADD	R8, R9, R9
 	ADD	$256, R10, R10
@@ -1959,33 +2768,25 @@ storeTail:
 	CBZ	R0, store
 
 storeStep:
-	FMOVS.P	4(R15), F6
-	FMOVS.P	4(R14), F5
-	FMOVS.P	4(R13), F4
-	FMOVS.P	4(R12), F3
-	FMOVS.P	4(R11), F2
-	FLDPQ	0(R10), (F1, F0)
-	WORD	$0x4f86103a // fmla v26.4s, v1.4s, v6.s[0]
-	WORD	$0x4f861019 // fmla v25.4s, v0.4s, v6.s[0]
-	WORD	$0x4f851036 // fmla v22.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841032 // fmla v18.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102e // fmla v14.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R10), (F1, F0)
-	WORD	$0x4f861038 // fmla v24.4s, v1.4s, v6.s[0]
-	WORD	$0x4f861017 // fmla v23.4s, v0.4s, v6.s[0]
-	WORD	$0x4f851034 // fmla v20.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841030 // fmla v16.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102c // fmla v12.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R13), F6
+	FMOVS.P	4(R12), F5
+	FMOVS.P	4(R11), F4
+	FMOVQ	0(R10), F3
+	FMOVQ	16(R10), F2
+	FMOVQ	32(R10), F1
+	FMOVQ	48(R10), F0
+	WORD	$0x4f861072 // fmla v18.4s, v3.4s, v6.s[0]
+	WORD	$0x4f85106e // fmla v14.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106a // fmla v10.4s, v3.4s, v4.s[0]
+	WORD	$0x4f861051 // fmla v17.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104d // fmla v13.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841049 // fmla v9.4s, v2.4s, v4.s[0]
+	WORD	$0x4f861030 // fmla v16.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102c // fmla v12.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	WORD	$0x4f86100f // fmla v15.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100b // fmla v11.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841007 // fmla v7.4s, v0.4s, v4.s[0]
 	ADD	$64, R10, R10
 	SUBS	$1, R0, R0
 	BNE	storeStep
@@ -1998,16 +2799,6 @@ store:
 	CMP	$16, R5
 	BNE	someStore
 	MOVD	c+32(FP), R0
-	FMOVQ	F26, 0(R0)
-	FMOVQ	F25, 16(R0)
-	FMOVQ	F24, 32(R0)
-	FMOVQ	F23, 48(R0)
-	ADD	R6, R0, R0
-	FMOVQ	F22, 0(R0)
-	FMOVQ	F21, 16(R0)
-	FMOVQ	F20, 32(R0)
-	FMOVQ	F19, 48(R0)
-	ADD	R6, R0, R0
 	FMOVQ	F18, 0(R0)
 	FMOVQ	F17, 16(R0)
 	FMOVQ	F16, 32(R0)
@@ -2029,47 +2820,17 @@ someStore:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
-	FMOVQ	F26, 0(R0)
-	FMOVQ	F25, 16(R0)
-	FMOVQ	F24, 32(R0)
-	FMOVQ	F23, 48(R0)
-	MOVD	R0, R1
-
-word6:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word6
-	ADD	R6, R4, R4
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R3
-	MOVD	R5, R2
-	FMOVQ	F22, 0(R0)
-	FMOVQ	F21, 16(R0)
-	FMOVQ	F20, 32(R0)
-	FMOVQ	F19, 48(R0)
-	MOVD	R0, R1
-
-word7:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word7
-	ADD	R6, R4, R4
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R3
-	MOVD	R5, R2
 	FMOVQ	F18, 0(R0)
 	FMOVQ	F17, 16(R0)
 	FMOVQ	F16, 32(R0)
 	FMOVQ	F15, 48(R0)
 	MOVD	R0, R1
 
-word8:
+word4:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word8
+	BNE	word4
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
@@ -2080,11 +2841,11 @@ word8:
 	FMOVQ	F11, 48(R0)
 	MOVD	R0, R1
 
-word9:
+word5:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word9
+	BNE	word5
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R1
@@ -2093,619 +2854,6 @@ word9:
 	FMOVQ	F9, 16(R0)
 	FMOVQ	F8, 32(R0)
 	FMOVQ	F7, 48(R0)
-	MOVD	R0, R3
-
-word10:
-	MOVWU.P	4(R3), R0
-	MOVW.P	R0, 4(R1)
-	SUBS	$1, R2, R2
-	BNE	word10
-
-doneStore:
-	RET
-
-// func GemmF32Tile4x16NEON(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
-TEXT ·GemmF32Tile4x16NEON(SB), NOSPLIT, $64-88
-	MOVD	a+0(FP), R14
-	MOVD	lda+8(FP), R0
-	LSL	$2, R0, R0
-	ADD	R0, R14, R13
-	ADD	R0, R13, R12
-	ADD	R0, R12, R11
-	MOVD	b+16(FP), R10
-	MOVD	next+72(FP), R9
-	MOVD	step+80(FP), R8
-	LSL	$2, R8, R8
-	MOVBU	add+64(FP), R0
-	CBNZ	R0, load
-	VEOR	V21.B16, V21.B16, V21.B16
-	VEOR	V20.B16, V20.B16, V20.B16
-	VEOR	V19.B16, V19.B16, V19.B16
-	VEOR	V18.B16, V18.B16, V18.B16
-	VEOR	V17.B16, V17.B16, V17.B16
-	VEOR	V16.B16, V16.B16, V16.B16
-	VEOR	V15.B16, V15.B16, V15.B16
-	VEOR	V14.B16, V14.B16, V14.B16
-	VEOR	V13.B16, V13.B16, V13.B16
-	VEOR	V12.B16, V12.B16, V12.B16
-	VEOR	V11.B16, V11.B16, V11.B16
-	VEOR	V10.B16, V10.B16, V10.B16
-	VEOR	V9.B16, V9.B16, V9.B16
-	VEOR	V8.B16, V8.B16, V8.B16
-	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	B	start
-
-load:
-	MOVD	ldc+40(FP), R7
-	LSL	$2, R7, R7
-	MOVD	cols+56(FP), R6
-	SUB	$0, R6, R6
-	CMP	$16, R6
-	BNE	someLoad
-	MOVD	c+32(FP), R0
-	FMOVQ	0(R0), F21
-	FMOVQ	16(R0), F20
-	FMOVQ	32(R0), F19
-	FMOVQ	48(R0), F18
-	ADD	R7, R0, R0
-	FMOVQ	0(R0), F17
-	FMOVQ	16(R0), F16
-	FMOVQ	32(R0), F15
-	FMOVQ	48(R0), F14
-	ADD	R7, R0, R0
-	FMOVQ	0(R0), F13
-	FMOVQ	16(R0), F12
-	FMOVQ	32(R0), F11
-	FMOVQ	48(R0), F10
-	ADD	R7, R0, R0
-	FMOVQ	0(R0), F9
-	FMOVQ	16(R0), F8
-	FMOVQ	32(R0), F7
-	FMOVQ	48(R0), F6
-	B	doneLoad
-
-someLoad:
-	MOVD	c+32(FP), R5
-	MOVD	$buf-64(SP), R4
-	ADD	$0, R5, R3
-	MOVD	R6, R2
-	MOVD	R4, R1
-
-word1:
-	MOVWU.P	4(R3), R0
-	MOVW.P	R0, 4(R1)
-	SUBS	$1, R2, R2
-	BNE	word1
-	FMOVQ	0(R4), F21
-	FMOVQ	16(R4), F20
-	FMOVQ	32(R4), F19
-	FMOVQ	48(R4), F18
-	ADD	R7, R5, R5
-	MOVD	$buf-64(SP), R4
-	ADD	$0, R5, R3
-	MOVD	R6, R2
-	MOVD	R4, R1
-
-word2:
-	MOVWU.P	4(R3), R0
-	MOVW.P	R0, 4(R1)
-	SUBS	$1, R2, R2
-	BNE	word2
-	FMOVQ	0(R4), F17
-	FMOVQ	16(R4), F16
-	FMOVQ	32(R4), F15
-	FMOVQ	48(R4), F14
-	ADD	R7, R5, R5
-	MOVD	$buf-64(SP), R4
-	ADD	$0, R5, R3
-	MOVD	R6, R2
-	MOVD	R4, R1
-
-word3:
-	MOVWU.P	4(R3), R0
-	MOVW.P	R0, 4(R1)
-	SUBS	$1, R2, R2
-	BNE	word3
-	FMOVQ	0(R4), F13
-	FMOVQ	16(R4), F12
-	FMOVQ	32(R4), F11
-	FMOVQ	48(R4), F10
-	ADD	R7, R5, R5
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R5, R1
-	MOVD	R6, R4
-	MOVD	R0, R3
-
-word4:
-	MOVWU.P	4(R1), R2
-	MOVW.P	R2, 4(R3)
-	SUBS	$1, R4, R4
-	BNE	word4
-	FMOVQ	0(R0), F9
-	FMOVQ	16(R0), F8
-	FMOVQ	32(R0), F7
-	FMOVQ	48(R0), F6
-
-doneLoad:
-
-start:
-	MOVD	k+48(FP), R0
-	SUBS	$4, R0, R0
-	BLT	storeTail
-
-storeLoop:
-	FMOVQ.P	16(R14), F5
-	FMOVQ.P	16(R13), F4
-	FMOVQ.P	16(R12), F3
-	FMOVQ.P	16(R11), F2
-	FLDPQ	0(R10), (F1, F0)
-	WORD	$0x4f851035 // fmla v21.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841031 // fmla v17.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R10), (F1, F0)
-	WORD	$0x4f851033 // fmla v19.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84102f // fmla v15.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R10), (F1, F0)
-	WORD	$0x4fa51035 // fmla v21.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51014 // fmla v20.4s, v0.4s, v5.s[1]
-	WORD	$0x4fa41031 // fmla v17.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41010 // fmla v16.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102d // fmla v13.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100c // fmla v12.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21029 // fmla v9.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21008 // fmla v8.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R10), (F1, F0)
-	WORD	$0x4fa51033 // fmla v19.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51012 // fmla v18.4s, v0.4s, v5.s[1]
-	WORD	$0x4fa4102f // fmla v15.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa4100e // fmla v14.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102b // fmla v11.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100a // fmla v10.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21027 // fmla v7.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21006 // fmla v6.4s, v0.4s, v2.s[1]
-	PRFM	0(R9), PLDL2KEEP
-	ADD	R8, R9, R9
-	FLDPQ	128(R10), (F1, F0)
-	WORD	$0x4f851835 // fmla v21.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851814 // fmla v20.4s, v0.4s, v5.s[2]
-	WORD	$0x4f841831 // fmla v17.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841810 // fmla v16.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182d // fmla v13.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180c // fmla v12.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821829 // fmla v9.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821808 // fmla v8.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R10), (F1, F0)
-	WORD	$0x4f851833 // fmla v19.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851812 // fmla v18.4s, v0.4s, v5.s[2]
-	WORD	$0x4f84182f // fmla v15.4s, v1.4s, v4.s[2]
-	WORD	$0x4f84180e // fmla v14.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182b // fmla v11.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180a // fmla v10.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821827 // fmla v7.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821806 // fmla v6.4s, v0.4s, v2.s[2]
-	FLDPQ	192(R10), (F1, F0)
-	WORD	$0x4fa51835 // fmla v21.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51814 // fmla v20.4s, v0.4s, v5.s[3]
-	WORD	$0x4fa41831 // fmla v17.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41810 // fmla v16.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182d // fmla v13.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180c // fmla v12.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21829 // fmla v9.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21808 // fmla v8.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R10), (F1, F0)
-	WORD	$0x4fa51833 // fmla v19.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51812 // fmla v18.4s, v0.4s, v5.s[3]
-	WORD	$0x4fa4182f // fmla v15.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa4180e // fmla v14.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182b // fmla v11.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180a // fmla v10.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21827 // fmla v7.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21806 // fmla v6.4s, v0.4s, v2.s[3]
-	PRFM	0(R9), PLDL2KEEP
-	ADD	R8, R9, R9
-	ADD	$256, R10, R10
-	SUBS	$4, R0, R0
-	BGE	storeLoop
-
-storeTail:
-	ADD	$4, R0, R0
-	CBZ	R0, store
-
-storeStep:
-	FMOVS.P	4(R14), F5
-	FMOVS.P	4(R13), F4
-	FMOVS.P	4(R12), F3
-	FMOVS.P	4(R11), F2
-	FLDPQ	0(R10), (F1, F0)
-	WORD	$0x4f851035 // fmla v21.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841031 // fmla v17.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R10), (F1, F0)
-	WORD	$0x4f851033 // fmla v19.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84102f // fmla v15.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	ADD	$64, R10, R10
-	SUBS	$1, R0, R0
-	BNE	storeStep
-
-store:
-	MOVD	ldc+40(FP), R6
-	LSL	$2, R6, R6
-	MOVD	cols+56(FP), R5
-	SUB	$0, R5, R5
-	CMP	$16, R5
-	BNE	someStore
-	MOVD	c+32(FP), R0
-	FMOVQ	F21, 0(R0)
-	FMOVQ	F20, 16(R0)
-	FMOVQ	F19, 32(R0)
-	FMOVQ	F18, 48(R0)
-	ADD	R6, R0, R0
-	FMOVQ	F17, 0(R0)
-	FMOVQ	F16, 16(R0)
-	FMOVQ	F15, 32(R0)
-	FMOVQ	F14, 48(R0)
-	ADD	R6, R0, R0
-	FMOVQ	F13, 0(R0)
-	FMOVQ	F12, 16(R0)
-	FMOVQ	F11, 32(R0)
-	FMOVQ	F10, 48(R0)
-	ADD	R6, R0, R0
-	FMOVQ	F9, 0(R0)
-	FMOVQ	F8, 16(R0)
-	FMOVQ	F7, 32(R0)
-	FMOVQ	F6, 48(R0)
-	B	doneStore
-
-someStore:
-	MOVD	c+32(FP), R4
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R3
-	MOVD	R5, R2
-	FMOVQ	F21, 0(R0)
-	FMOVQ	F20, 16(R0)
-	FMOVQ	F19, 32(R0)
-	FMOVQ	F18, 48(R0)
-	MOVD	R0, R1
-
-word5:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word5
-	ADD	R6, R4, R4
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R3
-	MOVD	R5, R2
-	FMOVQ	F17, 0(R0)
-	FMOVQ	F16, 16(R0)
-	FMOVQ	F15, 32(R0)
-	FMOVQ	F14, 48(R0)
-	MOVD	R0, R1
-
-word6:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word6
-	ADD	R6, R4, R4
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R3
-	MOVD	R5, R2
-	FMOVQ	F13, 0(R0)
-	FMOVQ	F12, 16(R0)
-	FMOVQ	F11, 32(R0)
-	FMOVQ	F10, 48(R0)
-	MOVD	R0, R1
-
-word7:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word7
-	ADD	R6, R4, R4
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R1
-	MOVD	R5, R2
-	FMOVQ	F9, 0(R0)
-	FMOVQ	F8, 16(R0)
-	FMOVQ	F7, 32(R0)
-	FMOVQ	F6, 48(R0)
-	MOVD	R0, R3
-
-word8:
-	MOVWU.P	4(R3), R0
-	MOVW.P	R0, 4(R1)
-	SUBS	$1, R2, R2
-	BNE	word8
-
-doneStore:
-	RET
-
-// func GemmF32Tile3x16NEON(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, cols int, add bool, next *float32, step int)
-TEXT ·GemmF32Tile3x16NEON(SB), NOSPLIT, $64-88
-	MOVD	a+0(FP), R13
-	MOVD	lda+8(FP), R0
-	LSL	$2, R0, R0
-	ADD	R0, R13, R12
-	ADD	R0, R12, R11
-	MOVD	b+16(FP), R10
-	MOVD	next+72(FP), R9
-	MOVD	step+80(FP), R8
-	LSL	$2, R8, R8
-	MOVBU	add+64(FP), R0
-	CBNZ	R0, load
-	VEOR	V16.B16, V16.B16, V16.B16
-	VEOR	V15.B16, V15.B16, V15.B16
-	VEOR	V14.B16, V14.B16, V14.B16
-	VEOR	V13.B16, V13.B16, V13.B16
-	VEOR	V12.B16, V12.B16, V12.B16
-	VEOR	V11.B16, V11.B16, V11.B16
-	VEOR	V10.B16, V10.B16, V10.B16
-	VEOR	V9.B16, V9.B16, V9.B16
-	VEOR	V8.B16, V8.B16, V8.B16
-	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	B	start
-
-load:
-	MOVD	ldc+40(FP), R7
-	LSL	$2, R7, R7
-	MOVD	cols+56(FP), R6
-	SUB	$0, R6, R6
-	CMP	$16, R6
-	BNE	someLoad
-	MOVD	c+32(FP), R0
-	FMOVQ	0(R0), F16
-	FMOVQ	16(R0), F15
-	FMOVQ	32(R0), F14
-	FMOVQ	48(R0), F13
-	ADD	R7, R0, R0
-	FMOVQ	0(R0), F12
-	FMOVQ	16(R0), F11
-	FMOVQ	32(R0), F10
-	FMOVQ	48(R0), F9
-	ADD	R7, R0, R0
-	FMOVQ	0(R0), F8
-	FMOVQ	16(R0), F7
-	FMOVQ	32(R0), F6
-	FMOVQ	48(R0), F5
-	B	doneLoad
-
-someLoad:
-	MOVD	c+32(FP), R5
-	MOVD	$buf-64(SP), R4
-	ADD	$0, R5, R3
-	MOVD	R6, R2
-	MOVD	R4, R1
-
-word1:
-	MOVWU.P	4(R3), R0
-	MOVW.P	R0, 4(R1)
-	SUBS	$1, R2, R2
-	BNE	word1
-	FMOVQ	0(R4), F16
-	FMOVQ	16(R4), F15
-	FMOVQ	32(R4), F14
-	FMOVQ	48(R4), F13
-	ADD	R7, R5, R5
-	MOVD	$buf-64(SP), R4
-	ADD	$0, R5, R3
-	MOVD	R6, R2
-	MOVD	R4, R1
-
-word2:
-	MOVWU.P	4(R3), R0
-	MOVW.P	R0, 4(R1)
-	SUBS	$1, R2, R2
-	BNE	word2
-	FMOVQ	0(R4), F12
-	FMOVQ	16(R4), F11
-	FMOVQ	32(R4), F10
-	FMOVQ	48(R4), F9
-	ADD	R7, R5, R5
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R5, R1
-	MOVD	R6, R4
-	MOVD	R0, R3
-
-word3:
-	MOVWU.P	4(R1), R2
-	MOVW.P	R2, 4(R3)
-	SUBS	$1, R4, R4
-	BNE	word3
-	FMOVQ	0(R0), F8
-	FMOVQ	16(R0), F7
-	FMOVQ	32(R0), F6
-	FMOVQ	48(R0), F5
-
-doneLoad:
-
-start:
-	MOVD	k+48(FP), R0
-	SUBS	$4, R0, R0
-	BLT	storeTail
-
-storeLoop:
-	FMOVQ.P	16(R13), F4
-	FMOVQ.P	16(R12), F3
-	FMOVQ.P	16(R11), F2
-	FLDPQ	0(R10), (F1, F0)
-	WORD	$0x4f841030 // fmla v16.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102c // fmla v12.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R10), (F1, F0)
-	WORD	$0x4f84102e // fmla v14.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102a // fmla v10.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R10), (F1, F0)
-	WORD	$0x4fa41030 // fmla v16.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa4100f // fmla v15.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102c // fmla v12.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100b // fmla v11.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21028 // fmla v8.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21007 // fmla v7.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R10), (F1, F0)
-	WORD	$0x4fa4102e // fmla v14.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa4100d // fmla v13.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102a // fmla v10.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31009 // fmla v9.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21026 // fmla v6.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21005 // fmla v5.4s, v0.4s, v2.s[1]
-	PRFM	0(R9), PLDL2KEEP
-	ADD	R8, R9, R9
-	FLDPQ	128(R10), (F1, F0)
-	WORD	$0x4f841830 // fmla v16.4s, v1.4s, v4.s[2]
-	WORD	$0x4f84180f // fmla v15.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182c // fmla v12.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180b // fmla v11.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821828 // fmla v8.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821807 // fmla v7.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R10), (F1, F0)
-	WORD	$0x4f84182e // fmla v14.4s, v1.4s, v4.s[2]
-	WORD	$0x4f84180d // fmla v13.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182a // fmla v10.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831809 // fmla v9.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821826 // fmla v6.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821805 // fmla v5.4s, v0.4s, v2.s[2]
-	FLDPQ	192(R10), (F1, F0)
-	WORD	$0x4fa41830 // fmla v16.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa4180f // fmla v15.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182c // fmla v12.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180b // fmla v11.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21828 // fmla v8.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21807 // fmla v7.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R10), (F1, F0)
-	WORD	$0x4fa4182e // fmla v14.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa4180d // fmla v13.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182a // fmla v10.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31809 // fmla v9.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21826 // fmla v6.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21805 // fmla v5.4s, v0.4s, v2.s[3]
-	PRFM	0(R9), PLDL2KEEP
-	ADD	R8, R9, R9
-	ADD	$256, R10, R10
-	SUBS	$4, R0, R0
-	BGE	storeLoop
-
-storeTail:
-	ADD	$4, R0, R0
-	CBZ	R0, store
-
-storeStep:
-	FMOVS.P	4(R13), F4
-	FMOVS.P	4(R12), F3
-	FMOVS.P	4(R11), F2
-	FLDPQ	0(R10), (F1, F0)
-	WORD	$0x4f841030 // fmla v16.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102c // fmla v12.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R10), (F1, F0)
-	WORD	$0x4f84102e // fmla v14.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102a // fmla v10.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	ADD	$64, R10, R10
-	SUBS	$1, R0, R0
-	BNE	storeStep
-
-store:
-	MOVD	ldc+40(FP), R6
-	LSL	$2, R6, R6
-	MOVD	cols+56(FP), R5
-	SUB	$0, R5, R5
-	CMP	$16, R5
-	BNE	someStore
-	MOVD	c+32(FP), R0
-	FMOVQ	F16, 0(R0)
-	FMOVQ	F15, 16(R0)
-	FMOVQ	F14, 32(R0)
-	FMOVQ	F13, 48(R0)
-	ADD	R6, R0, R0
-	FMOVQ	F12, 0(R0)
-	FMOVQ	F11, 16(R0)
-	FMOVQ	F10, 32(R0)
-	FMOVQ	F9, 48(R0)
-	ADD	R6, R0, R0
-	FMOVQ	F8, 0(R0)
-	FMOVQ	F7, 16(R0)
-	FMOVQ	F6, 32(R0)
-	FMOVQ	F5, 48(R0)
-	B	doneStore
-
-someStore:
-	MOVD	c+32(FP), R4
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R3
-	MOVD	R5, R2
-	FMOVQ	F16, 0(R0)
-	FMOVQ	F15, 16(R0)
-	FMOVQ	F14, 32(R0)
-	FMOVQ	F13, 48(R0)
-	MOVD	R0, R1
-
-word4:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word4
-	ADD	R6, R4, R4
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R3
-	MOVD	R5, R2
-	FMOVQ	F12, 0(R0)
-	FMOVQ	F11, 16(R0)
-	FMOVQ	F10, 32(R0)
-	FMOVQ	F9, 48(R0)
-	MOVD	R0, R1
-
-word5:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word5
-	ADD	R6, R4, R4
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R1
-	MOVD	R5, R2
-	FMOVQ	F8, 0(R0)
-	FMOVQ	F7, 16(R0)
-	FMOVQ	F6, 32(R0)
-	FMOVQ	F5, 48(R0)
 	MOVD	R0, R3
 
 word6:
@@ -2729,14 +2877,14 @@ TEXT ·GemmF32Tile2x16NEON(SB), NOSPLIT, $64-88
 	LSL	$2, R8, R8
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, load
+	VEOR	V13.B16, V13.B16, V13.B16
+	VEOR	V12.B16, V12.B16, V12.B16
 	VEOR	V11.B16, V11.B16, V11.B16
 	VEOR	V10.B16, V10.B16, V10.B16
 	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
 	B	start
 
 load:
@@ -2747,15 +2895,15 @@ load:
 	CMP	$16, R6
 	BNE	someLoad
 	MOVD	c+32(FP), R0
-	FMOVQ	0(R0), F11
-	FMOVQ	16(R0), F10
-	FMOVQ	32(R0), F9
-	FMOVQ	48(R0), F8
+	FMOVQ	0(R0), F13
+	FMOVQ	16(R0), F12
+	FMOVQ	32(R0), F11
+	FMOVQ	48(R0), F10
 	ADD	R7, R0, R0
-	FMOVQ	0(R0), F7
-	FMOVQ	16(R0), F6
-	FMOVQ	32(R0), F5
-	FMOVQ	48(R0), F4
+	FMOVQ	0(R0), F9
+	FMOVQ	16(R0), F8
+	FMOVQ	32(R0), F7
+	FMOVQ	48(R0), F6
 	B	doneLoad
 
 someLoad:
@@ -2770,10 +2918,10 @@ word1:
 	MOVW.P	R0, 4(R1)
 	SUBS	$1, R2, R2
 	BNE	word1
-	FMOVQ	0(R4), F11
-	FMOVQ	16(R4), F10
-	FMOVQ	32(R4), F9
-	FMOVQ	48(R4), F8
+	FMOVQ	0(R4), F13
+	FMOVQ	16(R4), F12
+	FMOVQ	32(R4), F11
+	FMOVQ	48(R4), F10
 	ADD	R7, R5, R5
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R5, R1
@@ -2785,10 +2933,10 @@ word2:
 	MOVW.P	R2, 4(R3)
 	SUBS	$1, R4, R4
 	BNE	word2
-	FMOVQ	0(R0), F7
-	FMOVQ	16(R0), F6
-	FMOVQ	32(R0), F5
-	FMOVQ	48(R0), F4
+	FMOVQ	0(R0), F9
+	FMOVQ	16(R0), F8
+	FMOVQ	32(R0), F7
+	FMOVQ	48(R0), F6
 
 doneLoad:
 
@@ -2798,50 +2946,58 @@ start:
 	BLT	storeTail
 
 storeLoop:
-	FMOVQ.P	16(R12), F3
-	FMOVQ.P	16(R11), F2
-	FLDPQ	0(R10), (F1, F0)
-	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R10), (F1, F0)
-	WORD	$0x4f831029 // fmla v9.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831008 // fmla v8.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821025 // fmla v5.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R10), (F1, F0)
-	WORD	$0x4fa3102b // fmla v11.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100a // fmla v10.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21027 // fmla v7.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21006 // fmla v6.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R10), (F1, F0)
-	WORD	$0x4fa31029 // fmla v9.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31008 // fmla v8.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21025 // fmla v5.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21004 // fmla v4.4s, v0.4s, v2.s[1]
+	FMOVQ.P	16(R12), F5
+	FMOVQ.P	16(R11), F4
+	FMOVQ	0(R10), F3
+	FMOVQ	16(R10), F2
+	FMOVQ	32(R10), F1
+	FMOVQ	48(R10), F0
+	WORD	$0x4f85106d // fmla v13.4s, v3.4s, v5.s[0]
+	WORD	$0x4f841069 // fmla v9.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R10), F3
+	WORD	$0x4f85104c // fmla v12.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841048 // fmla v8.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R10), F2
+	WORD	$0x4f85102b // fmla v11.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841027 // fmla v7.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R10), F1
+	WORD	$0x4f85100a // fmla v10.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841006 // fmla v6.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R10), F0
+	WORD	$0x4fa5106d // fmla v13.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa41069 // fmla v9.4s, v3.4s, v4.s[1]
+	FMOVQ	128(R10), F3
+	WORD	$0x4fa5104c // fmla v12.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa41048 // fmla v8.4s, v2.4s, v4.s[1]
+	FMOVQ	144(R10), F2
+	WORD	$0x4fa5102b // fmla v11.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41027 // fmla v7.4s, v1.4s, v4.s[1]
+	FMOVQ	160(R10), F1
+	WORD	$0x4fa5100a // fmla v10.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41006 // fmla v6.4s, v0.4s, v4.s[1]
 	PRFM	0(R9), PLDL2KEEP
 	ADD	R8, R9, R9
-	FLDPQ	128(R10), (F1, F0)
-	WORD	$0x4f83182b // fmla v11.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180a // fmla v10.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821827 // fmla v7.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821806 // fmla v6.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R10), (F1, F0)
-	WORD	$0x4f831829 // fmla v9.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831808 // fmla v8.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821825 // fmla v5.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821804 // fmla v4.4s, v0.4s, v2.s[2]
-	FLDPQ	192(R10), (F1, F0)
-	WORD	$0x4fa3182b // fmla v11.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180a // fmla v10.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21827 // fmla v7.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21806 // fmla v6.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R10), (F1, F0)
-	WORD	$0x4fa31829 // fmla v9.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31808 // fmla v8.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21825 // fmla v5.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21804 // fmla v4.4s, v0.4s, v2.s[3]
+	FMOVQ	176(R10), F0
+	WORD	$0x4f85186d // fmla v13.4s, v3.4s, v5.s[2]
+	WORD	$0x4f841869 // fmla v9.4s, v3.4s, v4.s[2]
+	FMOVQ	192(R10), F3
+	WORD	$0x4f85184c // fmla v12.4s, v2.4s, v5.s[2]
+	WORD	$0x4f841848 // fmla v8.4s, v2.4s, v4.s[2]
+	FMOVQ	208(R10), F2
+	WORD	$0x4f85182b // fmla v11.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841827 // fmla v7.4s, v1.4s, v4.s[2]
+	FMOVQ	224(R10), F1
+	WORD	$0x4f85180a // fmla v10.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841806 // fmla v6.4s, v0.4s, v4.s[2]
+	FMOVQ	240(R10), F0
+	WORD	$0x4fa5186d // fmla v13.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa41869 // fmla v9.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa5184c // fmla v12.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa41848 // fmla v8.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa5182b // fmla v11.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41827 // fmla v7.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa5180a // fmla v10.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41806 // fmla v6.4s, v0.4s, v4.s[3]
 	PRFM	0(R9), PLDL2KEEP
 	ADD	R8, R9, R9
 	ADD	$256, R10, R10
@@ -2853,18 +3009,20 @@ storeTail:
 	CBZ	R0, store
 
 storeStep:
-	FMOVS.P	4(R12), F3
-	FMOVS.P	4(R11), F2
-	FLDPQ	0(R10), (F1, F0)
-	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R10), (F1, F0)
-	WORD	$0x4f831029 // fmla v9.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831008 // fmla v8.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821025 // fmla v5.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R12), F5
+	FMOVS.P	4(R11), F4
+	FMOVQ	0(R10), F3
+	FMOVQ	16(R10), F2
+	FMOVQ	32(R10), F1
+	FMOVQ	48(R10), F0
+	WORD	$0x4f85106d // fmla v13.4s, v3.4s, v5.s[0]
+	WORD	$0x4f841069 // fmla v9.4s, v3.4s, v4.s[0]
+	WORD	$0x4f85104c // fmla v12.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841048 // fmla v8.4s, v2.4s, v4.s[0]
+	WORD	$0x4f85102b // fmla v11.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841027 // fmla v7.4s, v1.4s, v4.s[0]
+	WORD	$0x4f85100a // fmla v10.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841006 // fmla v6.4s, v0.4s, v4.s[0]
 	ADD	$64, R10, R10
 	SUBS	$1, R0, R0
 	BNE	storeStep
@@ -2877,15 +3035,15 @@ store:
 	CMP	$16, R5
 	BNE	someStore
 	MOVD	c+32(FP), R0
-	FMOVQ	F11, 0(R0)
-	FMOVQ	F10, 16(R0)
-	FMOVQ	F9, 32(R0)
-	FMOVQ	F8, 48(R0)
+	FMOVQ	F13, 0(R0)
+	FMOVQ	F12, 16(R0)
+	FMOVQ	F11, 32(R0)
+	FMOVQ	F10, 48(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F7, 0(R0)
-	FMOVQ	F6, 16(R0)
-	FMOVQ	F5, 32(R0)
-	FMOVQ	F4, 48(R0)
+	FMOVQ	F9, 0(R0)
+	FMOVQ	F8, 16(R0)
+	FMOVQ	F7, 32(R0)
+	FMOVQ	F6, 48(R0)
 	B	doneStore
 
 someStore:
@@ -2893,10 +3051,10 @@ someStore:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
-	FMOVQ	F11, 0(R0)
-	FMOVQ	F10, 16(R0)
-	FMOVQ	F9, 32(R0)
-	FMOVQ	F8, 48(R0)
+	FMOVQ	F13, 0(R0)
+	FMOVQ	F12, 16(R0)
+	FMOVQ	F11, 32(R0)
+	FMOVQ	F10, 48(R0)
 	MOVD	R0, R1
 
 word3:
@@ -2908,10 +3066,10 @@ word3:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R1
 	MOVD	R5, R2
-	FMOVQ	F7, 0(R0)
-	FMOVQ	F6, 16(R0)
-	FMOVQ	F5, 32(R0)
-	FMOVQ	F4, 48(R0)
+	FMOVQ	F9, 0(R0)
+	FMOVQ	F8, 16(R0)
+	FMOVQ	F7, 32(R0)
+	FMOVQ	F6, 48(R0)
 	MOVD	R0, R3
 
 word4:
@@ -2934,10 +3092,10 @@ TEXT ·GemmF32Tile1x16NEON(SB), NOSPLIT, $64-88
 	LSL	$2, R5, R5
 	MOVBU	add+64(FP), R0
 	CBNZ	R0, load
+	VEOR	V8.B16, V8.B16, V8.B16
+	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
 	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	VEOR	V3.B16, V3.B16, V3.B16
 	B	start
 
 load:
@@ -2948,10 +3106,10 @@ load:
 	CMP	$16, R0
 	BNE	someLoad
 	MOVD	c+32(FP), R0
-	FMOVQ	0(R0), F6
-	FMOVQ	16(R0), F5
-	FMOVQ	32(R0), F4
-	FMOVQ	48(R0), F3
+	FMOVQ	0(R0), F8
+	FMOVQ	16(R0), F7
+	FMOVQ	32(R0), F6
+	FMOVQ	48(R0), F5
 	B	doneLoad
 
 someLoad:
@@ -2966,10 +3124,10 @@ word1:
 	MOVW.P	R0, 4(R1)
 	SUBS	$1, R2, R2
 	BNE	word1
-	FMOVQ	0(R4), F6
-	FMOVQ	16(R4), F5
-	FMOVQ	32(R4), F4
-	FMOVQ	48(R4), F3
+	FMOVQ	0(R4), F8
+	FMOVQ	16(R4), F7
+	FMOVQ	32(R4), F6
+	FMOVQ	48(R4), F5
 
 doneLoad:
 
@@ -2979,33 +3137,41 @@ start:
 	BLT	storeTail
 
 storeLoop:
-	FMOVQ.P	16(R8), F2
-	FLDPQ	0(R7), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R7), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R7), (F1, F0)
-	WORD	$0x4fa21026 // fmla v6.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21005 // fmla v5.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R7), (F1, F0)
-	WORD	$0x4fa21024 // fmla v4.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21003 // fmla v3.4s, v0.4s, v2.s[1]
+	FMOVQ.P	16(R8), F4
+	FMOVQ	0(R7), F3
+	FMOVQ	16(R7), F2
+	FMOVQ	32(R7), F1
+	FMOVQ	48(R7), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R7), F3
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R7), F2
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R7), F1
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R7), F0
+	WORD	$0x4fa41068 // fmla v8.4s, v3.4s, v4.s[1]
+	FMOVQ	128(R7), F3
+	WORD	$0x4fa41047 // fmla v7.4s, v2.4s, v4.s[1]
+	FMOVQ	144(R7), F2
+	WORD	$0x4fa41026 // fmla v6.4s, v1.4s, v4.s[1]
+	FMOVQ	160(R7), F1
+	WORD	$0x4fa41005 // fmla v5.4s, v0.4s, v4.s[1]
 	PRFM	0(R6), PLDL2KEEP
 	ADD	R5, R6, R6
-	FLDPQ	128(R7), (F1, F0)
-	WORD	$0x4f821826 // fmla v6.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821805 // fmla v5.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R7), (F1, F0)
-	WORD	$0x4f821824 // fmla v4.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821803 // fmla v3.4s, v0.4s, v2.s[2]
-	FLDPQ	192(R7), (F1, F0)
-	WORD	$0x4fa21826 // fmla v6.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21805 // fmla v5.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R7), (F1, F0)
-	WORD	$0x4fa21824 // fmla v4.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21803 // fmla v3.4s, v0.4s, v2.s[3]
+	FMOVQ	176(R7), F0
+	WORD	$0x4f841868 // fmla v8.4s, v3.4s, v4.s[2]
+	FMOVQ	192(R7), F3
+	WORD	$0x4f841847 // fmla v7.4s, v2.4s, v4.s[2]
+	FMOVQ	208(R7), F2
+	WORD	$0x4f841826 // fmla v6.4s, v1.4s, v4.s[2]
+	FMOVQ	224(R7), F1
+	WORD	$0x4f841805 // fmla v5.4s, v0.4s, v4.s[2]
+	FMOVQ	240(R7), F0
+	WORD	$0x4fa41868 // fmla v8.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa41847 // fmla v7.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa41826 // fmla v6.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa41805 // fmla v5.4s, v0.4s, v4.s[3]
 	PRFM	0(R6), PLDL2KEEP
 	ADD	R5, R6, R6
 	ADD	$256, R7, R7
@@ -3017,13 +3183,15 @@ storeTail:
 	CBZ	R0, store
 
 storeStep:
-	FMOVS.P	4(R8), F2
-	FLDPQ	0(R7), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R7), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R8), F4
+	FMOVQ	0(R7), F3
+	FMOVQ	16(R7), F2
+	FMOVQ	32(R7), F1
+	FMOVQ	48(R7), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
 	ADD	$64, R7, R7
 	SUBS	$1, R0, R0
 	BNE	storeStep
@@ -3036,10 +3204,10 @@ store:
 	CMP	$16, R1
 	BNE	someStore
 	MOVD	c+32(FP), R0
-	FMOVQ	F6, 0(R0)
-	FMOVQ	F5, 16(R0)
-	FMOVQ	F4, 32(R0)
-	FMOVQ	F3, 48(R0)
+	FMOVQ	F8, 0(R0)
+	FMOVQ	F7, 16(R0)
+	FMOVQ	F6, 32(R0)
+	FMOVQ	F5, 48(R0)
 	B	doneStore
 
 someStore:
@@ -3047,10 +3215,10 @@ someStore:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R2, R3
 	MOVD	R1, R2
-	FMOVQ	F6, 0(R0)
-	FMOVQ	F5, 16(R0)
-	FMOVQ	F4, 32(R0)
-	FMOVQ	F3, 48(R0)
+	FMOVQ	F8, 0(R0)
+	FMOVQ	F7, 16(R0)
+	FMOVQ	F6, 32(R0)
+	FMOVQ	F5, 48(R0)
 	MOVD	R0, R1
 
 word2:
@@ -3073,6 +3241,8 @@ TEXT ·GemmF32Direct1x64NEON(SB), NOSPLIT, $0-72
 	LSL	$2, R1, R1
 	MOVBU	add+56(FP), R0
 	CBNZ	R0, load
+	VEOR	V20.B16, V20.B16, V20.B16
+	VEOR	V19.B16, V19.B16, V19.B16
 	VEOR	V18.B16, V18.B16, V18.B16
 	VEOR	V17.B16, V17.B16, V17.B16
 	VEOR	V16.B16, V16.B16, V16.B16
@@ -3087,30 +3257,28 @@ TEXT ·GemmF32Direct1x64NEON(SB), NOSPLIT, $0-72
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
 	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	VEOR	V3.B16, V3.B16, V3.B16
 	B	start
 
 load:
 	MOVD	ldc+40(FP), R0
 	LSL	$2, R0, R0
 	MOVD	c+32(FP), R0
-	FMOVQ	0(R0), F18
-	FMOVQ	16(R0), F17
-	FMOVQ	32(R0), F16
-	FMOVQ	48(R0), F15
-	FMOVQ	64(R0), F14
-	FMOVQ	80(R0), F13
-	FMOVQ	96(R0), F12
-	FMOVQ	112(R0), F11
-	FMOVQ	128(R0), F10
-	FMOVQ	144(R0), F9
-	FMOVQ	160(R0), F8
-	FMOVQ	176(R0), F7
-	FMOVQ	192(R0), F6
-	FMOVQ	208(R0), F5
-	FMOVQ	224(R0), F4
-	FMOVQ	240(R0), F3
+	FMOVQ	0(R0), F20
+	FMOVQ	16(R0), F19
+	FMOVQ	32(R0), F18
+	FMOVQ	48(R0), F17
+	FMOVQ	64(R0), F16
+	FMOVQ	80(R0), F15
+	FMOVQ	96(R0), F14
+	FMOVQ	112(R0), F13
+	FMOVQ	128(R0), F12
+	FMOVQ	144(R0), F11
+	FMOVQ	160(R0), F10
+	FMOVQ	176(R0), F9
+	FMOVQ	192(R0), F8
+	FMOVQ	208(R0), F7
+	FMOVQ	224(R0), F6
+	FMOVQ	240(R0), F5
 
 start:
 	MOVD	k+48(FP), R0
@@ -3118,121 +3286,153 @@ start:
 	BLT	storeTail
 
 storeLoop:
-	FMOVQ.P	16(R4), F2
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f821032 // fmla v18.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f821030 // fmla v16.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R3), (F1, F0)
-	WORD	$0x4f82102e // fmla v14.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FLDPQ	96(R3), (F1, F0)
-	WORD	$0x4f82102c // fmla v12.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FLDPQ	128(R3), (F1, F0)
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	160(R3), (F1, F0)
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	192(R3), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	224(R3), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
+	FMOVQ.P	16(R4), F4
+	FMOVQ	0(R3), F3
+	FMOVQ	16(R3), F2
+	FMOVQ	32(R3), F1
+	FMOVQ	48(R3), F0
+	WORD	$0x4f841074 // fmla v20.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R3), F3
+	WORD	$0x4f841053 // fmla v19.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R3), F2
+	WORD	$0x4f841032 // fmla v18.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R3), F1
+	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R3), F0
+	WORD	$0x4f841070 // fmla v16.4s, v3.4s, v4.s[0]
+	FMOVQ	128(R3), F3
+	WORD	$0x4f84104f // fmla v15.4s, v2.4s, v4.s[0]
+	FMOVQ	144(R3), F2
+	WORD	$0x4f84102e // fmla v14.4s, v1.4s, v4.s[0]
+	FMOVQ	160(R3), F1
+	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
+	FMOVQ	176(R3), F0
+	WORD	$0x4f84106c // fmla v12.4s, v3.4s, v4.s[0]
+	FMOVQ	192(R3), F3
+	WORD	$0x4f84104b // fmla v11.4s, v2.4s, v4.s[0]
+	FMOVQ	208(R3), F2
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	FMOVQ	224(R3), F1
+	WORD	$0x4f841009 // fmla v9.4s, v0.4s, v4.s[0]
+	FMOVQ	240(R3), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	ADD	R1, R3, R3
+	FMOVQ	0(R3), F3
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R3), F2
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R3), F1
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
 	PRFM	0(R2), PLDL1KEEP
 	PRFM	64(R2), PLDL1KEEP
 	PRFM	128(R2), PLDL1KEEP
 	PRFM	192(R2), PLDL1KEEP
 	ADD	R1, R2, R2
+	FMOVQ	48(R3), F0
+	WORD	$0x4fa41074 // fmla v20.4s, v3.4s, v4.s[1]
+	FMOVQ	64(R3), F3
+	WORD	$0x4fa41053 // fmla v19.4s, v2.4s, v4.s[1]
+	FMOVQ	80(R3), F2
+	WORD	$0x4fa41032 // fmla v18.4s, v1.4s, v4.s[1]
+	FMOVQ	96(R3), F1
+	WORD	$0x4fa41011 // fmla v17.4s, v0.4s, v4.s[1]
+	FMOVQ	112(R3), F0
+	WORD	$0x4fa41070 // fmla v16.4s, v3.4s, v4.s[1]
+	FMOVQ	128(R3), F3
+	WORD	$0x4fa4104f // fmla v15.4s, v2.4s, v4.s[1]
+	FMOVQ	144(R3), F2
+	WORD	$0x4fa4102e // fmla v14.4s, v1.4s, v4.s[1]
+	FMOVQ	160(R3), F1
+	WORD	$0x4fa4100d // fmla v13.4s, v0.4s, v4.s[1]
+	FMOVQ	176(R3), F0
+	WORD	$0x4fa4106c // fmla v12.4s, v3.4s, v4.s[1]
+	FMOVQ	192(R3), F3
+	WORD	$0x4fa4104b // fmla v11.4s, v2.4s, v4.s[1]
+	FMOVQ	208(R3), F2
+	WORD	$0x4fa4102a // fmla v10.4s, v1.4s, v4.s[1]
+	FMOVQ	224(R3), F1
+	WORD	$0x4fa41009 // fmla v9.4s, v0.4s, v4.s[1]
+	FMOVQ	240(R3), F0
+	WORD	$0x4fa41068 // fmla v8.4s, v3.4s, v4.s[1]
 	ADD	R1, R3, R3
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4fa21032 // fmla v18.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21011 // fmla v17.4s, v0.4s, v2.s[1]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4fa21030 // fmla v16.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100f // fmla v15.4s, v0.4s, v2.s[1]
-	FLDPQ	64(R3), (F1, F0)
-	WORD	$0x4fa2102e // fmla v14.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100d // fmla v13.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R3), (F1, F0)
-	WORD	$0x4fa2102c // fmla v12.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100b // fmla v11.4s, v0.4s, v2.s[1]
-	FLDPQ	128(R3), (F1, F0)
-	WORD	$0x4fa2102a // fmla v10.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21009 // fmla v9.4s, v0.4s, v2.s[1]
-	FLDPQ	160(R3), (F1, F0)
-	WORD	$0x4fa21028 // fmla v8.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21007 // fmla v7.4s, v0.4s, v2.s[1]
-	FLDPQ	192(R3), (F1, F0)
-	WORD	$0x4fa21026 // fmla v6.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21005 // fmla v5.4s, v0.4s, v2.s[1]
-	FLDPQ	224(R3), (F1, F0)
-	WORD	$0x4fa21024 // fmla v4.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21003 // fmla v3.4s, v0.4s, v2.s[1]
+	FMOVQ	0(R3), F3
+	WORD	$0x4fa41047 // fmla v7.4s, v2.4s, v4.s[1]
+	FMOVQ	16(R3), F2
+	WORD	$0x4fa41026 // fmla v6.4s, v1.4s, v4.s[1]
+	FMOVQ	32(R3), F1
+	WORD	$0x4fa41005 // fmla v5.4s, v0.4s, v4.s[1]
 	PRFM	0(R2), PLDL1KEEP
 	PRFM	64(R2), PLDL1KEEP
 	PRFM	128(R2), PLDL1KEEP
 	PRFM	192(R2), PLDL1KEEP
 	ADD	R1, R2, R2
+	FMOVQ	48(R3), F0
+	WORD	$0x4f841874 // fmla v20.4s, v3.4s, v4.s[2]
+	FMOVQ	64(R3), F3
+	WORD	$0x4f841853 // fmla v19.4s, v2.4s, v4.s[2]
+	FMOVQ	80(R3), F2
+	WORD	$0x4f841832 // fmla v18.4s, v1.4s, v4.s[2]
+	FMOVQ	96(R3), F1
+	WORD	$0x4f841811 // fmla v17.4s, v0.4s, v4.s[2]
+	FMOVQ	112(R3), F0
+	WORD	$0x4f841870 // fmla v16.4s, v3.4s, v4.s[2]
+	FMOVQ	128(R3), F3
+	WORD	$0x4f84184f // fmla v15.4s, v2.4s, v4.s[2]
+	FMOVQ	144(R3), F2
+	WORD	$0x4f84182e // fmla v14.4s, v1.4s, v4.s[2]
+	FMOVQ	160(R3), F1
+	WORD	$0x4f84180d // fmla v13.4s, v0.4s, v4.s[2]
+	FMOVQ	176(R3), F0
+	WORD	$0x4f84186c // fmla v12.4s, v3.4s, v4.s[2]
+	FMOVQ	192(R3), F3
+	WORD	$0x4f84184b // fmla v11.4s, v2.4s, v4.s[2]
+	FMOVQ	208(R3), F2
+	WORD	$0x4f84182a // fmla v10.4s, v1.4s, v4.s[2]
+	FMOVQ	224(R3), F1
+	WORD	$0x4f841809 // fmla v9.4s, v0.4s, v4.s[2]
+	FMOVQ	240(R3), F0
+	WORD	$0x4f841868 // fmla v8.4s, v3.4s, v4.s[2]
 	ADD	R1, R3, R3
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f821832 // fmla v18.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821811 // fmla v17.4s, v0.4s, v2.s[2]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f821830 // fmla v16.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180f // fmla v15.4s, v0.4s, v2.s[2]
-	FLDPQ	64(R3), (F1, F0)
-	WORD	$0x4f82182e // fmla v14.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180d // fmla v13.4s, v0.4s, v2.s[2]
-	FLDPQ	96(R3), (F1, F0)
-	WORD	$0x4f82182c // fmla v12.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180b // fmla v11.4s, v0.4s, v2.s[2]
-	FLDPQ	128(R3), (F1, F0)
-	WORD	$0x4f82182a // fmla v10.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821809 // fmla v9.4s, v0.4s, v2.s[2]
-	FLDPQ	160(R3), (F1, F0)
-	WORD	$0x4f821828 // fmla v8.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821807 // fmla v7.4s, v0.4s, v2.s[2]
-	FLDPQ	192(R3), (F1, F0)
-	WORD	$0x4f821826 // fmla v6.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821805 // fmla v5.4s, v0.4s, v2.s[2]
-	FLDPQ	224(R3), (F1, F0)
-	WORD	$0x4f821824 // fmla v4.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821803 // fmla v3.4s, v0.4s, v2.s[2]
+	FMOVQ	0(R3), F3
+	WORD	$0x4f841847 // fmla v7.4s, v2.4s, v4.s[2]
+	FMOVQ	16(R3), F2
+	WORD	$0x4f841826 // fmla v6.4s, v1.4s, v4.s[2]
+	FMOVQ	32(R3), F1
+	WORD	$0x4f841805 // fmla v5.4s, v0.4s, v4.s[2]
 	PRFM	0(R2), PLDL1KEEP
 	PRFM	64(R2), PLDL1KEEP
 	PRFM	128(R2), PLDL1KEEP
 	PRFM	192(R2), PLDL1KEEP
 	ADD	R1, R2, R2
-	ADD	R1, R3, R3
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4fa21832 // fmla v18.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21811 // fmla v17.4s, v0.4s, v2.s[3]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4fa21830 // fmla v16.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180f // fmla v15.4s, v0.4s, v2.s[3]
-	FLDPQ	64(R3), (F1, F0)
-	WORD	$0x4fa2182e // fmla v14.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180d // fmla v13.4s, v0.4s, v2.s[3]
-	FLDPQ	96(R3), (F1, F0)
-	WORD	$0x4fa2182c // fmla v12.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180b // fmla v11.4s, v0.4s, v2.s[3]
-	FLDPQ	128(R3), (F1, F0)
-	WORD	$0x4fa2182a // fmla v10.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21809 // fmla v9.4s, v0.4s, v2.s[3]
-	FLDPQ	160(R3), (F1, F0)
-	WORD	$0x4fa21828 // fmla v8.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21807 // fmla v7.4s, v0.4s, v2.s[3]
-	FLDPQ	192(R3), (F1, F0)
-	WORD	$0x4fa21826 // fmla v6.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21805 // fmla v5.4s, v0.4s, v2.s[3]
-	FLDPQ	224(R3), (F1, F0)
-	WORD	$0x4fa21824 // fmla v4.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21803 // fmla v3.4s, v0.4s, v2.s[3]
+	FMOVQ	48(R3), F0
+	WORD	$0x4fa41874 // fmla v20.4s, v3.4s, v4.s[3]
+	FMOVQ	64(R3), F3
+	WORD	$0x4fa41853 // fmla v19.4s, v2.4s, v4.s[3]
+	FMOVQ	80(R3), F2
+	WORD	$0x4fa41832 // fmla v18.4s, v1.4s, v4.s[3]
+	FMOVQ	96(R3), F1
+	WORD	$0x4fa41811 // fmla v17.4s, v0.4s, v4.s[3]
+	FMOVQ	112(R3), F0
+	WORD	$0x4fa41870 // fmla v16.4s, v3.4s, v4.s[3]
+	FMOVQ	128(R3), F3
+	WORD	$0x4fa4184f // fmla v15.4s, v2.4s, v4.s[3]
+	FMOVQ	144(R3), F2
+	WORD	$0x4fa4182e // fmla v14.4s, v1.4s, v4.s[3]
+	FMOVQ	160(R3), F1
+	WORD	$0x4fa4180d // fmla v13.4s, v0.4s, v4.s[3]
+	FMOVQ	176(R3), F0
+	WORD	$0x4fa4186c // fmla v12.4s, v3.4s, v4.s[3]
+	FMOVQ	192(R3), F3
+	WORD	$0x4fa4184b // fmla v11.4s, v2.4s, v4.s[3]
+	FMOVQ	208(R3), F2
+	WORD	$0x4fa4182a // fmla v10.4s, v1.4s, v4.s[3]
+	FMOVQ	224(R3), F1
+	WORD	$0x4fa41809 // fmla v9.4s, v0.4s, v4.s[3]
+	FMOVQ	240(R3), F0
+	WORD	$0x4fa41868 // fmla v8.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa41847 // fmla v7.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa41826 // fmla v6.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa41805 // fmla v5.4s, v0.4s, v4.s[3]
 	PRFM	0(R2), PLDL1KEEP
 	PRFM	64(R2), PLDL1KEEP
 	PRFM	128(R2), PLDL1KEEP
@@ -3247,31 +3447,39 @@ storeTail:
 	CBZ	R0, store
 
 storeStep:
-	FMOVS.P	4(R4), F2
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f821032 // fmla v18.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f821030 // fmla v16.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R3), (F1, F0)
-	WORD	$0x4f82102e // fmla v14.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FLDPQ	96(R3), (F1, F0)
-	WORD	$0x4f82102c // fmla v12.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FLDPQ	128(R3), (F1, F0)
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	160(R3), (F1, F0)
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	192(R3), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	224(R3), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R4), F4
+	FMOVQ	0(R3), F3
+	FMOVQ	16(R3), F2
+	FMOVQ	32(R3), F1
+	FMOVQ	48(R3), F0
+	WORD	$0x4f841074 // fmla v20.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R3), F3
+	WORD	$0x4f841053 // fmla v19.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R3), F2
+	WORD	$0x4f841032 // fmla v18.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R3), F1
+	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R3), F0
+	WORD	$0x4f841070 // fmla v16.4s, v3.4s, v4.s[0]
+	FMOVQ	128(R3), F3
+	WORD	$0x4f84104f // fmla v15.4s, v2.4s, v4.s[0]
+	FMOVQ	144(R3), F2
+	WORD	$0x4f84102e // fmla v14.4s, v1.4s, v4.s[0]
+	FMOVQ	160(R3), F1
+	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
+	FMOVQ	176(R3), F0
+	WORD	$0x4f84106c // fmla v12.4s, v3.4s, v4.s[0]
+	FMOVQ	192(R3), F3
+	WORD	$0x4f84104b // fmla v11.4s, v2.4s, v4.s[0]
+	FMOVQ	208(R3), F2
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	FMOVQ	224(R3), F1
+	WORD	$0x4f841009 // fmla v9.4s, v0.4s, v4.s[0]
+	FMOVQ	240(R3), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
 	PRFM	0(R2), PLDL1KEEP
 	PRFM	64(R2), PLDL1KEEP
 	PRFM	128(R2), PLDL1KEEP
@@ -3285,22 +3493,22 @@ store:
 	MOVD	ldc+40(FP), R0
 	LSL	$2, R0, R0
 	MOVD	c+32(FP), R0
-	FMOVQ	F18, 0(R0)
-	FMOVQ	F17, 16(R0)
-	FMOVQ	F16, 32(R0)
-	FMOVQ	F15, 48(R0)
-	FMOVQ	F14, 64(R0)
-	FMOVQ	F13, 80(R0)
-	FMOVQ	F12, 96(R0)
-	FMOVQ	F11, 112(R0)
-	FMOVQ	F10, 128(R0)
-	FMOVQ	F9, 144(R0)
-	FMOVQ	F8, 160(R0)
-	FMOVQ	F7, 176(R0)
-	FMOVQ	F6, 192(R0)
-	FMOVQ	F5, 208(R0)
-	FMOVQ	F4, 224(R0)
-	FMOVQ	F3, 240(R0)
+	FMOVQ	F20, 0(R0)
+	FMOVQ	F19, 16(R0)
+	FMOVQ	F18, 32(R0)
+	FMOVQ	F17, 48(R0)
+	FMOVQ	F16, 64(R0)
+	FMOVQ	F15, 80(R0)
+	FMOVQ	F14, 96(R0)
+	FMOVQ	F13, 112(R0)
+	FMOVQ	F12, 128(R0)
+	FMOVQ	F11, 144(R0)
+	FMOVQ	F10, 160(R0)
+	FMOVQ	F9, 176(R0)
+	FMOVQ	F8, 192(R0)
+	FMOVQ	F7, 208(R0)
+	FMOVQ	F6, 224(R0)
+	FMOVQ	F5, 240(R0)
 	RET
 
 // func GemmF32Direct3x32NEON(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
@@ -3316,6 +3524,8 @@ TEXT ·GemmF32Direct3x32NEON(SB), NOSPLIT, $0-72
 	LSL	$2, R2, R2
 	MOVBU	add+56(FP), R0
 	CBNZ	R0, load
+	VEOR	V30.B16, V30.B16, V30.B16
+	VEOR	V29.B16, V29.B16, V29.B16
 	VEOR	V28.B16, V28.B16, V28.B16
 	VEOR	V27.B16, V27.B16, V27.B16
 	VEOR	V26.B16, V26.B16, V26.B16
@@ -3338,32 +3548,535 @@ TEXT ·GemmF32Direct3x32NEON(SB), NOSPLIT, $0-72
 	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
 	B	start
 
 load:
 	MOVD	ldc+40(FP), R1
 	LSL	$2, R1, R1
 	MOVD	c+32(FP), R0
-	FMOVQ	0(R0), F28
-	FMOVQ	16(R0), F27
-	FMOVQ	32(R0), F26
-	FMOVQ	48(R0), F25
-	FMOVQ	64(R0), F24
-	FMOVQ	80(R0), F23
-	FMOVQ	96(R0), F22
-	FMOVQ	112(R0), F21
+	FMOVQ	0(R0), F30
+	FMOVQ	16(R0), F29
+	FMOVQ	32(R0), F28
+	FMOVQ	48(R0), F27
+	FMOVQ	64(R0), F26
+	FMOVQ	80(R0), F25
+	FMOVQ	96(R0), F24
+	FMOVQ	112(R0), F23
 	ADD	R1, R0, R0
-	FMOVQ	0(R0), F20
-	FMOVQ	16(R0), F19
-	FMOVQ	32(R0), F18
-	FMOVQ	48(R0), F17
-	FMOVQ	64(R0), F16
-	FMOVQ	80(R0), F15
-	FMOVQ	96(R0), F14
-	FMOVQ	112(R0), F13
+	FMOVQ	0(R0), F22
+	FMOVQ	16(R0), F21
+	FMOVQ	32(R0), F20
+	FMOVQ	48(R0), F19
+	FMOVQ	64(R0), F18
+	FMOVQ	80(R0), F17
+	FMOVQ	96(R0), F16
+	FMOVQ	112(R0), F15
 	ADD	R1, R0, R0
+	FMOVQ	0(R0), F14
+	FMOVQ	16(R0), F13
+	FMOVQ	32(R0), F12
+	FMOVQ	48(R0), F11
+	FMOVQ	64(R0), F10
+	FMOVQ	80(R0), F9
+	FMOVQ	96(R0), F8
+	FMOVQ	112(R0), F7
+
+start:
+	MOVD	k+48(FP), R0
+	SUBS	$4, R0, R0
+	BLT	storeTail
+
+storeLoop:
+	FMOVQ.P	16(R7), F6
+	FMOVQ.P	16(R6), F5
+	FMOVQ.P	16(R5), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f86107e // fmla v30.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851076 // fmla v22.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106e // fmla v14.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R4), F3
+	WORD	$0x4f86105d // fmla v29.4s, v2.4s, v6.s[0]
+	WORD	$0x4f851055 // fmla v21.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104d // fmla v13.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R4), F2
+	WORD	$0x4f86103c // fmla v28.4s, v1.4s, v6.s[0]
+	WORD	$0x4f851034 // fmla v20.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102c // fmla v12.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R4), F1
+	WORD	$0x4f86101b // fmla v27.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100b // fmla v11.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R4), F0
+	WORD	$0x4f86107a // fmla v26.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851072 // fmla v18.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106a // fmla v10.4s, v3.4s, v4.s[0]
+	ADD	R2, R4, R4
+	FMOVQ	0(R4), F3
+	WORD	$0x4f861059 // fmla v25.4s, v2.4s, v6.s[0]
+	WORD	$0x4f851051 // fmla v17.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841049 // fmla v9.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f861038 // fmla v24.4s, v1.4s, v6.s[0]
+	WORD	$0x4f851030 // fmla v16.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f861017 // fmla v23.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100f // fmla v15.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841007 // fmla v7.4s, v0.4s, v4.s[0]
+	PRFM	0(R3), PLDL1KEEP
+	PRFM	64(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4fa6107e // fmla v30.4s, v3.4s, v6.s[1]
+	WORD	$0x4fa51076 // fmla v22.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106e // fmla v14.4s, v3.4s, v4.s[1]
+	FMOVQ	64(R4), F3
+	WORD	$0x4fa6105d // fmla v29.4s, v2.4s, v6.s[1]
+	WORD	$0x4fa51055 // fmla v21.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa4104d // fmla v13.4s, v2.4s, v4.s[1]
+	FMOVQ	80(R4), F2
+	WORD	$0x4fa6103c // fmla v28.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa51034 // fmla v20.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa4102c // fmla v12.4s, v1.4s, v4.s[1]
+	FMOVQ	96(R4), F1
+	WORD	$0x4fa6101b // fmla v27.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa51013 // fmla v19.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa4100b // fmla v11.4s, v0.4s, v4.s[1]
+	FMOVQ	112(R4), F0
+	WORD	$0x4fa6107a // fmla v26.4s, v3.4s, v6.s[1]
+	WORD	$0x4fa51072 // fmla v18.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106a // fmla v10.4s, v3.4s, v4.s[1]
+	ADD	R2, R4, R4
+	FMOVQ	0(R4), F3
+	WORD	$0x4fa61059 // fmla v25.4s, v2.4s, v6.s[1]
+	WORD	$0x4fa51051 // fmla v17.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa41049 // fmla v9.4s, v2.4s, v4.s[1]
+	FMOVQ	16(R4), F2
+	WORD	$0x4fa61038 // fmla v24.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa51030 // fmla v16.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41028 // fmla v8.4s, v1.4s, v4.s[1]
+	FMOVQ	32(R4), F1
+	WORD	$0x4fa61017 // fmla v23.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa5100f // fmla v15.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41007 // fmla v7.4s, v0.4s, v4.s[1]
+	PRFM	0(R3), PLDL1KEEP
+	PRFM	64(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4f86187e // fmla v30.4s, v3.4s, v6.s[2]
+	WORD	$0x4f851876 // fmla v22.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186e // fmla v14.4s, v3.4s, v4.s[2]
+	FMOVQ	64(R4), F3
+	WORD	$0x4f86185d // fmla v29.4s, v2.4s, v6.s[2]
+	WORD	$0x4f851855 // fmla v21.4s, v2.4s, v5.s[2]
+	WORD	$0x4f84184d // fmla v13.4s, v2.4s, v4.s[2]
+	FMOVQ	80(R4), F2
+	WORD	$0x4f86183c // fmla v28.4s, v1.4s, v6.s[2]
+	WORD	$0x4f851834 // fmla v20.4s, v1.4s, v5.s[2]
+	WORD	$0x4f84182c // fmla v12.4s, v1.4s, v4.s[2]
+	FMOVQ	96(R4), F1
+	WORD	$0x4f86181b // fmla v27.4s, v0.4s, v6.s[2]
+	WORD	$0x4f851813 // fmla v19.4s, v0.4s, v5.s[2]
+	WORD	$0x4f84180b // fmla v11.4s, v0.4s, v4.s[2]
+	FMOVQ	112(R4), F0
+	WORD	$0x4f86187a // fmla v26.4s, v3.4s, v6.s[2]
+	WORD	$0x4f851872 // fmla v18.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186a // fmla v10.4s, v3.4s, v4.s[2]
+	ADD	R2, R4, R4
+	FMOVQ	0(R4), F3
+	WORD	$0x4f861859 // fmla v25.4s, v2.4s, v6.s[2]
+	WORD	$0x4f851851 // fmla v17.4s, v2.4s, v5.s[2]
+	WORD	$0x4f841849 // fmla v9.4s, v2.4s, v4.s[2]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f861838 // fmla v24.4s, v1.4s, v6.s[2]
+	WORD	$0x4f851830 // fmla v16.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841828 // fmla v8.4s, v1.4s, v4.s[2]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f861817 // fmla v23.4s, v0.4s, v6.s[2]
+	WORD	$0x4f85180f // fmla v15.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841807 // fmla v7.4s, v0.4s, v4.s[2]
+	PRFM	0(R3), PLDL1KEEP
+	PRFM	64(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4fa6187e // fmla v30.4s, v3.4s, v6.s[3]
+	WORD	$0x4fa51876 // fmla v22.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186e // fmla v14.4s, v3.4s, v4.s[3]
+	FMOVQ	64(R4), F3
+	WORD	$0x4fa6185d // fmla v29.4s, v2.4s, v6.s[3]
+	WORD	$0x4fa51855 // fmla v21.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa4184d // fmla v13.4s, v2.4s, v4.s[3]
+	FMOVQ	80(R4), F2
+	WORD	$0x4fa6183c // fmla v28.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa51834 // fmla v20.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa4182c // fmla v12.4s, v1.4s, v4.s[3]
+	FMOVQ	96(R4), F1
+	WORD	$0x4fa6181b // fmla v27.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa51813 // fmla v19.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa4180b // fmla v11.4s, v0.4s, v4.s[3]
+	FMOVQ	112(R4), F0
+	WORD	$0x4fa6187a // fmla v26.4s, v3.4s, v6.s[3]
+	WORD	$0x4fa51872 // fmla v18.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186a // fmla v10.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa61859 // fmla v25.4s, v2.4s, v6.s[3]
+	WORD	$0x4fa51851 // fmla v17.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa41849 // fmla v9.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa61838 // fmla v24.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa51830 // fmla v16.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41828 // fmla v8.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa61817 // fmla v23.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa5180f // fmla v15.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41807 // fmla v7.4s, v0.4s, v4.s[3]
+	PRFM	0(R3), PLDL1KEEP
+	PRFM	64(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	ADD	R2, R4, R4
+	SUBS	$4, R0, R0
+	BGE	storeLoop
+
+storeTail:
+	ADD	$4, R0, R0
+	CBZ	R0, store
+
+storeStep:
+	FMOVS.P	4(R7), F6
+	FMOVS.P	4(R6), F5
+	FMOVS.P	4(R5), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f86107e // fmla v30.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851076 // fmla v22.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106e // fmla v14.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R4), F3
+	WORD	$0x4f86105d // fmla v29.4s, v2.4s, v6.s[0]
+	WORD	$0x4f851055 // fmla v21.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104d // fmla v13.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R4), F2
+	WORD	$0x4f86103c // fmla v28.4s, v1.4s, v6.s[0]
+	WORD	$0x4f851034 // fmla v20.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102c // fmla v12.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R4), F1
+	WORD	$0x4f86101b // fmla v27.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100b // fmla v11.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R4), F0
+	WORD	$0x4f86107a // fmla v26.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851072 // fmla v18.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106a // fmla v10.4s, v3.4s, v4.s[0]
+	WORD	$0x4f861059 // fmla v25.4s, v2.4s, v6.s[0]
+	WORD	$0x4f851051 // fmla v17.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841049 // fmla v9.4s, v2.4s, v4.s[0]
+	WORD	$0x4f861038 // fmla v24.4s, v1.4s, v6.s[0]
+	WORD	$0x4f851030 // fmla v16.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	WORD	$0x4f861017 // fmla v23.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100f // fmla v15.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841007 // fmla v7.4s, v0.4s, v4.s[0]
+	PRFM	0(R3), PLDL1KEEP
+	PRFM	64(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	ADD	R2, R4, R4
+	SUBS	$1, R0, R0
+	BNE	storeStep
+
+store:
+	MOVD	ldc+40(FP), R1
+	LSL	$2, R1, R1
+	MOVD	c+32(FP), R0
+	FMOVQ	F30, 0(R0)
+	FMOVQ	F29, 16(R0)
+	FMOVQ	F28, 32(R0)
+	FMOVQ	F27, 48(R0)
+	FMOVQ	F26, 64(R0)
+	FMOVQ	F25, 80(R0)
+	FMOVQ	F24, 96(R0)
+	FMOVQ	F23, 112(R0)
+	ADD	R1, R0, R0
+	FMOVQ	F22, 0(R0)
+	FMOVQ	F21, 16(R0)
+	FMOVQ	F20, 32(R0)
+	FMOVQ	F19, 48(R0)
+	FMOVQ	F18, 64(R0)
+	FMOVQ	F17, 80(R0)
+	FMOVQ	F16, 96(R0)
+	FMOVQ	F15, 112(R0)
+	ADD	R1, R0, R0
+	FMOVQ	F14, 0(R0)
+	FMOVQ	F13, 16(R0)
+	FMOVQ	F12, 32(R0)
+	FMOVQ	F11, 48(R0)
+	FMOVQ	F10, 64(R0)
+	FMOVQ	F9, 80(R0)
+	FMOVQ	F8, 96(R0)
+	FMOVQ	F7, 112(R0)
+	RET
+
+// func GemmF32Direct2x32NEON(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+TEXT ·GemmF32Direct2x32NEON(SB), NOSPLIT, $0-72
+	MOVD	a+0(FP), R6
+	MOVD	lda+8(FP), R0
+	LSL	$2, R0, R0
+	ADD	R0, R6, R5
+	MOVD	b+16(FP), R4
+	MOVD	next+64(FP), R3
+	MOVD	ldb+24(FP), R2
+	LSL	$2, R2, R2
+	MOVBU	add+56(FP), R0
+	CBNZ	R0, load
+	VEOR	V21.B16, V21.B16, V21.B16
+	VEOR	V20.B16, V20.B16, V20.B16
+	VEOR	V19.B16, V19.B16, V19.B16
+	VEOR	V18.B16, V18.B16, V18.B16
+	VEOR	V17.B16, V17.B16, V17.B16
+	VEOR	V16.B16, V16.B16, V16.B16
+	VEOR	V15.B16, V15.B16, V15.B16
+	VEOR	V14.B16, V14.B16, V14.B16
+	VEOR	V13.B16, V13.B16, V13.B16
+	VEOR	V12.B16, V12.B16, V12.B16
+	VEOR	V11.B16, V11.B16, V11.B16
+	VEOR	V10.B16, V10.B16, V10.B16
+	VEOR	V9.B16, V9.B16, V9.B16
+	VEOR	V8.B16, V8.B16, V8.B16
+	VEOR	V7.B16, V7.B16, V7.B16
+	VEOR	V6.B16, V6.B16, V6.B16
+	B	start
+
+load:
+	MOVD	ldc+40(FP), R1
+	LSL	$2, R1, R1
+	MOVD	c+32(FP), R0
+	FMOVQ	0(R0), F21
+	FMOVQ	16(R0), F20
+	FMOVQ	32(R0), F19
+	FMOVQ	48(R0), F18
+	FMOVQ	64(R0), F17
+	FMOVQ	80(R0), F16
+	FMOVQ	96(R0), F15
+	FMOVQ	112(R0), F14
+	ADD	R1, R0, R0
+	FMOVQ	0(R0), F13
+	FMOVQ	16(R0), F12
+	FMOVQ	32(R0), F11
+	FMOVQ	48(R0), F10
+	FMOVQ	64(R0), F9
+	FMOVQ	80(R0), F8
+	FMOVQ	96(R0), F7
+	FMOVQ	112(R0), F6
+
+start:
+	MOVD	k+48(FP), R0
+	SUBS	$4, R0, R0
+	BLT	storeTail
+
+storeLoop:
+	FMOVQ.P	16(R6), F5
+	FMOVQ.P	16(R5), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f851075 // fmla v21.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106d // fmla v13.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R4), F3
+	WORD	$0x4f851054 // fmla v20.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104c // fmla v12.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R4), F2
+	WORD	$0x4f851033 // fmla v19.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102b // fmla v11.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R4), F1
+	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100a // fmla v10.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R4), F0
+	WORD	$0x4f851071 // fmla v17.4s, v3.4s, v5.s[0]
+	WORD	$0x4f841069 // fmla v9.4s, v3.4s, v4.s[0]
+	ADD	R2, R4, R4
+	FMOVQ	0(R4), F3
+	WORD	$0x4f851050 // fmla v16.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841048 // fmla v8.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f85102f // fmla v15.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841027 // fmla v7.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f85100e // fmla v14.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841006 // fmla v6.4s, v0.4s, v4.s[0]
+	PRFM	0(R3), PLDL1KEEP
+	PRFM	64(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4fa51075 // fmla v21.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106d // fmla v13.4s, v3.4s, v4.s[1]
+	FMOVQ	64(R4), F3
+	WORD	$0x4fa51054 // fmla v20.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa4104c // fmla v12.4s, v2.4s, v4.s[1]
+	FMOVQ	80(R4), F2
+	WORD	$0x4fa51033 // fmla v19.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa4102b // fmla v11.4s, v1.4s, v4.s[1]
+	FMOVQ	96(R4), F1
+	WORD	$0x4fa51012 // fmla v18.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa4100a // fmla v10.4s, v0.4s, v4.s[1]
+	FMOVQ	112(R4), F0
+	WORD	$0x4fa51071 // fmla v17.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa41069 // fmla v9.4s, v3.4s, v4.s[1]
+	ADD	R2, R4, R4
+	FMOVQ	0(R4), F3
+	WORD	$0x4fa51050 // fmla v16.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa41048 // fmla v8.4s, v2.4s, v4.s[1]
+	FMOVQ	16(R4), F2
+	WORD	$0x4fa5102f // fmla v15.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41027 // fmla v7.4s, v1.4s, v4.s[1]
+	FMOVQ	32(R4), F1
+	WORD	$0x4fa5100e // fmla v14.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41006 // fmla v6.4s, v0.4s, v4.s[1]
+	PRFM	0(R3), PLDL1KEEP
+	PRFM	64(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4f851875 // fmla v21.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186d // fmla v13.4s, v3.4s, v4.s[2]
+	FMOVQ	64(R4), F3
+	WORD	$0x4f851854 // fmla v20.4s, v2.4s, v5.s[2]
+	WORD	$0x4f84184c // fmla v12.4s, v2.4s, v4.s[2]
+	FMOVQ	80(R4), F2
+	WORD	$0x4f851833 // fmla v19.4s, v1.4s, v5.s[2]
+	WORD	$0x4f84182b // fmla v11.4s, v1.4s, v4.s[2]
+	FMOVQ	96(R4), F1
+	WORD	$0x4f851812 // fmla v18.4s, v0.4s, v5.s[2]
+	WORD	$0x4f84180a // fmla v10.4s, v0.4s, v4.s[2]
+	FMOVQ	112(R4), F0
+	WORD	$0x4f851871 // fmla v17.4s, v3.4s, v5.s[2]
+	WORD	$0x4f841869 // fmla v9.4s, v3.4s, v4.s[2]
+	ADD	R2, R4, R4
+	FMOVQ	0(R4), F3
+	WORD	$0x4f851850 // fmla v16.4s, v2.4s, v5.s[2]
+	WORD	$0x4f841848 // fmla v8.4s, v2.4s, v4.s[2]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f85182f // fmla v15.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841827 // fmla v7.4s, v1.4s, v4.s[2]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f85180e // fmla v14.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841806 // fmla v6.4s, v0.4s, v4.s[2]
+	PRFM	0(R3), PLDL1KEEP
+	PRFM	64(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4fa51875 // fmla v21.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186d // fmla v13.4s, v3.4s, v4.s[3]
+	FMOVQ	64(R4), F3
+	WORD	$0x4fa51854 // fmla v20.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa4184c // fmla v12.4s, v2.4s, v4.s[3]
+	FMOVQ	80(R4), F2
+	WORD	$0x4fa51833 // fmla v19.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa4182b // fmla v11.4s, v1.4s, v4.s[3]
+	FMOVQ	96(R4), F1
+	WORD	$0x4fa51812 // fmla v18.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa4180a // fmla v10.4s, v0.4s, v4.s[3]
+	FMOVQ	112(R4), F0
+	WORD	$0x4fa51871 // fmla v17.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa41869 // fmla v9.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa51850 // fmla v16.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa41848 // fmla v8.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa5182f // fmla v15.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41827 // fmla v7.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa5180e // fmla v14.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41806 // fmla v6.4s, v0.4s, v4.s[3]
+	PRFM	0(R3), PLDL1KEEP
+	PRFM	64(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	ADD	R2, R4, R4
+	SUBS	$4, R0, R0
+	BGE	storeLoop
+
+storeTail:
+	ADD	$4, R0, R0
+	CBZ	R0, store
+
+storeStep:
+	FMOVS.P	4(R6), F5
+	FMOVS.P	4(R5), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f851075 // fmla v21.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106d // fmla v13.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R4), F3
+	WORD	$0x4f851054 // fmla v20.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104c // fmla v12.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R4), F2
+	WORD	$0x4f851033 // fmla v19.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102b // fmla v11.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R4), F1
+	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100a // fmla v10.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R4), F0
+	WORD	$0x4f851071 // fmla v17.4s, v3.4s, v5.s[0]
+	WORD	$0x4f841069 // fmla v9.4s, v3.4s, v4.s[0]
+	WORD	$0x4f851050 // fmla v16.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841048 // fmla v8.4s, v2.4s, v4.s[0]
+	WORD	$0x4f85102f // fmla v15.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841027 // fmla v7.4s, v1.4s, v4.s[0]
+	WORD	$0x4f85100e // fmla v14.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841006 // fmla v6.4s, v0.4s, v4.s[0]
+	PRFM	0(R3), PLDL1KEEP
+	PRFM	64(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	ADD	R2, R4, R4
+	SUBS	$1, R0, R0
+	BNE	storeStep
+
+store:
+	MOVD	ldc+40(FP), R1
+	LSL	$2, R1, R1
+	MOVD	c+32(FP), R0
+	FMOVQ	F21, 0(R0)
+	FMOVQ	F20, 16(R0)
+	FMOVQ	F19, 32(R0)
+	FMOVQ	F18, 48(R0)
+	FMOVQ	F17, 64(R0)
+	FMOVQ	F16, 80(R0)
+	FMOVQ	F15, 96(R0)
+	FMOVQ	F14, 112(R0)
+	ADD	R1, R0, R0
+	FMOVQ	F13, 0(R0)
+	FMOVQ	F12, 16(R0)
+	FMOVQ	F11, 32(R0)
+	FMOVQ	F10, 48(R0)
+	FMOVQ	F9, 64(R0)
+	FMOVQ	F8, 80(R0)
+	FMOVQ	F7, 96(R0)
+	FMOVQ	F6, 112(R0)
+	RET
+
+// func GemmF32Direct1x32NEON(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+TEXT ·GemmF32Direct1x32NEON(SB), NOSPLIT, $0-72
+	MOVD	a+0(FP), R4
+	MOVD	lda+8(FP), R0
+	LSL	$2, R0, R0
+	MOVD	b+16(FP), R3
+	MOVD	next+64(FP), R2
+	MOVD	ldb+24(FP), R1
+	LSL	$2, R1, R1
+	MOVBU	add+56(FP), R0
+	CBNZ	R0, load
+	VEOR	V12.B16, V12.B16, V12.B16
+	VEOR	V11.B16, V11.B16, V11.B16
+	VEOR	V10.B16, V10.B16, V10.B16
+	VEOR	V9.B16, V9.B16, V9.B16
+	VEOR	V8.B16, V8.B16, V8.B16
+	VEOR	V7.B16, V7.B16, V7.B16
+	VEOR	V6.B16, V6.B16, V6.B16
+	VEOR	V5.B16, V5.B16, V5.B16
+	B	start
+
+load:
+	MOVD	ldc+40(FP), R0
+	LSL	$2, R0, R0
+	MOVD	c+32(FP), R0
 	FMOVQ	0(R0), F12
 	FMOVQ	16(R0), F11
 	FMOVQ	32(R0), F10
@@ -3379,137 +4092,87 @@ start:
 	BLT	storeTail
 
 storeLoop:
-	FMOVQ.P	16(R7), F4
-	FMOVQ.P	16(R6), F3
-	FMOVQ.P	16(R5), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f84103c // fmla v28.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84101b // fmla v27.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831034 // fmla v20.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102c // fmla v12.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f84103a // fmla v26.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841019 // fmla v25.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831032 // fmla v18.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R4), (F1, F0)
-	WORD	$0x4f841038 // fmla v24.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841017 // fmla v23.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831030 // fmla v16.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	96(R4), (F1, F0)
-	WORD	$0x4f841036 // fmla v22.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841015 // fmla v21.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102e // fmla v14.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	PRFM	0(R3), PLDL1KEEP
-	PRFM	64(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4fa4103c // fmla v28.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa4101b // fmla v27.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa31034 // fmla v20.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31013 // fmla v19.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa2102c // fmla v12.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100b // fmla v11.4s, v0.4s, v2.s[1]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4fa4103a // fmla v26.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41019 // fmla v25.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa31032 // fmla v18.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31011 // fmla v17.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa2102a // fmla v10.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21009 // fmla v9.4s, v0.4s, v2.s[1]
-	FLDPQ	64(R4), (F1, F0)
-	WORD	$0x4fa41038 // fmla v24.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41017 // fmla v23.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa31030 // fmla v16.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100f // fmla v15.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21028 // fmla v8.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21007 // fmla v7.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R4), (F1, F0)
-	WORD	$0x4fa41036 // fmla v22.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41015 // fmla v21.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102e // fmla v14.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100d // fmla v13.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21026 // fmla v6.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21005 // fmla v5.4s, v0.4s, v2.s[1]
-	PRFM	0(R3), PLDL1KEEP
-	PRFM	64(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f84183c // fmla v28.4s, v1.4s, v4.s[2]
-	WORD	$0x4f84181b // fmla v27.4s, v0.4s, v4.s[2]
-	WORD	$0x4f831834 // fmla v20.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831813 // fmla v19.4s, v0.4s, v3.s[2]
-	WORD	$0x4f82182c // fmla v12.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180b // fmla v11.4s, v0.4s, v2.s[2]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f84183a // fmla v26.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841819 // fmla v25.4s, v0.4s, v4.s[2]
-	WORD	$0x4f831832 // fmla v18.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831811 // fmla v17.4s, v0.4s, v3.s[2]
-	WORD	$0x4f82182a // fmla v10.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821809 // fmla v9.4s, v0.4s, v2.s[2]
-	FLDPQ	64(R4), (F1, F0)
-	WORD	$0x4f841838 // fmla v24.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841817 // fmla v23.4s, v0.4s, v4.s[2]
-	WORD	$0x4f831830 // fmla v16.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180f // fmla v15.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821828 // fmla v8.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821807 // fmla v7.4s, v0.4s, v2.s[2]
-	FLDPQ	96(R4), (F1, F0)
-	WORD	$0x4f841836 // fmla v22.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841815 // fmla v21.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182e // fmla v14.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180d // fmla v13.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821826 // fmla v6.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821805 // fmla v5.4s, v0.4s, v2.s[2]
-	PRFM	0(R3), PLDL1KEEP
-	PRFM	64(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4fa4183c // fmla v28.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa4181b // fmla v27.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa31834 // fmla v20.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31813 // fmla v19.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa2182c // fmla v12.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180b // fmla v11.4s, v0.4s, v2.s[3]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4fa4183a // fmla v26.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41819 // fmla v25.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa31832 // fmla v18.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31811 // fmla v17.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa2182a // fmla v10.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21809 // fmla v9.4s, v0.4s, v2.s[3]
-	FLDPQ	64(R4), (F1, F0)
-	WORD	$0x4fa41838 // fmla v24.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41817 // fmla v23.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa31830 // fmla v16.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180f // fmla v15.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21828 // fmla v8.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21807 // fmla v7.4s, v0.4s, v2.s[3]
-	FLDPQ	96(R4), (F1, F0)
-	WORD	$0x4fa41836 // fmla v22.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41815 // fmla v21.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182e // fmla v14.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180d // fmla v13.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21826 // fmla v6.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21805 // fmla v5.4s, v0.4s, v2.s[3]
-	PRFM	0(R3), PLDL1KEEP
-	PRFM	64(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
+	FMOVQ.P	16(R4), F4
+	FMOVQ	0(R3), F3
+	FMOVQ	16(R3), F2
+	FMOVQ	32(R3), F1
+	FMOVQ	48(R3), F0
+	WORD	$0x4f84106c // fmla v12.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R3), F3
+	WORD	$0x4f84104b // fmla v11.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R3), F2
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R3), F1
+	WORD	$0x4f841009 // fmla v9.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R3), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	ADD	R1, R3, R3
+	FMOVQ	0(R3), F3
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R3), F2
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R3), F1
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
+	PRFM	0(R2), PLDL1KEEP
+	PRFM	64(R2), PLDL1KEEP
+	ADD	R1, R2, R2
+	FMOVQ	48(R3), F0
+	WORD	$0x4fa4106c // fmla v12.4s, v3.4s, v4.s[1]
+	FMOVQ	64(R3), F3
+	WORD	$0x4fa4104b // fmla v11.4s, v2.4s, v4.s[1]
+	FMOVQ	80(R3), F2
+	WORD	$0x4fa4102a // fmla v10.4s, v1.4s, v4.s[1]
+	FMOVQ	96(R3), F1
+	WORD	$0x4fa41009 // fmla v9.4s, v0.4s, v4.s[1]
+	FMOVQ	112(R3), F0
+	WORD	$0x4fa41068 // fmla v8.4s, v3.4s, v4.s[1]
+	ADD	R1, R3, R3
+	FMOVQ	0(R3), F3
+	WORD	$0x4fa41047 // fmla v7.4s, v2.4s, v4.s[1]
+	FMOVQ	16(R3), F2
+	WORD	$0x4fa41026 // fmla v6.4s, v1.4s, v4.s[1]
+	FMOVQ	32(R3), F1
+	WORD	$0x4fa41005 // fmla v5.4s, v0.4s, v4.s[1]
+	PRFM	0(R2), PLDL1KEEP
+	PRFM	64(R2), PLDL1KEEP
+	ADD	R1, R2, R2
+	FMOVQ	48(R3), F0
+	WORD	$0x4f84186c // fmla v12.4s, v3.4s, v4.s[2]
+	FMOVQ	64(R3), F3
+	WORD	$0x4f84184b // fmla v11.4s, v2.4s, v4.s[2]
+	FMOVQ	80(R3), F2
+	WORD	$0x4f84182a // fmla v10.4s, v1.4s, v4.s[2]
+	FMOVQ	96(R3), F1
+	WORD	$0x4f841809 // fmla v9.4s, v0.4s, v4.s[2]
+	FMOVQ	112(R3), F0
+	WORD	$0x4f841868 // fmla v8.4s, v3.4s, v4.s[2]
+	ADD	R1, R3, R3
+	FMOVQ	0(R3), F3
+	WORD	$0x4f841847 // fmla v7.4s, v2.4s, v4.s[2]
+	FMOVQ	16(R3), F2
+	WORD	$0x4f841826 // fmla v6.4s, v1.4s, v4.s[2]
+	FMOVQ	32(R3), F1
+	WORD	$0x4f841805 // fmla v5.4s, v0.4s, v4.s[2]
+	PRFM	0(R2), PLDL1KEEP
+	PRFM	64(R2), PLDL1KEEP
+	ADD	R1, R2, R2
+	FMOVQ	48(R3), F0
+	WORD	$0x4fa4186c // fmla v12.4s, v3.4s, v4.s[3]
+	FMOVQ	64(R3), F3
+	WORD	$0x4fa4184b // fmla v11.4s, v2.4s, v4.s[3]
+	FMOVQ	80(R3), F2
+	WORD	$0x4fa4182a // fmla v10.4s, v1.4s, v4.s[3]
+	FMOVQ	96(R3), F1
+	WORD	$0x4fa41809 // fmla v9.4s, v0.4s, v4.s[3]
+	FMOVQ	112(R3), F0
+	WORD	$0x4fa41868 // fmla v8.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa41847 // fmla v7.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa41826 // fmla v6.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa41805 // fmla v5.4s, v0.4s, v4.s[3]
+	PRFM	0(R2), PLDL1KEEP
+	PRFM	64(R2), PLDL1KEEP
+	ADD	R1, R2, R2
+	ADD	R1, R3, R3
 	SUBS	$4, R0, R0
 	BGE	storeLoop
 
@@ -3518,66 +4181,34 @@ storeTail:
 	CBZ	R0, store
 
 storeStep:
-	FMOVS.P	4(R7), F4
-	FMOVS.P	4(R6), F3
-	FMOVS.P	4(R5), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f84103c // fmla v28.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84101b // fmla v27.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831034 // fmla v20.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102c // fmla v12.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f84103a // fmla v26.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841019 // fmla v25.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831032 // fmla v18.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R4), (F1, F0)
-	WORD	$0x4f841038 // fmla v24.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841017 // fmla v23.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831030 // fmla v16.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	96(R4), (F1, F0)
-	WORD	$0x4f841036 // fmla v22.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841015 // fmla v21.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102e // fmla v14.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	PRFM	0(R3), PLDL1KEEP
-	PRFM	64(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
+	FMOVS.P	4(R4), F4
+	FMOVQ	0(R3), F3
+	FMOVQ	16(R3), F2
+	FMOVQ	32(R3), F1
+	FMOVQ	48(R3), F0
+	WORD	$0x4f84106c // fmla v12.4s, v3.4s, v4.s[0]
+	FMOVQ	64(R3), F3
+	WORD	$0x4f84104b // fmla v11.4s, v2.4s, v4.s[0]
+	FMOVQ	80(R3), F2
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	FMOVQ	96(R3), F1
+	WORD	$0x4f841009 // fmla v9.4s, v0.4s, v4.s[0]
+	FMOVQ	112(R3), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
+	PRFM	0(R2), PLDL1KEEP
+	PRFM	64(R2), PLDL1KEEP
+	ADD	R1, R2, R2
+	ADD	R1, R3, R3
 	SUBS	$1, R0, R0
 	BNE	storeStep
 
 store:
-	MOVD	ldc+40(FP), R1
-	LSL	$2, R1, R1
+	MOVD	ldc+40(FP), R0
+	LSL	$2, R0, R0
 	MOVD	c+32(FP), R0
-	FMOVQ	F28, 0(R0)
-	FMOVQ	F27, 16(R0)
-	FMOVQ	F26, 32(R0)
-	FMOVQ	F25, 48(R0)
-	FMOVQ	F24, 64(R0)
-	FMOVQ	F23, 80(R0)
-	FMOVQ	F22, 96(R0)
-	FMOVQ	F21, 112(R0)
-	ADD	R1, R0, R0
-	FMOVQ	F20, 0(R0)
-	FMOVQ	F19, 16(R0)
-	FMOVQ	F18, 32(R0)
-	FMOVQ	F17, 48(R0)
-	FMOVQ	F16, 64(R0)
-	FMOVQ	F15, 80(R0)
-	FMOVQ	F14, 96(R0)
-	FMOVQ	F13, 112(R0)
-	ADD	R1, R0, R0
 	FMOVQ	F12, 0(R0)
 	FMOVQ	F11, 16(R0)
 	FMOVQ	F10, 32(R0)
@@ -3586,369 +4217,6 @@ store:
 	FMOVQ	F7, 80(R0)
 	FMOVQ	F6, 96(R0)
 	FMOVQ	F5, 112(R0)
-	RET
-
-// func GemmF32Direct2x32NEON(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
-TEXT ·GemmF32Direct2x32NEON(SB), NOSPLIT, $0-72
-	MOVD	a+0(FP), R6
-	MOVD	lda+8(FP), R0
-	LSL	$2, R0, R0
-	ADD	R0, R6, R5
-	MOVD	b+16(FP), R4
-	MOVD	next+64(FP), R3
-	MOVD	ldb+24(FP), R2
-	LSL	$2, R2, R2
-	MOVBU	add+56(FP), R0
-	CBNZ	R0, load
-	VEOR	V19.B16, V19.B16, V19.B16
-	VEOR	V18.B16, V18.B16, V18.B16
-	VEOR	V17.B16, V17.B16, V17.B16
-	VEOR	V16.B16, V16.B16, V16.B16
-	VEOR	V15.B16, V15.B16, V15.B16
-	VEOR	V14.B16, V14.B16, V14.B16
-	VEOR	V13.B16, V13.B16, V13.B16
-	VEOR	V12.B16, V12.B16, V12.B16
-	VEOR	V11.B16, V11.B16, V11.B16
-	VEOR	V10.B16, V10.B16, V10.B16
-	VEOR	V9.B16, V9.B16, V9.B16
-	VEOR	V8.B16, V8.B16, V8.B16
-	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	B	start
-
-load:
-	MOVD	ldc+40(FP), R1
-	LSL	$2, R1, R1
-	MOVD	c+32(FP), R0
-	FMOVQ	0(R0), F19
-	FMOVQ	16(R0), F18
-	FMOVQ	32(R0), F17
-	FMOVQ	48(R0), F16
-	FMOVQ	64(R0), F15
-	FMOVQ	80(R0), F14
-	FMOVQ	96(R0), F13
-	FMOVQ	112(R0), F12
-	ADD	R1, R0, R0
-	FMOVQ	0(R0), F11
-	FMOVQ	16(R0), F10
-	FMOVQ	32(R0), F9
-	FMOVQ	48(R0), F8
-	FMOVQ	64(R0), F7
-	FMOVQ	80(R0), F6
-	FMOVQ	96(R0), F5
-	FMOVQ	112(R0), F4
-
-start:
-	MOVD	k+48(FP), R0
-	SUBS	$4, R0, R0
-	BLT	storeTail
-
-storeLoop:
-	FMOVQ.P	16(R6), F3
-	FMOVQ.P	16(R5), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f831033 // fmla v19.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102b // fmla v11.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f831031 // fmla v17.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R4), (F1, F0)
-	WORD	$0x4f83102f // fmla v15.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FLDPQ	96(R4), (F1, F0)
-	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821025 // fmla v5.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	PRFM	0(R3), PLDL1KEEP
-	PRFM	64(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4fa31033 // fmla v19.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31012 // fmla v18.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa2102b // fmla v11.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa2100a // fmla v10.4s, v0.4s, v2.s[1]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4fa31031 // fmla v17.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31010 // fmla v16.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21029 // fmla v9.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21008 // fmla v8.4s, v0.4s, v2.s[1]
-	FLDPQ	64(R4), (F1, F0)
-	WORD	$0x4fa3102f // fmla v15.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100e // fmla v14.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21027 // fmla v7.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21006 // fmla v6.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R4), (F1, F0)
-	WORD	$0x4fa3102d // fmla v13.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100c // fmla v12.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21025 // fmla v5.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21004 // fmla v4.4s, v0.4s, v2.s[1]
-	PRFM	0(R3), PLDL1KEEP
-	PRFM	64(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f831833 // fmla v19.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831812 // fmla v18.4s, v0.4s, v3.s[2]
-	WORD	$0x4f82182b // fmla v11.4s, v1.4s, v2.s[2]
-	WORD	$0x4f82180a // fmla v10.4s, v0.4s, v2.s[2]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f831831 // fmla v17.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831810 // fmla v16.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821829 // fmla v9.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821808 // fmla v8.4s, v0.4s, v2.s[2]
-	FLDPQ	64(R4), (F1, F0)
-	WORD	$0x4f83182f // fmla v15.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180e // fmla v14.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821827 // fmla v7.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821806 // fmla v6.4s, v0.4s, v2.s[2]
-	FLDPQ	96(R4), (F1, F0)
-	WORD	$0x4f83182d // fmla v13.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180c // fmla v12.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821825 // fmla v5.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821804 // fmla v4.4s, v0.4s, v2.s[2]
-	PRFM	0(R3), PLDL1KEEP
-	PRFM	64(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4fa31833 // fmla v19.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31812 // fmla v18.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa2182b // fmla v11.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa2180a // fmla v10.4s, v0.4s, v2.s[3]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4fa31831 // fmla v17.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31810 // fmla v16.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21829 // fmla v9.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21808 // fmla v8.4s, v0.4s, v2.s[3]
-	FLDPQ	64(R4), (F1, F0)
-	WORD	$0x4fa3182f // fmla v15.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180e // fmla v14.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21827 // fmla v7.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21806 // fmla v6.4s, v0.4s, v2.s[3]
-	FLDPQ	96(R4), (F1, F0)
-	WORD	$0x4fa3182d // fmla v13.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180c // fmla v12.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21825 // fmla v5.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21804 // fmla v4.4s, v0.4s, v2.s[3]
-	PRFM	0(R3), PLDL1KEEP
-	PRFM	64(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	SUBS	$4, R0, R0
-	BGE	storeLoop
-
-storeTail:
-	ADD	$4, R0, R0
-	CBZ	R0, store
-
-storeStep:
-	FMOVS.P	4(R6), F3
-	FMOVS.P	4(R5), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f831033 // fmla v19.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102b // fmla v11.4s, v1.4s, v2.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f831031 // fmla v17.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R4), (F1, F0)
-	WORD	$0x4f83102f // fmla v15.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FLDPQ	96(R4), (F1, F0)
-	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821025 // fmla v5.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	PRFM	0(R3), PLDL1KEEP
-	PRFM	64(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	SUBS	$1, R0, R0
-	BNE	storeStep
-
-store:
-	MOVD	ldc+40(FP), R1
-	LSL	$2, R1, R1
-	MOVD	c+32(FP), R0
-	FMOVQ	F19, 0(R0)
-	FMOVQ	F18, 16(R0)
-	FMOVQ	F17, 32(R0)
-	FMOVQ	F16, 48(R0)
-	FMOVQ	F15, 64(R0)
-	FMOVQ	F14, 80(R0)
-	FMOVQ	F13, 96(R0)
-	FMOVQ	F12, 112(R0)
-	ADD	R1, R0, R0
-	FMOVQ	F11, 0(R0)
-	FMOVQ	F10, 16(R0)
-	FMOVQ	F9, 32(R0)
-	FMOVQ	F8, 48(R0)
-	FMOVQ	F7, 64(R0)
-	FMOVQ	F6, 80(R0)
-	FMOVQ	F5, 96(R0)
-	FMOVQ	F4, 112(R0)
-	RET
-
-// func GemmF32Direct1x32NEON(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
-TEXT ·GemmF32Direct1x32NEON(SB), NOSPLIT, $0-72
-	MOVD	a+0(FP), R4
-	MOVD	lda+8(FP), R0
-	LSL	$2, R0, R0
-	MOVD	b+16(FP), R3
-	MOVD	next+64(FP), R2
-	MOVD	ldb+24(FP), R1
-	LSL	$2, R1, R1
-	MOVBU	add+56(FP), R0
-	CBNZ	R0, load
-	VEOR	V10.B16, V10.B16, V10.B16
-	VEOR	V9.B16, V9.B16, V9.B16
-	VEOR	V8.B16, V8.B16, V8.B16
-	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	VEOR	V3.B16, V3.B16, V3.B16
-	B	start
-
-load:
-	MOVD	ldc+40(FP), R0
-	LSL	$2, R0, R0
-	MOVD	c+32(FP), R0
-	FMOVQ	0(R0), F10
-	FMOVQ	16(R0), F9
-	FMOVQ	32(R0), F8
-	FMOVQ	48(R0), F7
-	FMOVQ	64(R0), F6
-	FMOVQ	80(R0), F5
-	FMOVQ	96(R0), F4
-	FMOVQ	112(R0), F3
-
-start:
-	MOVD	k+48(FP), R0
-	SUBS	$4, R0, R0
-	BLT	storeTail
-
-storeLoop:
-	FMOVQ.P	16(R4), F2
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R3), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	96(R3), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	PRFM	0(R2), PLDL1KEEP
-	PRFM	64(R2), PLDL1KEEP
-	ADD	R1, R2, R2
-	ADD	R1, R3, R3
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4fa2102a // fmla v10.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21009 // fmla v9.4s, v0.4s, v2.s[1]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4fa21028 // fmla v8.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21007 // fmla v7.4s, v0.4s, v2.s[1]
-	FLDPQ	64(R3), (F1, F0)
-	WORD	$0x4fa21026 // fmla v6.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21005 // fmla v5.4s, v0.4s, v2.s[1]
-	FLDPQ	96(R3), (F1, F0)
-	WORD	$0x4fa21024 // fmla v4.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21003 // fmla v3.4s, v0.4s, v2.s[1]
-	PRFM	0(R2), PLDL1KEEP
-	PRFM	64(R2), PLDL1KEEP
-	ADD	R1, R2, R2
-	ADD	R1, R3, R3
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f82182a // fmla v10.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821809 // fmla v9.4s, v0.4s, v2.s[2]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f821828 // fmla v8.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821807 // fmla v7.4s, v0.4s, v2.s[2]
-	FLDPQ	64(R3), (F1, F0)
-	WORD	$0x4f821826 // fmla v6.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821805 // fmla v5.4s, v0.4s, v2.s[2]
-	FLDPQ	96(R3), (F1, F0)
-	WORD	$0x4f821824 // fmla v4.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821803 // fmla v3.4s, v0.4s, v2.s[2]
-	PRFM	0(R2), PLDL1KEEP
-	PRFM	64(R2), PLDL1KEEP
-	ADD	R1, R2, R2
-	ADD	R1, R3, R3
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4fa2182a // fmla v10.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21809 // fmla v9.4s, v0.4s, v2.s[3]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4fa21828 // fmla v8.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21807 // fmla v7.4s, v0.4s, v2.s[3]
-	FLDPQ	64(R3), (F1, F0)
-	WORD	$0x4fa21826 // fmla v6.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21805 // fmla v5.4s, v0.4s, v2.s[3]
-	FLDPQ	96(R3), (F1, F0)
-	WORD	$0x4fa21824 // fmla v4.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21803 // fmla v3.4s, v0.4s, v2.s[3]
-	PRFM	0(R2), PLDL1KEEP
-	PRFM	64(R2), PLDL1KEEP
-	ADD	R1, R2, R2
-	ADD	R1, R3, R3
-	SUBS	$4, R0, R0
-	BGE	storeLoop
-
-storeTail:
-	ADD	$4, R0, R0
-	CBZ	R0, store
-
-storeStep:
-	FMOVS.P	4(R4), F2
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	64(R3), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	96(R3), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	PRFM	0(R2), PLDL1KEEP
-	PRFM	64(R2), PLDL1KEEP
-	ADD	R1, R2, R2
-	ADD	R1, R3, R3
-	SUBS	$1, R0, R0
-	BNE	storeStep
-
-store:
-	MOVD	ldc+40(FP), R0
-	LSL	$2, R0, R0
-	MOVD	c+32(FP), R0
-	FMOVQ	F10, 0(R0)
-	FMOVQ	F9, 16(R0)
-	FMOVQ	F8, 32(R0)
-	FMOVQ	F7, 48(R0)
-	FMOVQ	F6, 64(R0)
-	FMOVQ	F5, 80(R0)
-	FMOVQ	F4, 96(R0)
-	FMOVQ	F3, 112(R0)
 	RET
 
 // func GemmF32Direct6x16NEON(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
@@ -4039,118 +4307,126 @@ storeLoop:
 	FMOVQ.P	16(R7), F4
 	FMOVQ.P	16(R6), F3
 	FMOVQ.P	16(R5), F2
-	FLDPQ	0(R4), (F1, F0)
+	FMOVQ	0(R4), F1
+	FMOVQ	16(R4), F0
 	WORD	$0x4f87103f // fmla v31.4s, v1.4s, v7.s[0]
-	WORD	$0x4f87101e // fmla v30.4s, v0.4s, v7.s[0]
 	WORD	$0x4f86103b // fmla v27.4s, v1.4s, v6.s[0]
-	WORD	$0x4f86101a // fmla v26.4s, v0.4s, v6.s[0]
 	WORD	$0x4f851037 // fmla v23.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851016 // fmla v22.4s, v0.4s, v5.s[0]
 	WORD	$0x4f841033 // fmla v19.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841012 // fmla v18.4s, v0.4s, v4.s[0]
 	WORD	$0x4f83102f // fmla v15.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
 	WORD	$0x4f82102b // fmla v11.4s, v1.4s, v2.s[0]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f87101e // fmla v30.4s, v0.4s, v7.s[0]
+	WORD	$0x4f86101a // fmla v26.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851016 // fmla v22.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841012 // fmla v18.4s, v0.4s, v4.s[0]
+	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
 	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
+	FMOVQ	48(R4), F0
 	WORD	$0x4f87103d // fmla v29.4s, v1.4s, v7.s[0]
-	WORD	$0x4f87101c // fmla v28.4s, v0.4s, v7.s[0]
 	WORD	$0x4f861039 // fmla v25.4s, v1.4s, v6.s[0]
-	WORD	$0x4f861018 // fmla v24.4s, v0.4s, v6.s[0]
 	WORD	$0x4f851035 // fmla v21.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
 	WORD	$0x4f841031 // fmla v17.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
 	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
 	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
+	ADD	R2, R4, R4
+	FMOVQ	0(R4), F1
+	WORD	$0x4f87101c // fmla v28.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861018 // fmla v24.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
+	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
 	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
+	FMOVQ	16(R4), F0
 	WORD	$0x4fa7103f // fmla v31.4s, v1.4s, v7.s[1]
-	WORD	$0x4fa7101e // fmla v30.4s, v0.4s, v7.s[1]
 	WORD	$0x4fa6103b // fmla v27.4s, v1.4s, v6.s[1]
-	WORD	$0x4fa6101a // fmla v26.4s, v0.4s, v6.s[1]
 	WORD	$0x4fa51037 // fmla v23.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51016 // fmla v22.4s, v0.4s, v5.s[1]
 	WORD	$0x4fa41033 // fmla v19.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41012 // fmla v18.4s, v0.4s, v4.s[1]
 	WORD	$0x4fa3102f // fmla v15.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100e // fmla v14.4s, v0.4s, v3.s[1]
 	WORD	$0x4fa2102b // fmla v11.4s, v1.4s, v2.s[1]
+	FMOVQ	32(R4), F1
+	WORD	$0x4fa7101e // fmla v30.4s, v0.4s, v7.s[1]
+	WORD	$0x4fa6101a // fmla v26.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa51016 // fmla v22.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41012 // fmla v18.4s, v0.4s, v4.s[1]
+	WORD	$0x4fa3100e // fmla v14.4s, v0.4s, v3.s[1]
 	WORD	$0x4fa2100a // fmla v10.4s, v0.4s, v2.s[1]
-	FLDPQ	32(R4), (F1, F0)
+	FMOVQ	48(R4), F0
 	WORD	$0x4fa7103d // fmla v29.4s, v1.4s, v7.s[1]
-	WORD	$0x4fa7101c // fmla v28.4s, v0.4s, v7.s[1]
 	WORD	$0x4fa61039 // fmla v25.4s, v1.4s, v6.s[1]
-	WORD	$0x4fa61018 // fmla v24.4s, v0.4s, v6.s[1]
 	WORD	$0x4fa51035 // fmla v21.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51014 // fmla v20.4s, v0.4s, v5.s[1]
 	WORD	$0x4fa41031 // fmla v17.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41010 // fmla v16.4s, v0.4s, v4.s[1]
 	WORD	$0x4fa3102d // fmla v13.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100c // fmla v12.4s, v0.4s, v3.s[1]
 	WORD	$0x4fa21029 // fmla v9.4s, v1.4s, v2.s[1]
+	ADD	R2, R4, R4
+	FMOVQ	0(R4), F1
+	WORD	$0x4fa7101c // fmla v28.4s, v0.4s, v7.s[1]
+	WORD	$0x4fa61018 // fmla v24.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa51014 // fmla v20.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41010 // fmla v16.4s, v0.4s, v4.s[1]
+	WORD	$0x4fa3100c // fmla v12.4s, v0.4s, v3.s[1]
 	WORD	$0x4fa21008 // fmla v8.4s, v0.4s, v2.s[1]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
+	FMOVQ	16(R4), F0
 	WORD	$0x4f87183f // fmla v31.4s, v1.4s, v7.s[2]
-	WORD	$0x4f87181e // fmla v30.4s, v0.4s, v7.s[2]
 	WORD	$0x4f86183b // fmla v27.4s, v1.4s, v6.s[2]
-	WORD	$0x4f86181a // fmla v26.4s, v0.4s, v6.s[2]
 	WORD	$0x4f851837 // fmla v23.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851816 // fmla v22.4s, v0.4s, v5.s[2]
 	WORD	$0x4f841833 // fmla v19.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841812 // fmla v18.4s, v0.4s, v4.s[2]
 	WORD	$0x4f83182f // fmla v15.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180e // fmla v14.4s, v0.4s, v3.s[2]
 	WORD	$0x4f82182b // fmla v11.4s, v1.4s, v2.s[2]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f87181e // fmla v30.4s, v0.4s, v7.s[2]
+	WORD	$0x4f86181a // fmla v26.4s, v0.4s, v6.s[2]
+	WORD	$0x4f851816 // fmla v22.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841812 // fmla v18.4s, v0.4s, v4.s[2]
+	WORD	$0x4f83180e // fmla v14.4s, v0.4s, v3.s[2]
 	WORD	$0x4f82180a // fmla v10.4s, v0.4s, v2.s[2]
-	FLDPQ	32(R4), (F1, F0)
+	FMOVQ	48(R4), F0
 	WORD	$0x4f87183d // fmla v29.4s, v1.4s, v7.s[2]
-	WORD	$0x4f87181c // fmla v28.4s, v0.4s, v7.s[2]
 	WORD	$0x4f861839 // fmla v25.4s, v1.4s, v6.s[2]
-	WORD	$0x4f861818 // fmla v24.4s, v0.4s, v6.s[2]
 	WORD	$0x4f851835 // fmla v21.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851814 // fmla v20.4s, v0.4s, v5.s[2]
 	WORD	$0x4f841831 // fmla v17.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841810 // fmla v16.4s, v0.4s, v4.s[2]
 	WORD	$0x4f83182d // fmla v13.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180c // fmla v12.4s, v0.4s, v3.s[2]
 	WORD	$0x4f821829 // fmla v9.4s, v1.4s, v2.s[2]
+	ADD	R2, R4, R4
+	FMOVQ	0(R4), F1
+	WORD	$0x4f87181c // fmla v28.4s, v0.4s, v7.s[2]
+	WORD	$0x4f861818 // fmla v24.4s, v0.4s, v6.s[2]
+	WORD	$0x4f851814 // fmla v20.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841810 // fmla v16.4s, v0.4s, v4.s[2]
+	WORD	$0x4f83180c // fmla v12.4s, v0.4s, v3.s[2]
 	WORD	$0x4f821808 // fmla v8.4s, v0.4s, v2.s[2]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
+	FMOVQ	16(R4), F0
 	WORD	$0x4fa7183f // fmla v31.4s, v1.4s, v7.s[3]
-	WORD	$0x4fa7181e // fmla v30.4s, v0.4s, v7.s[3]
 	WORD	$0x4fa6183b // fmla v27.4s, v1.4s, v6.s[3]
-	WORD	$0x4fa6181a // fmla v26.4s, v0.4s, v6.s[3]
 	WORD	$0x4fa51837 // fmla v23.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51816 // fmla v22.4s, v0.4s, v5.s[3]
 	WORD	$0x4fa41833 // fmla v19.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41812 // fmla v18.4s, v0.4s, v4.s[3]
 	WORD	$0x4fa3182f // fmla v15.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180e // fmla v14.4s, v0.4s, v3.s[3]
 	WORD	$0x4fa2182b // fmla v11.4s, v1.4s, v2.s[3]
+	FMOVQ	32(R4), F1
+	WORD	$0x4fa7181e // fmla v30.4s, v0.4s, v7.s[3]
+	WORD	$0x4fa6181a // fmla v26.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa51816 // fmla v22.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41812 // fmla v18.4s, v0.4s, v4.s[3]
+	WORD	$0x4fa3180e // fmla v14.4s, v0.4s, v3.s[3]
 	WORD	$0x4fa2180a // fmla v10.4s, v0.4s, v2.s[3]
-	FLDPQ	32(R4), (F1, F0)
+	FMOVQ	48(R4), F0
 	WORD	$0x4fa7183d // fmla v29.4s, v1.4s, v7.s[3]
-	WORD	$0x4fa7181c // fmla v28.4s, v0.4s, v7.s[3]
 	WORD	$0x4fa61839 // fmla v25.4s, v1.4s, v6.s[3]
-	WORD	$0x4fa61818 // fmla v24.4s, v0.4s, v6.s[3]
 	WORD	$0x4fa51835 // fmla v21.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51814 // fmla v20.4s, v0.4s, v5.s[3]
 	WORD	$0x4fa41831 // fmla v17.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41810 // fmla v16.4s, v0.4s, v4.s[3]
 	WORD	$0x4fa3182d // fmla v13.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180c // fmla v12.4s, v0.4s, v3.s[3]
 	WORD	$0x4fa21829 // fmla v9.4s, v1.4s, v2.s[3]
+	WORD	$0x4fa7181c // fmla v28.4s, v0.4s, v7.s[3]
+	WORD	$0x4fa61818 // fmla v24.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa51814 // fmla v20.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41810 // fmla v16.4s, v0.4s, v4.s[3]
+	WORD	$0x4fa3180c // fmla v12.4s, v0.4s, v3.s[3]
 	WORD	$0x4fa21808 // fmla v8.4s, v0.4s, v2.s[3]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R2, R3, R3
@@ -4169,31 +4445,33 @@ storeStep:
 	FMOVS.P	4(R7), F4
 	FMOVS.P	4(R6), F3
 	FMOVS.P	4(R5), F2
-	FLDPQ	0(R4), (F1, F0)
+	FMOVQ	0(R4), F1
+	FMOVQ	16(R4), F0
 	WORD	$0x4f87103f // fmla v31.4s, v1.4s, v7.s[0]
-	WORD	$0x4f87101e // fmla v30.4s, v0.4s, v7.s[0]
 	WORD	$0x4f86103b // fmla v27.4s, v1.4s, v6.s[0]
-	WORD	$0x4f86101a // fmla v26.4s, v0.4s, v6.s[0]
 	WORD	$0x4f851037 // fmla v23.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851016 // fmla v22.4s, v0.4s, v5.s[0]
 	WORD	$0x4f841033 // fmla v19.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841012 // fmla v18.4s, v0.4s, v4.s[0]
 	WORD	$0x4f83102f // fmla v15.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
 	WORD	$0x4f82102b // fmla v11.4s, v1.4s, v2.s[0]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f87101e // fmla v30.4s, v0.4s, v7.s[0]
+	WORD	$0x4f86101a // fmla v26.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851016 // fmla v22.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841012 // fmla v18.4s, v0.4s, v4.s[0]
+	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
 	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
+	FMOVQ	48(R4), F0
 	WORD	$0x4f87103d // fmla v29.4s, v1.4s, v7.s[0]
-	WORD	$0x4f87101c // fmla v28.4s, v0.4s, v7.s[0]
 	WORD	$0x4f861039 // fmla v25.4s, v1.4s, v6.s[0]
-	WORD	$0x4f861018 // fmla v24.4s, v0.4s, v6.s[0]
 	WORD	$0x4f851035 // fmla v21.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
 	WORD	$0x4f841031 // fmla v17.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
 	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
 	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
+	WORD	$0x4f87101c // fmla v28.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861018 // fmla v24.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
+	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
 	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R2, R3, R3
@@ -4251,6 +4529,8 @@ TEXT ·GemmF32Direct5x16NEON(SB), NOSPLIT, $0-72
 	LSL	$2, R2, R2
 	MOVBU	add+56(FP), R0
 	CBNZ	R0, load
+	VEOR	V28.B16, V28.B16, V28.B16
+	VEOR	V27.B16, V27.B16, V27.B16
 	VEOR	V26.B16, V26.B16, V26.B16
 	VEOR	V25.B16, V25.B16, V25.B16
 	VEOR	V24.B16, V24.B16, V24.B16
@@ -4269,6 +4549,473 @@ TEXT ·GemmF32Direct5x16NEON(SB), NOSPLIT, $0-72
 	VEOR	V11.B16, V11.B16, V11.B16
 	VEOR	V10.B16, V10.B16, V10.B16
 	VEOR	V9.B16, V9.B16, V9.B16
+	B	start
+
+load:
+	MOVD	ldc+40(FP), R1
+	LSL	$2, R1, R1
+	MOVD	c+32(FP), R0
+	FMOVQ	0(R0), F28
+	FMOVQ	16(R0), F27
+	FMOVQ	32(R0), F26
+	FMOVQ	48(R0), F25
+	ADD	R1, R0, R0
+	FMOVQ	0(R0), F24
+	FMOVQ	16(R0), F23
+	FMOVQ	32(R0), F22
+	FMOVQ	48(R0), F21
+	ADD	R1, R0, R0
+	FMOVQ	0(R0), F20
+	FMOVQ	16(R0), F19
+	FMOVQ	32(R0), F18
+	FMOVQ	48(R0), F17
+	ADD	R1, R0, R0
+	FMOVQ	0(R0), F16
+	FMOVQ	16(R0), F15
+	FMOVQ	32(R0), F14
+	FMOVQ	48(R0), F13
+	ADD	R1, R0, R0
+	FMOVQ	0(R0), F12
+	FMOVQ	16(R0), F11
+	FMOVQ	32(R0), F10
+	FMOVQ	48(R0), F9
+
+start:
+	MOVD	k+48(FP), R0
+	SUBS	$4, R0, R0
+	BLT	storeTail
+
+storeLoop:
+	FMOVQ.P	16(R9), F8
+	FMOVQ.P	16(R8), F7
+	FMOVQ.P	16(R7), F6
+	FMOVQ.P	16(R6), F5
+	FMOVQ.P	16(R5), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f88107c // fmla v28.4s, v3.4s, v8.s[0]
+	WORD	$0x4f871078 // fmla v24.4s, v3.4s, v7.s[0]
+	WORD	$0x4f861074 // fmla v20.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851070 // fmla v16.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106c // fmla v12.4s, v3.4s, v4.s[0]
+	ADD	R2, R4, R4
+	FMOVQ	0(R4), F3
+	WORD	$0x4f88105b // fmla v27.4s, v2.4s, v8.s[0]
+	WORD	$0x4f871057 // fmla v23.4s, v2.4s, v7.s[0]
+	WORD	$0x4f861053 // fmla v19.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104f // fmla v15.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104b // fmla v11.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f88103a // fmla v26.4s, v1.4s, v8.s[0]
+	WORD	$0x4f871036 // fmla v22.4s, v1.4s, v7.s[0]
+	WORD	$0x4f861032 // fmla v18.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102e // fmla v14.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f881019 // fmla v25.4s, v0.4s, v8.s[0]
+	WORD	$0x4f871015 // fmla v21.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861011 // fmla v17.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100d // fmla v13.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841009 // fmla v9.4s, v0.4s, v4.s[0]
+	PRFM	0(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4fa8107c // fmla v28.4s, v3.4s, v8.s[1]
+	WORD	$0x4fa71078 // fmla v24.4s, v3.4s, v7.s[1]
+	WORD	$0x4fa61074 // fmla v20.4s, v3.4s, v6.s[1]
+	WORD	$0x4fa51070 // fmla v16.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106c // fmla v12.4s, v3.4s, v4.s[1]
+	ADD	R2, R4, R4
+	FMOVQ	0(R4), F3
+	WORD	$0x4fa8105b // fmla v27.4s, v2.4s, v8.s[1]
+	WORD	$0x4fa71057 // fmla v23.4s, v2.4s, v7.s[1]
+	WORD	$0x4fa61053 // fmla v19.4s, v2.4s, v6.s[1]
+	WORD	$0x4fa5104f // fmla v15.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa4104b // fmla v11.4s, v2.4s, v4.s[1]
+	FMOVQ	16(R4), F2
+	WORD	$0x4fa8103a // fmla v26.4s, v1.4s, v8.s[1]
+	WORD	$0x4fa71036 // fmla v22.4s, v1.4s, v7.s[1]
+	WORD	$0x4fa61032 // fmla v18.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa5102e // fmla v14.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa4102a // fmla v10.4s, v1.4s, v4.s[1]
+	FMOVQ	32(R4), F1
+	WORD	$0x4fa81019 // fmla v25.4s, v0.4s, v8.s[1]
+	WORD	$0x4fa71015 // fmla v21.4s, v0.4s, v7.s[1]
+	WORD	$0x4fa61011 // fmla v17.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa5100d // fmla v13.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41009 // fmla v9.4s, v0.4s, v4.s[1]
+	PRFM	0(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4f88187c // fmla v28.4s, v3.4s, v8.s[2]
+	WORD	$0x4f871878 // fmla v24.4s, v3.4s, v7.s[2]
+	WORD	$0x4f861874 // fmla v20.4s, v3.4s, v6.s[2]
+	WORD	$0x4f851870 // fmla v16.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186c // fmla v12.4s, v3.4s, v4.s[2]
+	ADD	R2, R4, R4
+	FMOVQ	0(R4), F3
+	WORD	$0x4f88185b // fmla v27.4s, v2.4s, v8.s[2]
+	WORD	$0x4f871857 // fmla v23.4s, v2.4s, v7.s[2]
+	WORD	$0x4f861853 // fmla v19.4s, v2.4s, v6.s[2]
+	WORD	$0x4f85184f // fmla v15.4s, v2.4s, v5.s[2]
+	WORD	$0x4f84184b // fmla v11.4s, v2.4s, v4.s[2]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f88183a // fmla v26.4s, v1.4s, v8.s[2]
+	WORD	$0x4f871836 // fmla v22.4s, v1.4s, v7.s[2]
+	WORD	$0x4f861832 // fmla v18.4s, v1.4s, v6.s[2]
+	WORD	$0x4f85182e // fmla v14.4s, v1.4s, v5.s[2]
+	WORD	$0x4f84182a // fmla v10.4s, v1.4s, v4.s[2]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f881819 // fmla v25.4s, v0.4s, v8.s[2]
+	WORD	$0x4f871815 // fmla v21.4s, v0.4s, v7.s[2]
+	WORD	$0x4f861811 // fmla v17.4s, v0.4s, v6.s[2]
+	WORD	$0x4f85180d // fmla v13.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841809 // fmla v9.4s, v0.4s, v4.s[2]
+	PRFM	0(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4fa8187c // fmla v28.4s, v3.4s, v8.s[3]
+	WORD	$0x4fa71878 // fmla v24.4s, v3.4s, v7.s[3]
+	WORD	$0x4fa61874 // fmla v20.4s, v3.4s, v6.s[3]
+	WORD	$0x4fa51870 // fmla v16.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186c // fmla v12.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa8185b // fmla v27.4s, v2.4s, v8.s[3]
+	WORD	$0x4fa71857 // fmla v23.4s, v2.4s, v7.s[3]
+	WORD	$0x4fa61853 // fmla v19.4s, v2.4s, v6.s[3]
+	WORD	$0x4fa5184f // fmla v15.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa4184b // fmla v11.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa8183a // fmla v26.4s, v1.4s, v8.s[3]
+	WORD	$0x4fa71836 // fmla v22.4s, v1.4s, v7.s[3]
+	WORD	$0x4fa61832 // fmla v18.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa5182e // fmla v14.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa4182a // fmla v10.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa81819 // fmla v25.4s, v0.4s, v8.s[3]
+	WORD	$0x4fa71815 // fmla v21.4s, v0.4s, v7.s[3]
+	WORD	$0x4fa61811 // fmla v17.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa5180d // fmla v13.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41809 // fmla v9.4s, v0.4s, v4.s[3]
+	PRFM	0(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	ADD	R2, R4, R4
+	SUBS	$4, R0, R0
+	BGE	storeLoop
+
+storeTail:
+	ADD	$4, R0, R0
+	CBZ	R0, store
+
+storeStep:
+	FMOVS.P	4(R9), F8
+	FMOVS.P	4(R8), F7
+	FMOVS.P	4(R7), F6
+	FMOVS.P	4(R6), F5
+	FMOVS.P	4(R5), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f88107c // fmla v28.4s, v3.4s, v8.s[0]
+	WORD	$0x4f871078 // fmla v24.4s, v3.4s, v7.s[0]
+	WORD	$0x4f861074 // fmla v20.4s, v3.4s, v6.s[0]
+	WORD	$0x4f851070 // fmla v16.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106c // fmla v12.4s, v3.4s, v4.s[0]
+	WORD	$0x4f88105b // fmla v27.4s, v2.4s, v8.s[0]
+	WORD	$0x4f871057 // fmla v23.4s, v2.4s, v7.s[0]
+	WORD	$0x4f861053 // fmla v19.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104f // fmla v15.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104b // fmla v11.4s, v2.4s, v4.s[0]
+	WORD	$0x4f88103a // fmla v26.4s, v1.4s, v8.s[0]
+	WORD	$0x4f871036 // fmla v22.4s, v1.4s, v7.s[0]
+	WORD	$0x4f861032 // fmla v18.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102e // fmla v14.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	WORD	$0x4f881019 // fmla v25.4s, v0.4s, v8.s[0]
+	WORD	$0x4f871015 // fmla v21.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861011 // fmla v17.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100d // fmla v13.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841009 // fmla v9.4s, v0.4s, v4.s[0]
+	PRFM	0(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	ADD	R2, R4, R4
+	SUBS	$1, R0, R0
+	BNE	storeStep
+
+store:
+	MOVD	ldc+40(FP), R1
+	LSL	$2, R1, R1
+	MOVD	c+32(FP), R0
+	FMOVQ	F28, 0(R0)
+	FMOVQ	F27, 16(R0)
+	FMOVQ	F26, 32(R0)
+	FMOVQ	F25, 48(R0)
+	ADD	R1, R0, R0
+	FMOVQ	F24, 0(R0)
+	FMOVQ	F23, 16(R0)
+	FMOVQ	F22, 32(R0)
+	FMOVQ	F21, 48(R0)
+	ADD	R1, R0, R0
+	FMOVQ	F20, 0(R0)
+	FMOVQ	F19, 16(R0)
+	FMOVQ	F18, 32(R0)
+	FMOVQ	F17, 48(R0)
+	ADD	R1, R0, R0
+	FMOVQ	F16, 0(R0)
+	FMOVQ	F15, 16(R0)
+	FMOVQ	F14, 32(R0)
+	FMOVQ	F13, 48(R0)
+	ADD	R1, R0, R0
+	FMOVQ	F12, 0(R0)
+	FMOVQ	F11, 16(R0)
+	FMOVQ	F10, 32(R0)
+	FMOVQ	F9, 48(R0)
+	RET
+
+// func GemmF32Direct4x16NEON(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+TEXT ·GemmF32Direct4x16NEON(SB), NOSPLIT, $0-72
+	MOVD	a+0(FP), R8
+	MOVD	lda+8(FP), R0
+	LSL	$2, R0, R0
+	ADD	R0, R8, R7
+	ADD	R0, R7, R6
+	ADD	R0, R6, R5
+	MOVD	b+16(FP), R4
+	MOVD	next+64(FP), R3
+	MOVD	ldb+24(FP), R2
+	LSL	$2, R2, R2
+	MOVBU	add+56(FP), R0
+	CBNZ	R0, load
+	VEOR	V23.B16, V23.B16, V23.B16
+	VEOR	V22.B16, V22.B16, V22.B16
+	VEOR	V21.B16, V21.B16, V21.B16
+	VEOR	V20.B16, V20.B16, V20.B16
+	VEOR	V19.B16, V19.B16, V19.B16
+	VEOR	V18.B16, V18.B16, V18.B16
+	VEOR	V17.B16, V17.B16, V17.B16
+	VEOR	V16.B16, V16.B16, V16.B16
+	VEOR	V15.B16, V15.B16, V15.B16
+	VEOR	V14.B16, V14.B16, V14.B16
+	VEOR	V13.B16, V13.B16, V13.B16
+	VEOR	V12.B16, V12.B16, V12.B16
+	VEOR	V11.B16, V11.B16, V11.B16
+	VEOR	V10.B16, V10.B16, V10.B16
+	VEOR	V9.B16, V9.B16, V9.B16
+	VEOR	V8.B16, V8.B16, V8.B16
+	B	start
+
+load:
+	MOVD	ldc+40(FP), R1
+	LSL	$2, R1, R1
+	MOVD	c+32(FP), R0
+	FMOVQ	0(R0), F23
+	FMOVQ	16(R0), F22
+	FMOVQ	32(R0), F21
+	FMOVQ	48(R0), F20
+	ADD	R1, R0, R0
+	FMOVQ	0(R0), F19
+	FMOVQ	16(R0), F18
+	FMOVQ	32(R0), F17
+	FMOVQ	48(R0), F16
+	ADD	R1, R0, R0
+	FMOVQ	0(R0), F15
+	FMOVQ	16(R0), F14
+	FMOVQ	32(R0), F13
+	FMOVQ	48(R0), F12
+	ADD	R1, R0, R0
+	FMOVQ	0(R0), F11
+	FMOVQ	16(R0), F10
+	FMOVQ	32(R0), F9
+	FMOVQ	48(R0), F8
+
+start:
+	MOVD	k+48(FP), R0
+	SUBS	$4, R0, R0
+	BLT	storeTail
+
+storeLoop:
+	FMOVQ.P	16(R8), F7
+	FMOVQ.P	16(R7), F6
+	FMOVQ.P	16(R6), F5
+	FMOVQ.P	16(R5), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f871077 // fmla v23.4s, v3.4s, v7.s[0]
+	WORD	$0x4f861073 // fmla v19.4s, v3.4s, v6.s[0]
+	WORD	$0x4f85106f // fmla v15.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106b // fmla v11.4s, v3.4s, v4.s[0]
+	ADD	R2, R4, R4
+	FMOVQ	0(R4), F3
+	WORD	$0x4f871056 // fmla v22.4s, v2.4s, v7.s[0]
+	WORD	$0x4f861052 // fmla v18.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104e // fmla v14.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104a // fmla v10.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f871035 // fmla v21.4s, v1.4s, v7.s[0]
+	WORD	$0x4f861031 // fmla v17.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102d // fmla v13.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841029 // fmla v9.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f871014 // fmla v20.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861010 // fmla v16.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100c // fmla v12.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841008 // fmla v8.4s, v0.4s, v4.s[0]
+	PRFM	0(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4fa71077 // fmla v23.4s, v3.4s, v7.s[1]
+	WORD	$0x4fa61073 // fmla v19.4s, v3.4s, v6.s[1]
+	WORD	$0x4fa5106f // fmla v15.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106b // fmla v11.4s, v3.4s, v4.s[1]
+	ADD	R2, R4, R4
+	FMOVQ	0(R4), F3
+	WORD	$0x4fa71056 // fmla v22.4s, v2.4s, v7.s[1]
+	WORD	$0x4fa61052 // fmla v18.4s, v2.4s, v6.s[1]
+	WORD	$0x4fa5104e // fmla v14.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa4104a // fmla v10.4s, v2.4s, v4.s[1]
+	FMOVQ	16(R4), F2
+	WORD	$0x4fa71035 // fmla v21.4s, v1.4s, v7.s[1]
+	WORD	$0x4fa61031 // fmla v17.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa5102d // fmla v13.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41029 // fmla v9.4s, v1.4s, v4.s[1]
+	FMOVQ	32(R4), F1
+	WORD	$0x4fa71014 // fmla v20.4s, v0.4s, v7.s[1]
+	WORD	$0x4fa61010 // fmla v16.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa5100c // fmla v12.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41008 // fmla v8.4s, v0.4s, v4.s[1]
+	PRFM	0(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4f871877 // fmla v23.4s, v3.4s, v7.s[2]
+	WORD	$0x4f861873 // fmla v19.4s, v3.4s, v6.s[2]
+	WORD	$0x4f85186f // fmla v15.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186b // fmla v11.4s, v3.4s, v4.s[2]
+	ADD	R2, R4, R4
+	FMOVQ	0(R4), F3
+	WORD	$0x4f871856 // fmla v22.4s, v2.4s, v7.s[2]
+	WORD	$0x4f861852 // fmla v18.4s, v2.4s, v6.s[2]
+	WORD	$0x4f85184e // fmla v14.4s, v2.4s, v5.s[2]
+	WORD	$0x4f84184a // fmla v10.4s, v2.4s, v4.s[2]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f871835 // fmla v21.4s, v1.4s, v7.s[2]
+	WORD	$0x4f861831 // fmla v17.4s, v1.4s, v6.s[2]
+	WORD	$0x4f85182d // fmla v13.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841829 // fmla v9.4s, v1.4s, v4.s[2]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f871814 // fmla v20.4s, v0.4s, v7.s[2]
+	WORD	$0x4f861810 // fmla v16.4s, v0.4s, v6.s[2]
+	WORD	$0x4f85180c // fmla v12.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841808 // fmla v8.4s, v0.4s, v4.s[2]
+	PRFM	0(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4fa71877 // fmla v23.4s, v3.4s, v7.s[3]
+	WORD	$0x4fa61873 // fmla v19.4s, v3.4s, v6.s[3]
+	WORD	$0x4fa5186f // fmla v15.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186b // fmla v11.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa71856 // fmla v22.4s, v2.4s, v7.s[3]
+	WORD	$0x4fa61852 // fmla v18.4s, v2.4s, v6.s[3]
+	WORD	$0x4fa5184e // fmla v14.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa4184a // fmla v10.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa71835 // fmla v21.4s, v1.4s, v7.s[3]
+	WORD	$0x4fa61831 // fmla v17.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa5182d // fmla v13.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41829 // fmla v9.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa71814 // fmla v20.4s, v0.4s, v7.s[3]
+	WORD	$0x4fa61810 // fmla v16.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa5180c // fmla v12.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41808 // fmla v8.4s, v0.4s, v4.s[3]
+	PRFM	0(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	ADD	R2, R4, R4
+	SUBS	$4, R0, R0
+	BGE	storeLoop
+
+storeTail:
+	ADD	$4, R0, R0
+	CBZ	R0, store
+
+storeStep:
+	FMOVS.P	4(R8), F7
+	FMOVS.P	4(R7), F6
+	FMOVS.P	4(R6), F5
+	FMOVS.P	4(R5), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f871077 // fmla v23.4s, v3.4s, v7.s[0]
+	WORD	$0x4f861073 // fmla v19.4s, v3.4s, v6.s[0]
+	WORD	$0x4f85106f // fmla v15.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106b // fmla v11.4s, v3.4s, v4.s[0]
+	WORD	$0x4f871056 // fmla v22.4s, v2.4s, v7.s[0]
+	WORD	$0x4f861052 // fmla v18.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104e // fmla v14.4s, v2.4s, v5.s[0]
+	WORD	$0x4f84104a // fmla v10.4s, v2.4s, v4.s[0]
+	WORD	$0x4f871035 // fmla v21.4s, v1.4s, v7.s[0]
+	WORD	$0x4f861031 // fmla v17.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102d // fmla v13.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841029 // fmla v9.4s, v1.4s, v4.s[0]
+	WORD	$0x4f871014 // fmla v20.4s, v0.4s, v7.s[0]
+	WORD	$0x4f861010 // fmla v16.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100c // fmla v12.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841008 // fmla v8.4s, v0.4s, v4.s[0]
+	PRFM	0(R3), PLDL1KEEP
+	ADD	R2, R3, R3
+	ADD	R2, R4, R4
+	SUBS	$1, R0, R0
+	BNE	storeStep
+
+store:
+	MOVD	ldc+40(FP), R1
+	LSL	$2, R1, R1
+	MOVD	c+32(FP), R0
+	FMOVQ	F23, 0(R0)
+	FMOVQ	F22, 16(R0)
+	FMOVQ	F21, 32(R0)
+	FMOVQ	F20, 48(R0)
+	ADD	R1, R0, R0
+	FMOVQ	F19, 0(R0)
+	FMOVQ	F18, 16(R0)
+	FMOVQ	F17, 32(R0)
+	FMOVQ	F16, 48(R0)
+	ADD	R1, R0, R0
+	FMOVQ	F15, 0(R0)
+	FMOVQ	F14, 16(R0)
+	FMOVQ	F13, 32(R0)
+	FMOVQ	F12, 48(R0)
+	ADD	R1, R0, R0
+	FMOVQ	F11, 0(R0)
+	FMOVQ	F10, 16(R0)
+	FMOVQ	F9, 32(R0)
+	FMOVQ	F8, 48(R0)
+	RET
+
+// func GemmF32Direct3x16NEON(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+TEXT ·GemmF32Direct3x16NEON(SB), NOSPLIT, $0-72
+	MOVD	a+0(FP), R7
+	MOVD	lda+8(FP), R0
+	LSL	$2, R0, R0
+	ADD	R0, R7, R6
+	ADD	R0, R6, R5
+	MOVD	b+16(FP), R4
+	MOVD	next+64(FP), R3
+	MOVD	ldb+24(FP), R2
+	LSL	$2, R2, R2
+	MOVBU	add+56(FP), R0
+	CBNZ	R0, load
+	VEOR	V18.B16, V18.B16, V18.B16
+	VEOR	V17.B16, V17.B16, V17.B16
+	VEOR	V16.B16, V16.B16, V16.B16
+	VEOR	V15.B16, V15.B16, V15.B16
+	VEOR	V14.B16, V14.B16, V14.B16
+	VEOR	V13.B16, V13.B16, V13.B16
+	VEOR	V12.B16, V12.B16, V12.B16
+	VEOR	V11.B16, V11.B16, V11.B16
+	VEOR	V10.B16, V10.B16, V10.B16
+	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
 	B	start
@@ -4277,16 +5024,6 @@ load:
 	MOVD	ldc+40(FP), R1
 	LSL	$2, R1, R1
 	MOVD	c+32(FP), R0
-	FMOVQ	0(R0), F26
-	FMOVQ	16(R0), F25
-	FMOVQ	32(R0), F24
-	FMOVQ	48(R0), F23
-	ADD	R1, R0, R0
-	FMOVQ	0(R0), F22
-	FMOVQ	16(R0), F21
-	FMOVQ	32(R0), F20
-	FMOVQ	48(R0), F19
-	ADD	R1, R0, R0
 	FMOVQ	0(R0), F18
 	FMOVQ	16(R0), F17
 	FMOVQ	32(R0), F16
@@ -4308,108 +5045,82 @@ start:
 	BLT	storeTail
 
 storeLoop:
-	FMOVQ.P	16(R9), F6
-	FMOVQ.P	16(R8), F5
-	FMOVQ.P	16(R7), F4
-	FMOVQ.P	16(R6), F3
-	FMOVQ.P	16(R5), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f86103a // fmla v26.4s, v1.4s, v6.s[0]
-	WORD	$0x4f861019 // fmla v25.4s, v0.4s, v6.s[0]
-	WORD	$0x4f851036 // fmla v22.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841032 // fmla v18.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102e // fmla v14.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f861038 // fmla v24.4s, v1.4s, v6.s[0]
-	WORD	$0x4f861017 // fmla v23.4s, v0.4s, v6.s[0]
-	WORD	$0x4f851034 // fmla v20.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841030 // fmla v16.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102c // fmla v12.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
+	FMOVQ.P	16(R7), F6
+	FMOVQ.P	16(R6), F5
+	FMOVQ.P	16(R5), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f861072 // fmla v18.4s, v3.4s, v6.s[0]
+	WORD	$0x4f85106e // fmla v14.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106a // fmla v10.4s, v3.4s, v4.s[0]
+	ADD	R2, R4, R4
+	FMOVQ	0(R4), F3
+	WORD	$0x4f861051 // fmla v17.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104d // fmla v13.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841049 // fmla v9.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f861030 // fmla v16.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102c // fmla v12.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f86100f // fmla v15.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100b // fmla v11.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841007 // fmla v7.4s, v0.4s, v4.s[0]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R2, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4fa61072 // fmla v18.4s, v3.4s, v6.s[1]
+	WORD	$0x4fa5106e // fmla v14.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa4106a // fmla v10.4s, v3.4s, v4.s[1]
 	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4fa6103a // fmla v26.4s, v1.4s, v6.s[1]
-	WORD	$0x4fa61019 // fmla v25.4s, v0.4s, v6.s[1]
-	WORD	$0x4fa51036 // fmla v22.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51015 // fmla v21.4s, v0.4s, v5.s[1]
-	WORD	$0x4fa41032 // fmla v18.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41011 // fmla v17.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102e // fmla v14.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100d // fmla v13.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa2102a // fmla v10.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21009 // fmla v9.4s, v0.4s, v2.s[1]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4fa61038 // fmla v24.4s, v1.4s, v6.s[1]
-	WORD	$0x4fa61017 // fmla v23.4s, v0.4s, v6.s[1]
-	WORD	$0x4fa51034 // fmla v20.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51013 // fmla v19.4s, v0.4s, v5.s[1]
-	WORD	$0x4fa41030 // fmla v16.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa4100f // fmla v15.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102c // fmla v12.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100b // fmla v11.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21028 // fmla v8.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21007 // fmla v7.4s, v0.4s, v2.s[1]
+	FMOVQ	0(R4), F3
+	WORD	$0x4fa61051 // fmla v17.4s, v2.4s, v6.s[1]
+	WORD	$0x4fa5104d // fmla v13.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa41049 // fmla v9.4s, v2.4s, v4.s[1]
+	FMOVQ	16(R4), F2
+	WORD	$0x4fa61030 // fmla v16.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa5102c // fmla v12.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41028 // fmla v8.4s, v1.4s, v4.s[1]
+	FMOVQ	32(R4), F1
+	WORD	$0x4fa6100f // fmla v15.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa5100b // fmla v11.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41007 // fmla v7.4s, v0.4s, v4.s[1]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R2, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4f861872 // fmla v18.4s, v3.4s, v6.s[2]
+	WORD	$0x4f85186e // fmla v14.4s, v3.4s, v5.s[2]
+	WORD	$0x4f84186a // fmla v10.4s, v3.4s, v4.s[2]
 	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f86183a // fmla v26.4s, v1.4s, v6.s[2]
-	WORD	$0x4f861819 // fmla v25.4s, v0.4s, v6.s[2]
-	WORD	$0x4f851836 // fmla v22.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851815 // fmla v21.4s, v0.4s, v5.s[2]
-	WORD	$0x4f841832 // fmla v18.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841811 // fmla v17.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182e // fmla v14.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180d // fmla v13.4s, v0.4s, v3.s[2]
-	WORD	$0x4f82182a // fmla v10.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821809 // fmla v9.4s, v0.4s, v2.s[2]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f861838 // fmla v24.4s, v1.4s, v6.s[2]
-	WORD	$0x4f861817 // fmla v23.4s, v0.4s, v6.s[2]
-	WORD	$0x4f851834 // fmla v20.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851813 // fmla v19.4s, v0.4s, v5.s[2]
-	WORD	$0x4f841830 // fmla v16.4s, v1.4s, v4.s[2]
-	WORD	$0x4f84180f // fmla v15.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182c // fmla v12.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180b // fmla v11.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821828 // fmla v8.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821807 // fmla v7.4s, v0.4s, v2.s[2]
+	FMOVQ	0(R4), F3
+	WORD	$0x4f861851 // fmla v17.4s, v2.4s, v6.s[2]
+	WORD	$0x4f85184d // fmla v13.4s, v2.4s, v5.s[2]
+	WORD	$0x4f841849 // fmla v9.4s, v2.4s, v4.s[2]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f861830 // fmla v16.4s, v1.4s, v6.s[2]
+	WORD	$0x4f85182c // fmla v12.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841828 // fmla v8.4s, v1.4s, v4.s[2]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f86180f // fmla v15.4s, v0.4s, v6.s[2]
+	WORD	$0x4f85180b // fmla v11.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841807 // fmla v7.4s, v0.4s, v4.s[2]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4fa6183a // fmla v26.4s, v1.4s, v6.s[3]
-	WORD	$0x4fa61819 // fmla v25.4s, v0.4s, v6.s[3]
-	WORD	$0x4fa51836 // fmla v22.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51815 // fmla v21.4s, v0.4s, v5.s[3]
-	WORD	$0x4fa41832 // fmla v18.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41811 // fmla v17.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182e // fmla v14.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180d // fmla v13.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa2182a // fmla v10.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21809 // fmla v9.4s, v0.4s, v2.s[3]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4fa61838 // fmla v24.4s, v1.4s, v6.s[3]
-	WORD	$0x4fa61817 // fmla v23.4s, v0.4s, v6.s[3]
-	WORD	$0x4fa51834 // fmla v20.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51813 // fmla v19.4s, v0.4s, v5.s[3]
-	WORD	$0x4fa41830 // fmla v16.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa4180f // fmla v15.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182c // fmla v12.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180b // fmla v11.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21828 // fmla v8.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21807 // fmla v7.4s, v0.4s, v2.s[3]
+	FMOVQ	48(R4), F0
+	WORD	$0x4fa61872 // fmla v18.4s, v3.4s, v6.s[3]
+	WORD	$0x4fa5186e // fmla v14.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa4186a // fmla v10.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa61851 // fmla v17.4s, v2.4s, v6.s[3]
+	WORD	$0x4fa5184d // fmla v13.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa41849 // fmla v9.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa61830 // fmla v16.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa5182c // fmla v12.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41828 // fmla v8.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa6180f // fmla v15.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa5180b // fmla v11.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41807 // fmla v7.4s, v0.4s, v4.s[3]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R2, R3, R3
 	ADD	R2, R4, R4
@@ -4421,33 +5132,25 @@ storeTail:
 	CBZ	R0, store
 
 storeStep:
-	FMOVS.P	4(R9), F6
-	FMOVS.P	4(R8), F5
-	FMOVS.P	4(R7), F4
-	FMOVS.P	4(R6), F3
-	FMOVS.P	4(R5), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f86103a // fmla v26.4s, v1.4s, v6.s[0]
-	WORD	$0x4f861019 // fmla v25.4s, v0.4s, v6.s[0]
-	WORD	$0x4f851036 // fmla v22.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841032 // fmla v18.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102e // fmla v14.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82102a // fmla v10.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f861038 // fmla v24.4s, v1.4s, v6.s[0]
-	WORD	$0x4f861017 // fmla v23.4s, v0.4s, v6.s[0]
-	WORD	$0x4f851034 // fmla v20.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841030 // fmla v16.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102c // fmla v12.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R7), F6
+	FMOVS.P	4(R6), F5
+	FMOVS.P	4(R5), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f861072 // fmla v18.4s, v3.4s, v6.s[0]
+	WORD	$0x4f85106e // fmla v14.4s, v3.4s, v5.s[0]
+	WORD	$0x4f84106a // fmla v10.4s, v3.4s, v4.s[0]
+	WORD	$0x4f861051 // fmla v17.4s, v2.4s, v6.s[0]
+	WORD	$0x4f85104d // fmla v13.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841049 // fmla v9.4s, v2.4s, v4.s[0]
+	WORD	$0x4f861030 // fmla v16.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102c // fmla v12.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841028 // fmla v8.4s, v1.4s, v4.s[0]
+	WORD	$0x4f86100f // fmla v15.4s, v0.4s, v6.s[0]
+	WORD	$0x4f85100b // fmla v11.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841007 // fmla v7.4s, v0.4s, v4.s[0]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R2, R3, R3
 	ADD	R2, R4, R4
@@ -4458,16 +5161,6 @@ store:
 	MOVD	ldc+40(FP), R1
 	LSL	$2, R1, R1
 	MOVD	c+32(FP), R0
-	FMOVQ	F26, 0(R0)
-	FMOVQ	F25, 16(R0)
-	FMOVQ	F24, 32(R0)
-	FMOVQ	F23, 48(R0)
-	ADD	R1, R0, R0
-	FMOVQ	F22, 0(R0)
-	FMOVQ	F21, 16(R0)
-	FMOVQ	F20, 32(R0)
-	FMOVQ	F19, 48(R0)
-	ADD	R1, R0, R0
 	FMOVQ	F18, 0(R0)
 	FMOVQ	F17, 16(R0)
 	FMOVQ	F16, 32(R0)
@@ -4484,13 +5177,11 @@ store:
 	FMOVQ	F7, 48(R0)
 	RET
 
-// func GemmF32Direct4x16NEON(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
-TEXT ·GemmF32Direct4x16NEON(SB), NOSPLIT, $0-72
-	MOVD	a+0(FP), R8
+// func GemmF32Direct2x16NEON(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
+TEXT ·GemmF32Direct2x16NEON(SB), NOSPLIT, $0-72
+	MOVD	a+0(FP), R6
 	MOVD	lda+8(FP), R0
 	LSL	$2, R0, R0
-	ADD	R0, R8, R7
-	ADD	R0, R7, R6
 	ADD	R0, R6, R5
 	MOVD	b+16(FP), R4
 	MOVD	next+64(FP), R3
@@ -4498,14 +5189,6 @@ TEXT ·GemmF32Direct4x16NEON(SB), NOSPLIT, $0-72
 	LSL	$2, R2, R2
 	MOVBU	add+56(FP), R0
 	CBNZ	R0, load
-	VEOR	V21.B16, V21.B16, V21.B16
-	VEOR	V20.B16, V20.B16, V20.B16
-	VEOR	V19.B16, V19.B16, V19.B16
-	VEOR	V18.B16, V18.B16, V18.B16
-	VEOR	V17.B16, V17.B16, V17.B16
-	VEOR	V16.B16, V16.B16, V16.B16
-	VEOR	V15.B16, V15.B16, V15.B16
-	VEOR	V14.B16, V14.B16, V14.B16
 	VEOR	V13.B16, V13.B16, V13.B16
 	VEOR	V12.B16, V12.B16, V12.B16
 	VEOR	V11.B16, V11.B16, V11.B16
@@ -4520,16 +5203,6 @@ load:
 	MOVD	ldc+40(FP), R1
 	LSL	$2, R1, R1
 	MOVD	c+32(FP), R0
-	FMOVQ	0(R0), F21
-	FMOVQ	16(R0), F20
-	FMOVQ	32(R0), F19
-	FMOVQ	48(R0), F18
-	ADD	R1, R0, R0
-	FMOVQ	0(R0), F17
-	FMOVQ	16(R0), F16
-	FMOVQ	32(R0), F15
-	FMOVQ	48(R0), F14
-	ADD	R1, R0, R0
 	FMOVQ	0(R0), F13
 	FMOVQ	16(R0), F12
 	FMOVQ	32(R0), F11
@@ -4546,91 +5219,65 @@ start:
 	BLT	storeTail
 
 storeLoop:
-	FMOVQ.P	16(R8), F5
-	FMOVQ.P	16(R7), F4
-	FMOVQ.P	16(R6), F3
-	FMOVQ.P	16(R5), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f851035 // fmla v21.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841031 // fmla v17.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f851033 // fmla v19.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84102f // fmla v15.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
+	FMOVQ.P	16(R6), F5
+	FMOVQ.P	16(R5), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f85106d // fmla v13.4s, v3.4s, v5.s[0]
+	WORD	$0x4f841069 // fmla v9.4s, v3.4s, v4.s[0]
+	ADD	R2, R4, R4
+	FMOVQ	0(R4), F3
+	WORD	$0x4f85104c // fmla v12.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841048 // fmla v8.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f85102b // fmla v11.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841027 // fmla v7.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f85100a // fmla v10.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841006 // fmla v6.4s, v0.4s, v4.s[0]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R2, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4fa5106d // fmla v13.4s, v3.4s, v5.s[1]
+	WORD	$0x4fa41069 // fmla v9.4s, v3.4s, v4.s[1]
 	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4fa51035 // fmla v21.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51014 // fmla v20.4s, v0.4s, v5.s[1]
-	WORD	$0x4fa41031 // fmla v17.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa41010 // fmla v16.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102d // fmla v13.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100c // fmla v12.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21029 // fmla v9.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21008 // fmla v8.4s, v0.4s, v2.s[1]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4fa51033 // fmla v19.4s, v1.4s, v5.s[1]
-	WORD	$0x4fa51012 // fmla v18.4s, v0.4s, v5.s[1]
-	WORD	$0x4fa4102f // fmla v15.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa4100e // fmla v14.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102b // fmla v11.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100a // fmla v10.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21027 // fmla v7.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21006 // fmla v6.4s, v0.4s, v2.s[1]
+	FMOVQ	0(R4), F3
+	WORD	$0x4fa5104c // fmla v12.4s, v2.4s, v5.s[1]
+	WORD	$0x4fa41048 // fmla v8.4s, v2.4s, v4.s[1]
+	FMOVQ	16(R4), F2
+	WORD	$0x4fa5102b // fmla v11.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa41027 // fmla v7.4s, v1.4s, v4.s[1]
+	FMOVQ	32(R4), F1
+	WORD	$0x4fa5100a // fmla v10.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa41006 // fmla v6.4s, v0.4s, v4.s[1]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R2, R3, R3
+	FMOVQ	48(R4), F0
+	WORD	$0x4f85186d // fmla v13.4s, v3.4s, v5.s[2]
+	WORD	$0x4f841869 // fmla v9.4s, v3.4s, v4.s[2]
 	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f851835 // fmla v21.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851814 // fmla v20.4s, v0.4s, v5.s[2]
-	WORD	$0x4f841831 // fmla v17.4s, v1.4s, v4.s[2]
-	WORD	$0x4f841810 // fmla v16.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182d // fmla v13.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180c // fmla v12.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821829 // fmla v9.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821808 // fmla v8.4s, v0.4s, v2.s[2]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f851833 // fmla v19.4s, v1.4s, v5.s[2]
-	WORD	$0x4f851812 // fmla v18.4s, v0.4s, v5.s[2]
-	WORD	$0x4f84182f // fmla v15.4s, v1.4s, v4.s[2]
-	WORD	$0x4f84180e // fmla v14.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182b // fmla v11.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180a // fmla v10.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821827 // fmla v7.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821806 // fmla v6.4s, v0.4s, v2.s[2]
+	FMOVQ	0(R4), F3
+	WORD	$0x4f85184c // fmla v12.4s, v2.4s, v5.s[2]
+	WORD	$0x4f841848 // fmla v8.4s, v2.4s, v4.s[2]
+	FMOVQ	16(R4), F2
+	WORD	$0x4f85182b // fmla v11.4s, v1.4s, v5.s[2]
+	WORD	$0x4f841827 // fmla v7.4s, v1.4s, v4.s[2]
+	FMOVQ	32(R4), F1
+	WORD	$0x4f85180a // fmla v10.4s, v0.4s, v5.s[2]
+	WORD	$0x4f841806 // fmla v6.4s, v0.4s, v4.s[2]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4fa51835 // fmla v21.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51814 // fmla v20.4s, v0.4s, v5.s[3]
-	WORD	$0x4fa41831 // fmla v17.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa41810 // fmla v16.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182d // fmla v13.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180c // fmla v12.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21829 // fmla v9.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21808 // fmla v8.4s, v0.4s, v2.s[3]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4fa51833 // fmla v19.4s, v1.4s, v5.s[3]
-	WORD	$0x4fa51812 // fmla v18.4s, v0.4s, v5.s[3]
-	WORD	$0x4fa4182f // fmla v15.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa4180e // fmla v14.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182b // fmla v11.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180a // fmla v10.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21827 // fmla v7.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21806 // fmla v6.4s, v0.4s, v2.s[3]
+	FMOVQ	48(R4), F0
+	WORD	$0x4fa5186d // fmla v13.4s, v3.4s, v5.s[3]
+	WORD	$0x4fa41869 // fmla v9.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa5184c // fmla v12.4s, v2.4s, v5.s[3]
+	WORD	$0x4fa41848 // fmla v8.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa5182b // fmla v11.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa41827 // fmla v7.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa5180a // fmla v10.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa41806 // fmla v6.4s, v0.4s, v4.s[3]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R2, R3, R3
 	ADD	R2, R4, R4
@@ -4642,28 +5289,20 @@ storeTail:
 	CBZ	R0, store
 
 storeStep:
-	FMOVS.P	4(R8), F5
-	FMOVS.P	4(R7), F4
-	FMOVS.P	4(R6), F3
-	FMOVS.P	4(R5), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f851035 // fmla v21.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841031 // fmla v17.4s, v1.4s, v4.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102d // fmla v13.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821029 // fmla v9.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f851033 // fmla v19.4s, v1.4s, v5.s[0]
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84102f // fmla v15.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R6), F5
+	FMOVS.P	4(R5), F4
+	FMOVQ	0(R4), F3
+	FMOVQ	16(R4), F2
+	FMOVQ	32(R4), F1
+	FMOVQ	48(R4), F0
+	WORD	$0x4f85106d // fmla v13.4s, v3.4s, v5.s[0]
+	WORD	$0x4f841069 // fmla v9.4s, v3.4s, v4.s[0]
+	WORD	$0x4f85104c // fmla v12.4s, v2.4s, v5.s[0]
+	WORD	$0x4f841048 // fmla v8.4s, v2.4s, v4.s[0]
+	WORD	$0x4f85102b // fmla v11.4s, v1.4s, v5.s[0]
+	WORD	$0x4f841027 // fmla v7.4s, v1.4s, v4.s[0]
+	WORD	$0x4f85100a // fmla v10.4s, v0.4s, v5.s[0]
+	WORD	$0x4f841006 // fmla v6.4s, v0.4s, v4.s[0]
 	PRFM	0(R3), PLDL1KEEP
 	ADD	R2, R3, R3
 	ADD	R2, R4, R4
@@ -4674,16 +5313,6 @@ store:
 	MOVD	ldc+40(FP), R1
 	LSL	$2, R1, R1
 	MOVD	c+32(FP), R0
-	FMOVQ	F21, 0(R0)
-	FMOVQ	F20, 16(R0)
-	FMOVQ	F19, 32(R0)
-	FMOVQ	F18, 48(R0)
-	ADD	R1, R0, R0
-	FMOVQ	F17, 0(R0)
-	FMOVQ	F16, 16(R0)
-	FMOVQ	F15, 32(R0)
-	FMOVQ	F14, 48(R0)
-	ADD	R1, R0, R0
 	FMOVQ	F13, 0(R0)
 	FMOVQ	F12, 16(R0)
 	FMOVQ	F11, 32(R0)
@@ -4693,317 +5322,6 @@ store:
 	FMOVQ	F8, 16(R0)
 	FMOVQ	F7, 32(R0)
 	FMOVQ	F6, 48(R0)
-	RET
-
-// func GemmF32Direct3x16NEON(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
-TEXT ·GemmF32Direct3x16NEON(SB), NOSPLIT, $0-72
-	MOVD	a+0(FP), R7
-	MOVD	lda+8(FP), R0
-	LSL	$2, R0, R0
-	ADD	R0, R7, R6
-	ADD	R0, R6, R5
-	MOVD	b+16(FP), R4
-	MOVD	next+64(FP), R3
-	MOVD	ldb+24(FP), R2
-	LSL	$2, R2, R2
-	MOVBU	add+56(FP), R0
-	CBNZ	R0, load
-	VEOR	V16.B16, V16.B16, V16.B16
-	VEOR	V15.B16, V15.B16, V15.B16
-	VEOR	V14.B16, V14.B16, V14.B16
-	VEOR	V13.B16, V13.B16, V13.B16
-	VEOR	V12.B16, V12.B16, V12.B16
-	VEOR	V11.B16, V11.B16, V11.B16
-	VEOR	V10.B16, V10.B16, V10.B16
-	VEOR	V9.B16, V9.B16, V9.B16
-	VEOR	V8.B16, V8.B16, V8.B16
-	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	B	start
-
-load:
-	MOVD	ldc+40(FP), R1
-	LSL	$2, R1, R1
-	MOVD	c+32(FP), R0
-	FMOVQ	0(R0), F16
-	FMOVQ	16(R0), F15
-	FMOVQ	32(R0), F14
-	FMOVQ	48(R0), F13
-	ADD	R1, R0, R0
-	FMOVQ	0(R0), F12
-	FMOVQ	16(R0), F11
-	FMOVQ	32(R0), F10
-	FMOVQ	48(R0), F9
-	ADD	R1, R0, R0
-	FMOVQ	0(R0), F8
-	FMOVQ	16(R0), F7
-	FMOVQ	32(R0), F6
-	FMOVQ	48(R0), F5
-
-start:
-	MOVD	k+48(FP), R0
-	SUBS	$4, R0, R0
-	BLT	storeTail
-
-storeLoop:
-	FMOVQ.P	16(R7), F4
-	FMOVQ.P	16(R6), F3
-	FMOVQ.P	16(R5), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f841030 // fmla v16.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102c // fmla v12.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f84102e // fmla v14.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102a // fmla v10.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	PRFM	0(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4fa41030 // fmla v16.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa4100f // fmla v15.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102c // fmla v12.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100b // fmla v11.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21028 // fmla v8.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21007 // fmla v7.4s, v0.4s, v2.s[1]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4fa4102e // fmla v14.4s, v1.4s, v4.s[1]
-	WORD	$0x4fa4100d // fmla v13.4s, v0.4s, v4.s[1]
-	WORD	$0x4fa3102a // fmla v10.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31009 // fmla v9.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21026 // fmla v6.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21005 // fmla v5.4s, v0.4s, v2.s[1]
-	PRFM	0(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f841830 // fmla v16.4s, v1.4s, v4.s[2]
-	WORD	$0x4f84180f // fmla v15.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182c // fmla v12.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180b // fmla v11.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821828 // fmla v8.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821807 // fmla v7.4s, v0.4s, v2.s[2]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f84182e // fmla v14.4s, v1.4s, v4.s[2]
-	WORD	$0x4f84180d // fmla v13.4s, v0.4s, v4.s[2]
-	WORD	$0x4f83182a // fmla v10.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831809 // fmla v9.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821826 // fmla v6.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821805 // fmla v5.4s, v0.4s, v2.s[2]
-	PRFM	0(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4fa41830 // fmla v16.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa4180f // fmla v15.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182c // fmla v12.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180b // fmla v11.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21828 // fmla v8.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21807 // fmla v7.4s, v0.4s, v2.s[3]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4fa4182e // fmla v14.4s, v1.4s, v4.s[3]
-	WORD	$0x4fa4180d // fmla v13.4s, v0.4s, v4.s[3]
-	WORD	$0x4fa3182a // fmla v10.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31809 // fmla v9.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21826 // fmla v6.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21805 // fmla v5.4s, v0.4s, v2.s[3]
-	PRFM	0(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	SUBS	$4, R0, R0
-	BGE	storeLoop
-
-storeTail:
-	ADD	$4, R0, R0
-	CBZ	R0, store
-
-storeStep:
-	FMOVS.P	4(R7), F4
-	FMOVS.P	4(R6), F3
-	FMOVS.P	4(R5), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f841030 // fmla v16.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102c // fmla v12.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821028 // fmla v8.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f84102e // fmla v14.4s, v1.4s, v4.s[0]
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83102a // fmla v10.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	PRFM	0(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	SUBS	$1, R0, R0
-	BNE	storeStep
-
-store:
-	MOVD	ldc+40(FP), R1
-	LSL	$2, R1, R1
-	MOVD	c+32(FP), R0
-	FMOVQ	F16, 0(R0)
-	FMOVQ	F15, 16(R0)
-	FMOVQ	F14, 32(R0)
-	FMOVQ	F13, 48(R0)
-	ADD	R1, R0, R0
-	FMOVQ	F12, 0(R0)
-	FMOVQ	F11, 16(R0)
-	FMOVQ	F10, 32(R0)
-	FMOVQ	F9, 48(R0)
-	ADD	R1, R0, R0
-	FMOVQ	F8, 0(R0)
-	FMOVQ	F7, 16(R0)
-	FMOVQ	F6, 32(R0)
-	FMOVQ	F5, 48(R0)
-	RET
-
-// func GemmF32Direct2x16NEON(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
-TEXT ·GemmF32Direct2x16NEON(SB), NOSPLIT, $0-72
-	MOVD	a+0(FP), R6
-	MOVD	lda+8(FP), R0
-	LSL	$2, R0, R0
-	ADD	R0, R6, R5
-	MOVD	b+16(FP), R4
-	MOVD	next+64(FP), R3
-	MOVD	ldb+24(FP), R2
-	LSL	$2, R2, R2
-	MOVBU	add+56(FP), R0
-	CBNZ	R0, load
-	VEOR	V11.B16, V11.B16, V11.B16
-	VEOR	V10.B16, V10.B16, V10.B16
-	VEOR	V9.B16, V9.B16, V9.B16
-	VEOR	V8.B16, V8.B16, V8.B16
-	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	B	start
-
-load:
-	MOVD	ldc+40(FP), R1
-	LSL	$2, R1, R1
-	MOVD	c+32(FP), R0
-	FMOVQ	0(R0), F11
-	FMOVQ	16(R0), F10
-	FMOVQ	32(R0), F9
-	FMOVQ	48(R0), F8
-	ADD	R1, R0, R0
-	FMOVQ	0(R0), F7
-	FMOVQ	16(R0), F6
-	FMOVQ	32(R0), F5
-	FMOVQ	48(R0), F4
-
-start:
-	MOVD	k+48(FP), R0
-	SUBS	$4, R0, R0
-	BLT	storeTail
-
-storeLoop:
-	FMOVQ.P	16(R6), F3
-	FMOVQ.P	16(R5), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f831029 // fmla v9.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831008 // fmla v8.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821025 // fmla v5.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	PRFM	0(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4fa3102b // fmla v11.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa3100a // fmla v10.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21027 // fmla v7.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21006 // fmla v6.4s, v0.4s, v2.s[1]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4fa31029 // fmla v9.4s, v1.4s, v3.s[1]
-	WORD	$0x4fa31008 // fmla v8.4s, v0.4s, v3.s[1]
-	WORD	$0x4fa21025 // fmla v5.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21004 // fmla v4.4s, v0.4s, v2.s[1]
-	PRFM	0(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f83182b // fmla v11.4s, v1.4s, v3.s[2]
-	WORD	$0x4f83180a // fmla v10.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821827 // fmla v7.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821806 // fmla v6.4s, v0.4s, v2.s[2]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f831829 // fmla v9.4s, v1.4s, v3.s[2]
-	WORD	$0x4f831808 // fmla v8.4s, v0.4s, v3.s[2]
-	WORD	$0x4f821825 // fmla v5.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821804 // fmla v4.4s, v0.4s, v2.s[2]
-	PRFM	0(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4fa3182b // fmla v11.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa3180a // fmla v10.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21827 // fmla v7.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21806 // fmla v6.4s, v0.4s, v2.s[3]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4fa31829 // fmla v9.4s, v1.4s, v3.s[3]
-	WORD	$0x4fa31808 // fmla v8.4s, v0.4s, v3.s[3]
-	WORD	$0x4fa21825 // fmla v5.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21804 // fmla v4.4s, v0.4s, v2.s[3]
-	PRFM	0(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	SUBS	$4, R0, R0
-	BGE	storeLoop
-
-storeTail:
-	ADD	$4, R0, R0
-	CBZ	R0, store
-
-storeStep:
-	FMOVS.P	4(R6), F3
-	FMOVS.P	4(R5), F2
-	FLDPQ	0(R4), (F1, F0)
-	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821027 // fmla v7.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R4), (F1, F0)
-	WORD	$0x4f831029 // fmla v9.4s, v1.4s, v3.s[0]
-	WORD	$0x4f831008 // fmla v8.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821025 // fmla v5.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	PRFM	0(R3), PLDL1KEEP
-	ADD	R2, R3, R3
-	ADD	R2, R4, R4
-	SUBS	$1, R0, R0
-	BNE	storeStep
-
-store:
-	MOVD	ldc+40(FP), R1
-	LSL	$2, R1, R1
-	MOVD	c+32(FP), R0
-	FMOVQ	F11, 0(R0)
-	FMOVQ	F10, 16(R0)
-	FMOVQ	F9, 32(R0)
-	FMOVQ	F8, 48(R0)
-	ADD	R1, R0, R0
-	FMOVQ	F7, 0(R0)
-	FMOVQ	F6, 16(R0)
-	FMOVQ	F5, 32(R0)
-	FMOVQ	F4, 48(R0)
 	RET
 
 // func GemmF32Direct1x16NEON(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32)
@@ -5017,20 +5335,20 @@ TEXT ·GemmF32Direct1x16NEON(SB), NOSPLIT, $0-72
 	LSL	$2, R1, R1
 	MOVBU	add+56(FP), R0
 	CBNZ	R0, load
+	VEOR	V8.B16, V8.B16, V8.B16
+	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
 	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	VEOR	V3.B16, V3.B16, V3.B16
 	B	start
 
 load:
 	MOVD	ldc+40(FP), R0
 	LSL	$2, R0, R0
 	MOVD	c+32(FP), R0
-	FMOVQ	0(R0), F6
-	FMOVQ	16(R0), F5
-	FMOVQ	32(R0), F4
-	FMOVQ	48(R0), F3
+	FMOVQ	0(R0), F8
+	FMOVQ	16(R0), F7
+	FMOVQ	32(R0), F6
+	FMOVQ	48(R0), F5
 
 start:
 	MOVD	k+48(FP), R0
@@ -5038,40 +5356,48 @@ start:
 	BLT	storeTail
 
 storeLoop:
-	FMOVQ.P	16(R4), F2
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
+	FMOVQ.P	16(R4), F4
+	FMOVQ	0(R3), F3
+	FMOVQ	16(R3), F2
+	FMOVQ	32(R3), F1
+	FMOVQ	48(R3), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	ADD	R1, R3, R3
+	FMOVQ	0(R3), F3
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	FMOVQ	16(R3), F2
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	FMOVQ	32(R3), F1
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
 	PRFM	0(R2), PLDL1KEEP
 	ADD	R1, R2, R2
+	FMOVQ	48(R3), F0
+	WORD	$0x4fa41068 // fmla v8.4s, v3.4s, v4.s[1]
 	ADD	R1, R3, R3
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4fa21026 // fmla v6.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21005 // fmla v5.4s, v0.4s, v2.s[1]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4fa21024 // fmla v4.4s, v1.4s, v2.s[1]
-	WORD	$0x4fa21003 // fmla v3.4s, v0.4s, v2.s[1]
+	FMOVQ	0(R3), F3
+	WORD	$0x4fa41047 // fmla v7.4s, v2.4s, v4.s[1]
+	FMOVQ	16(R3), F2
+	WORD	$0x4fa41026 // fmla v6.4s, v1.4s, v4.s[1]
+	FMOVQ	32(R3), F1
+	WORD	$0x4fa41005 // fmla v5.4s, v0.4s, v4.s[1]
 	PRFM	0(R2), PLDL1KEEP
 	ADD	R1, R2, R2
+	FMOVQ	48(R3), F0
+	WORD	$0x4f841868 // fmla v8.4s, v3.4s, v4.s[2]
 	ADD	R1, R3, R3
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f821826 // fmla v6.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821805 // fmla v5.4s, v0.4s, v2.s[2]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f821824 // fmla v4.4s, v1.4s, v2.s[2]
-	WORD	$0x4f821803 // fmla v3.4s, v0.4s, v2.s[2]
+	FMOVQ	0(R3), F3
+	WORD	$0x4f841847 // fmla v7.4s, v2.4s, v4.s[2]
+	FMOVQ	16(R3), F2
+	WORD	$0x4f841826 // fmla v6.4s, v1.4s, v4.s[2]
+	FMOVQ	32(R3), F1
+	WORD	$0x4f841805 // fmla v5.4s, v0.4s, v4.s[2]
 	PRFM	0(R2), PLDL1KEEP
 	ADD	R1, R2, R2
-	ADD	R1, R3, R3
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4fa21826 // fmla v6.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21805 // fmla v5.4s, v0.4s, v2.s[3]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4fa21824 // fmla v4.4s, v1.4s, v2.s[3]
-	WORD	$0x4fa21803 // fmla v3.4s, v0.4s, v2.s[3]
+	FMOVQ	48(R3), F0
+	WORD	$0x4fa41868 // fmla v8.4s, v3.4s, v4.s[3]
+	WORD	$0x4fa41847 // fmla v7.4s, v2.4s, v4.s[3]
+	WORD	$0x4fa41826 // fmla v6.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa41805 // fmla v5.4s, v0.4s, v4.s[3]
 	PRFM	0(R2), PLDL1KEEP
 	ADD	R1, R2, R2
 	ADD	R1, R3, R3
@@ -5083,13 +5409,15 @@ storeTail:
 	CBZ	R0, store
 
 storeStep:
-	FMOVS.P	4(R4), F2
-	FLDPQ	0(R3), (F1, F0)
-	WORD	$0x4f821026 // fmla v6.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FLDPQ	32(R3), (F1, F0)
-	WORD	$0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
+	FMOVS.P	4(R4), F4
+	FMOVQ	0(R3), F3
+	FMOVQ	16(R3), F2
+	FMOVQ	32(R3), F1
+	FMOVQ	48(R3), F0
+	WORD	$0x4f841068 // fmla v8.4s, v3.4s, v4.s[0]
+	WORD	$0x4f841047 // fmla v7.4s, v2.4s, v4.s[0]
+	WORD	$0x4f841026 // fmla v6.4s, v1.4s, v4.s[0]
+	WORD	$0x4f841005 // fmla v5.4s, v0.4s, v4.s[0]
 	PRFM	0(R2), PLDL1KEEP
 	ADD	R1, R2, R2
 	ADD	R1, R3, R3
@@ -5100,10 +5428,10 @@ store:
 	MOVD	ldc+40(FP), R0
 	LSL	$2, R0, R0
 	MOVD	c+32(FP), R0
-	FMOVQ	F6, 0(R0)
-	FMOVQ	F5, 16(R0)
-	FMOVQ	F4, 32(R0)
-	FMOVQ	F3, 48(R0)
+	FMOVQ	F8, 0(R0)
+	FMOVQ	F7, 16(R0)
+	FMOVQ	F6, 32(R0)
+	FMOVQ	F5, 48(R0)
 	RET
 
 // func GemmF32Packing6x16NEON(a *float32, lda int, b *float32, ldb int, c *float32, ldc int, k int, add bool, next *float32, pack *float32, ldp int)

@@ -57,109 +57,117 @@ storeLoop:
 	VEOR	V0.B16, V4.B16, V4.B16
 	VEOR	V0.B16, V3.B16, V3.B16
 	VEOR	V0.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
+	FMOVQ	0(R1), F1
+	FMOVQ	16(R1), F0
 	WORD	$0x4f87e03f // sdot v31.4s, v1.16b, v7.4b[0]
-	WORD	$0x4f87e01e // sdot v30.4s, v0.16b, v7.4b[0]
 	WORD	$0x4f86e03b // sdot v27.4s, v1.16b, v6.4b[0]
-	WORD	$0x4f86e01a // sdot v26.4s, v0.16b, v6.4b[0]
 	WORD	$0x4f85e037 // sdot v23.4s, v1.16b, v5.4b[0]
-	WORD	$0x4f85e016 // sdot v22.4s, v0.16b, v5.4b[0]
 	WORD	$0x4f84e033 // sdot v19.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e012 // sdot v18.4s, v0.16b, v4.4b[0]
 	WORD	$0x4f83e02f // sdot v15.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00e // sdot v14.4s, v0.16b, v3.4b[0]
 	WORD	$0x4f82e02b // sdot v11.4s, v1.16b, v2.4b[0]
+	FMOVQ	32(R1), F1
+	WORD	$0x4f87e01e // sdot v30.4s, v0.16b, v7.4b[0]
+	WORD	$0x4f86e01a // sdot v26.4s, v0.16b, v6.4b[0]
+	WORD	$0x4f85e016 // sdot v22.4s, v0.16b, v5.4b[0]
+	WORD	$0x4f84e012 // sdot v18.4s, v0.16b, v4.4b[0]
+	WORD	$0x4f83e00e // sdot v14.4s, v0.16b, v3.4b[0]
 	WORD	$0x4f82e00a // sdot v10.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
+	FMOVQ	48(R1), F0
 	WORD	$0x4f87e03d // sdot v29.4s, v1.16b, v7.4b[0]
-	WORD	$0x4f87e01c // sdot v28.4s, v0.16b, v7.4b[0]
 	WORD	$0x4f86e039 // sdot v25.4s, v1.16b, v6.4b[0]
-	WORD	$0x4f86e018 // sdot v24.4s, v0.16b, v6.4b[0]
 	WORD	$0x4f85e035 // sdot v21.4s, v1.16b, v5.4b[0]
-	WORD	$0x4f85e014 // sdot v20.4s, v0.16b, v5.4b[0]
 	WORD	$0x4f84e031 // sdot v17.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e010 // sdot v16.4s, v0.16b, v4.4b[0]
 	WORD	$0x4f83e02d // sdot v13.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00c // sdot v12.4s, v0.16b, v3.4b[0]
 	WORD	$0x4f82e029 // sdot v9.4s, v1.16b, v2.4b[0]
+	FMOVQ	64(R1), F1
+	WORD	$0x4f87e01c // sdot v28.4s, v0.16b, v7.4b[0]
+	WORD	$0x4f86e018 // sdot v24.4s, v0.16b, v6.4b[0]
+	WORD	$0x4f85e014 // sdot v20.4s, v0.16b, v5.4b[0]
+	WORD	$0x4f84e010 // sdot v16.4s, v0.16b, v4.4b[0]
+	WORD	$0x4f83e00c // sdot v12.4s, v0.16b, v3.4b[0]
 	WORD	$0x4f82e008 // sdot v8.4s, v0.16b, v2.4b[0]
-	FLDPQ	64(R1), (F1, F0)
+	FMOVQ	80(R1), F0
 	WORD	$0x4fa7e03f // sdot v31.4s, v1.16b, v7.4b[1]
-	WORD	$0x4fa7e01e // sdot v30.4s, v0.16b, v7.4b[1]
 	WORD	$0x4fa6e03b // sdot v27.4s, v1.16b, v6.4b[1]
-	WORD	$0x4fa6e01a // sdot v26.4s, v0.16b, v6.4b[1]
 	WORD	$0x4fa5e037 // sdot v23.4s, v1.16b, v5.4b[1]
-	WORD	$0x4fa5e016 // sdot v22.4s, v0.16b, v5.4b[1]
 	WORD	$0x4fa4e033 // sdot v19.4s, v1.16b, v4.4b[1]
-	WORD	$0x4fa4e012 // sdot v18.4s, v0.16b, v4.4b[1]
 	WORD	$0x4fa3e02f // sdot v15.4s, v1.16b, v3.4b[1]
-	WORD	$0x4fa3e00e // sdot v14.4s, v0.16b, v3.4b[1]
 	WORD	$0x4fa2e02b // sdot v11.4s, v1.16b, v2.4b[1]
+	FMOVQ	96(R1), F1
+	WORD	$0x4fa7e01e // sdot v30.4s, v0.16b, v7.4b[1]
+	WORD	$0x4fa6e01a // sdot v26.4s, v0.16b, v6.4b[1]
+	WORD	$0x4fa5e016 // sdot v22.4s, v0.16b, v5.4b[1]
+	WORD	$0x4fa4e012 // sdot v18.4s, v0.16b, v4.4b[1]
+	WORD	$0x4fa3e00e // sdot v14.4s, v0.16b, v3.4b[1]
 	WORD	$0x4fa2e00a // sdot v10.4s, v0.16b, v2.4b[1]
-	FLDPQ	96(R1), (F1, F0)
+	FMOVQ	112(R1), F0
 	WORD	$0x4fa7e03d // sdot v29.4s, v1.16b, v7.4b[1]
-	WORD	$0x4fa7e01c // sdot v28.4s, v0.16b, v7.4b[1]
 	WORD	$0x4fa6e039 // sdot v25.4s, v1.16b, v6.4b[1]
-	WORD	$0x4fa6e018 // sdot v24.4s, v0.16b, v6.4b[1]
 	WORD	$0x4fa5e035 // sdot v21.4s, v1.16b, v5.4b[1]
-	WORD	$0x4fa5e014 // sdot v20.4s, v0.16b, v5.4b[1]
 	WORD	$0x4fa4e031 // sdot v17.4s, v1.16b, v4.4b[1]
-	WORD	$0x4fa4e010 // sdot v16.4s, v0.16b, v4.4b[1]
 	WORD	$0x4fa3e02d // sdot v13.4s, v1.16b, v3.4b[1]
-	WORD	$0x4fa3e00c // sdot v12.4s, v0.16b, v3.4b[1]
 	WORD	$0x4fa2e029 // sdot v9.4s, v1.16b, v2.4b[1]
+	FMOVQ	128(R1), F1
+	WORD	$0x4fa7e01c // sdot v28.4s, v0.16b, v7.4b[1]
+	WORD	$0x4fa6e018 // sdot v24.4s, v0.16b, v6.4b[1]
+	WORD	$0x4fa5e014 // sdot v20.4s, v0.16b, v5.4b[1]
+	WORD	$0x4fa4e010 // sdot v16.4s, v0.16b, v4.4b[1]
+	WORD	$0x4fa3e00c // sdot v12.4s, v0.16b, v3.4b[1]
 	WORD	$0x4fa2e008 // sdot v8.4s, v0.16b, v2.4b[1]
-	FLDPQ	128(R1), (F1, F0)
+	FMOVQ	144(R1), F0
 	WORD	$0x4f87e83f // sdot v31.4s, v1.16b, v7.4b[2]
-	WORD	$0x4f87e81e // sdot v30.4s, v0.16b, v7.4b[2]
 	WORD	$0x4f86e83b // sdot v27.4s, v1.16b, v6.4b[2]
-	WORD	$0x4f86e81a // sdot v26.4s, v0.16b, v6.4b[2]
 	WORD	$0x4f85e837 // sdot v23.4s, v1.16b, v5.4b[2]
-	WORD	$0x4f85e816 // sdot v22.4s, v0.16b, v5.4b[2]
 	WORD	$0x4f84e833 // sdot v19.4s, v1.16b, v4.4b[2]
-	WORD	$0x4f84e812 // sdot v18.4s, v0.16b, v4.4b[2]
 	WORD	$0x4f83e82f // sdot v15.4s, v1.16b, v3.4b[2]
-	WORD	$0x4f83e80e // sdot v14.4s, v0.16b, v3.4b[2]
 	WORD	$0x4f82e82b // sdot v11.4s, v1.16b, v2.4b[2]
+	FMOVQ	160(R1), F1
+	WORD	$0x4f87e81e // sdot v30.4s, v0.16b, v7.4b[2]
+	WORD	$0x4f86e81a // sdot v26.4s, v0.16b, v6.4b[2]
+	WORD	$0x4f85e816 // sdot v22.4s, v0.16b, v5.4b[2]
+	WORD	$0x4f84e812 // sdot v18.4s, v0.16b, v4.4b[2]
+	WORD	$0x4f83e80e // sdot v14.4s, v0.16b, v3.4b[2]
 	WORD	$0x4f82e80a // sdot v10.4s, v0.16b, v2.4b[2]
-	FLDPQ	160(R1), (F1, F0)
+	FMOVQ	176(R1), F0
 	WORD	$0x4f87e83d // sdot v29.4s, v1.16b, v7.4b[2]
-	WORD	$0x4f87e81c // sdot v28.4s, v0.16b, v7.4b[2]
 	WORD	$0x4f86e839 // sdot v25.4s, v1.16b, v6.4b[2]
-	WORD	$0x4f86e818 // sdot v24.4s, v0.16b, v6.4b[2]
 	WORD	$0x4f85e835 // sdot v21.4s, v1.16b, v5.4b[2]
-	WORD	$0x4f85e814 // sdot v20.4s, v0.16b, v5.4b[2]
 	WORD	$0x4f84e831 // sdot v17.4s, v1.16b, v4.4b[2]
-	WORD	$0x4f84e810 // sdot v16.4s, v0.16b, v4.4b[2]
 	WORD	$0x4f83e82d // sdot v13.4s, v1.16b, v3.4b[2]
-	WORD	$0x4f83e80c // sdot v12.4s, v0.16b, v3.4b[2]
 	WORD	$0x4f82e829 // sdot v9.4s, v1.16b, v2.4b[2]
+	FMOVQ	192(R1), F1
+	WORD	$0x4f87e81c // sdot v28.4s, v0.16b, v7.4b[2]
+	WORD	$0x4f86e818 // sdot v24.4s, v0.16b, v6.4b[2]
+	WORD	$0x4f85e814 // sdot v20.4s, v0.16b, v5.4b[2]
+	WORD	$0x4f84e810 // sdot v16.4s, v0.16b, v4.4b[2]
+	WORD	$0x4f83e80c // sdot v12.4s, v0.16b, v3.4b[2]
 	WORD	$0x4f82e808 // sdot v8.4s, v0.16b, v2.4b[2]
-	FLDPQ	192(R1), (F1, F0)
+	FMOVQ	208(R1), F0
 	WORD	$0x4fa7e83f // sdot v31.4s, v1.16b, v7.4b[3]
-	WORD	$0x4fa7e81e // sdot v30.4s, v0.16b, v7.4b[3]
 	WORD	$0x4fa6e83b // sdot v27.4s, v1.16b, v6.4b[3]
-	WORD	$0x4fa6e81a // sdot v26.4s, v0.16b, v6.4b[3]
 	WORD	$0x4fa5e837 // sdot v23.4s, v1.16b, v5.4b[3]
-	WORD	$0x4fa5e816 // sdot v22.4s, v0.16b, v5.4b[3]
 	WORD	$0x4fa4e833 // sdot v19.4s, v1.16b, v4.4b[3]
-	WORD	$0x4fa4e812 // sdot v18.4s, v0.16b, v4.4b[3]
 	WORD	$0x4fa3e82f // sdot v15.4s, v1.16b, v3.4b[3]
-	WORD	$0x4fa3e80e // sdot v14.4s, v0.16b, v3.4b[3]
 	WORD	$0x4fa2e82b // sdot v11.4s, v1.16b, v2.4b[3]
+	FMOVQ	224(R1), F1
+	WORD	$0x4fa7e81e // sdot v30.4s, v0.16b, v7.4b[3]
+	WORD	$0x4fa6e81a // sdot v26.4s, v0.16b, v6.4b[3]
+	WORD	$0x4fa5e816 // sdot v22.4s, v0.16b, v5.4b[3]
+	WORD	$0x4fa4e812 // sdot v18.4s, v0.16b, v4.4b[3]
+	WORD	$0x4fa3e80e // sdot v14.4s, v0.16b, v3.4b[3]
 	WORD	$0x4fa2e80a // sdot v10.4s, v0.16b, v2.4b[3]
-	FLDPQ	224(R1), (F1, F0)
+	FMOVQ	240(R1), F0
 	WORD	$0x4fa7e83d // sdot v29.4s, v1.16b, v7.4b[3]
-	WORD	$0x4fa7e81c // sdot v28.4s, v0.16b, v7.4b[3]
 	WORD	$0x4fa6e839 // sdot v25.4s, v1.16b, v6.4b[3]
-	WORD	$0x4fa6e818 // sdot v24.4s, v0.16b, v6.4b[3]
 	WORD	$0x4fa5e835 // sdot v21.4s, v1.16b, v5.4b[3]
-	WORD	$0x4fa5e814 // sdot v20.4s, v0.16b, v5.4b[3]
 	WORD	$0x4fa4e831 // sdot v17.4s, v1.16b, v4.4b[3]
-	WORD	$0x4fa4e810 // sdot v16.4s, v0.16b, v4.4b[3]
 	WORD	$0x4fa3e82d // sdot v13.4s, v1.16b, v3.4b[3]
-	WORD	$0x4fa3e80c // sdot v12.4s, v0.16b, v3.4b[3]
 	WORD	$0x4fa2e829 // sdot v9.4s, v1.16b, v2.4b[3]
+	WORD	$0x4fa7e81c // sdot v28.4s, v0.16b, v7.4b[3]
+	WORD	$0x4fa6e818 // sdot v24.4s, v0.16b, v6.4b[3]
+	WORD	$0x4fa5e814 // sdot v20.4s, v0.16b, v5.4b[3]
+	WORD	$0x4fa4e810 // sdot v16.4s, v0.16b, v4.4b[3]
+	WORD	$0x4fa3e80c // sdot v12.4s, v0.16b, v3.4b[3]
 	WORD	$0x4fa2e808 // sdot v8.4s, v0.16b, v2.4b[3]
 	ADD	$256, R1, R1
 	SUBS	$4, R0, R0
@@ -183,31 +191,33 @@ storeStep:
 	VEOR	V0.B16, V4.B16, V4.B16
 	VEOR	V0.B16, V3.B16, V3.B16
 	VEOR	V0.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
+	FMOVQ	0(R1), F1
+	FMOVQ	16(R1), F0
 	WORD	$0x4f87e03f // sdot v31.4s, v1.16b, v7.4b[0]
-	WORD	$0x4f87e01e // sdot v30.4s, v0.16b, v7.4b[0]
 	WORD	$0x4f86e03b // sdot v27.4s, v1.16b, v6.4b[0]
-	WORD	$0x4f86e01a // sdot v26.4s, v0.16b, v6.4b[0]
 	WORD	$0x4f85e037 // sdot v23.4s, v1.16b, v5.4b[0]
-	WORD	$0x4f85e016 // sdot v22.4s, v0.16b, v5.4b[0]
 	WORD	$0x4f84e033 // sdot v19.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e012 // sdot v18.4s, v0.16b, v4.4b[0]
 	WORD	$0x4f83e02f // sdot v15.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00e // sdot v14.4s, v0.16b, v3.4b[0]
 	WORD	$0x4f82e02b // sdot v11.4s, v1.16b, v2.4b[0]
+	FMOVQ	32(R1), F1
+	WORD	$0x4f87e01e // sdot v30.4s, v0.16b, v7.4b[0]
+	WORD	$0x4f86e01a // sdot v26.4s, v0.16b, v6.4b[0]
+	WORD	$0x4f85e016 // sdot v22.4s, v0.16b, v5.4b[0]
+	WORD	$0x4f84e012 // sdot v18.4s, v0.16b, v4.4b[0]
+	WORD	$0x4f83e00e // sdot v14.4s, v0.16b, v3.4b[0]
 	WORD	$0x4f82e00a // sdot v10.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
+	FMOVQ	48(R1), F0
 	WORD	$0x4f87e03d // sdot v29.4s, v1.16b, v7.4b[0]
-	WORD	$0x4f87e01c // sdot v28.4s, v0.16b, v7.4b[0]
 	WORD	$0x4f86e039 // sdot v25.4s, v1.16b, v6.4b[0]
-	WORD	$0x4f86e018 // sdot v24.4s, v0.16b, v6.4b[0]
 	WORD	$0x4f85e035 // sdot v21.4s, v1.16b, v5.4b[0]
-	WORD	$0x4f85e014 // sdot v20.4s, v0.16b, v5.4b[0]
 	WORD	$0x4f84e031 // sdot v17.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e010 // sdot v16.4s, v0.16b, v4.4b[0]
 	WORD	$0x4f83e02d // sdot v13.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00c // sdot v12.4s, v0.16b, v3.4b[0]
 	WORD	$0x4f82e029 // sdot v9.4s, v1.16b, v2.4b[0]
+	WORD	$0x4f87e01c // sdot v28.4s, v0.16b, v7.4b[0]
+	WORD	$0x4f86e018 // sdot v24.4s, v0.16b, v6.4b[0]
+	WORD	$0x4f85e014 // sdot v20.4s, v0.16b, v5.4b[0]
+	WORD	$0x4f84e010 // sdot v16.4s, v0.16b, v4.4b[0]
+	WORD	$0x4f83e00c // sdot v12.4s, v0.16b, v3.4b[0]
 	WORD	$0x4f82e008 // sdot v8.4s, v0.16b, v2.4b[0]
 	ADD	$64, R1, R1
 	SUBS	$1, R0, R0
@@ -575,6 +585,8 @@ TEXT ·GemmU8S8Dot5x16NEON(SB), NOSPLIT, $64-96
 	ADD	R0, R4, R3
 	ADD	R0, R3, R2
 	MOVD	b+16(FP), R1
+	VEOR	V28.B16, V28.B16, V28.B16
+	VEOR	V27.B16, V27.B16, V27.B16
 	VEOR	V26.B16, V26.B16, V26.B16
 	VEOR	V25.B16, V25.B16, V25.B16
 	VEOR	V24.B16, V24.B16, V24.B16
@@ -593,112 +605,118 @@ TEXT ·GemmU8S8Dot5x16NEON(SB), NOSPLIT, $64-96
 	VEOR	V11.B16, V11.B16, V11.B16
 	VEOR	V10.B16, V10.B16, V10.B16
 	VEOR	V9.B16, V9.B16, V9.B16
-	VEOR	V8.B16, V8.B16, V8.B16
-	VEOR	V7.B16, V7.B16, V7.B16
 	MOVD	k+48(FP), R0
 	SUBS	$4, R0, R0
 	BLT	storeTail
 
 storeLoop:
-	FMOVQ.P	16(R6), F6
-	FMOVQ.P	16(R5), F5
-	FMOVQ.P	16(R4), F4
-	FMOVQ.P	16(R3), F3
-	FMOVQ.P	16(R2), F2
+	FMOVQ.P	16(R6), F8
+	FMOVQ.P	16(R5), F7
+	FMOVQ.P	16(R4), F6
+	FMOVQ.P	16(R3), F5
+	FMOVQ.P	16(R2), F4
 	FMOVQ	0(R7), F0
+	VEOR	V0.B16, V8.B16, V8.B16
+	VEOR	V0.B16, V7.B16, V7.B16
 	VEOR	V0.B16, V6.B16, V6.B16
 	VEOR	V0.B16, V5.B16, V5.B16
 	VEOR	V0.B16, V4.B16, V4.B16
-	VEOR	V0.B16, V3.B16, V3.B16
-	VEOR	V0.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
-	WORD	$0x4f86e03a // sdot v26.4s, v1.16b, v6.4b[0]
-	WORD	$0x4f86e019 // sdot v25.4s, v0.16b, v6.4b[0]
-	WORD	$0x4f85e036 // sdot v22.4s, v1.16b, v5.4b[0]
-	WORD	$0x4f85e015 // sdot v21.4s, v0.16b, v5.4b[0]
-	WORD	$0x4f84e032 // sdot v18.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e011 // sdot v17.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e02e // sdot v14.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00d // sdot v13.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e02a // sdot v10.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e009 // sdot v9.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
-	WORD	$0x4f86e038 // sdot v24.4s, v1.16b, v6.4b[0]
-	WORD	$0x4f86e017 // sdot v23.4s, v0.16b, v6.4b[0]
-	WORD	$0x4f85e034 // sdot v20.4s, v1.16b, v5.4b[0]
-	WORD	$0x4f85e013 // sdot v19.4s, v0.16b, v5.4b[0]
-	WORD	$0x4f84e030 // sdot v16.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e00f // sdot v15.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e02c // sdot v12.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00b // sdot v11.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e028 // sdot v8.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e007 // sdot v7.4s, v0.16b, v2.4b[0]
-	FLDPQ	64(R1), (F1, F0)
-	WORD	$0x4fa6e03a // sdot v26.4s, v1.16b, v6.4b[1]
-	WORD	$0x4fa6e019 // sdot v25.4s, v0.16b, v6.4b[1]
-	WORD	$0x4fa5e036 // sdot v22.4s, v1.16b, v5.4b[1]
-	WORD	$0x4fa5e015 // sdot v21.4s, v0.16b, v5.4b[1]
-	WORD	$0x4fa4e032 // sdot v18.4s, v1.16b, v4.4b[1]
-	WORD	$0x4fa4e011 // sdot v17.4s, v0.16b, v4.4b[1]
-	WORD	$0x4fa3e02e // sdot v14.4s, v1.16b, v3.4b[1]
-	WORD	$0x4fa3e00d // sdot v13.4s, v0.16b, v3.4b[1]
-	WORD	$0x4fa2e02a // sdot v10.4s, v1.16b, v2.4b[1]
-	WORD	$0x4fa2e009 // sdot v9.4s, v0.16b, v2.4b[1]
-	FLDPQ	96(R1), (F1, F0)
-	WORD	$0x4fa6e038 // sdot v24.4s, v1.16b, v6.4b[1]
-	WORD	$0x4fa6e017 // sdot v23.4s, v0.16b, v6.4b[1]
-	WORD	$0x4fa5e034 // sdot v20.4s, v1.16b, v5.4b[1]
-	WORD	$0x4fa5e013 // sdot v19.4s, v0.16b, v5.4b[1]
-	WORD	$0x4fa4e030 // sdot v16.4s, v1.16b, v4.4b[1]
-	WORD	$0x4fa4e00f // sdot v15.4s, v0.16b, v4.4b[1]
-	WORD	$0x4fa3e02c // sdot v12.4s, v1.16b, v3.4b[1]
-	WORD	$0x4fa3e00b // sdot v11.4s, v0.16b, v3.4b[1]
-	WORD	$0x4fa2e028 // sdot v8.4s, v1.16b, v2.4b[1]
-	WORD	$0x4fa2e007 // sdot v7.4s, v0.16b, v2.4b[1]
-	FLDPQ	128(R1), (F1, F0)
-	WORD	$0x4f86e83a // sdot v26.4s, v1.16b, v6.4b[2]
-	WORD	$0x4f86e819 // sdot v25.4s, v0.16b, v6.4b[2]
-	WORD	$0x4f85e836 // sdot v22.4s, v1.16b, v5.4b[2]
-	WORD	$0x4f85e815 // sdot v21.4s, v0.16b, v5.4b[2]
-	WORD	$0x4f84e832 // sdot v18.4s, v1.16b, v4.4b[2]
-	WORD	$0x4f84e811 // sdot v17.4s, v0.16b, v4.4b[2]
-	WORD	$0x4f83e82e // sdot v14.4s, v1.16b, v3.4b[2]
-	WORD	$0x4f83e80d // sdot v13.4s, v0.16b, v3.4b[2]
-	WORD	$0x4f82e82a // sdot v10.4s, v1.16b, v2.4b[2]
-	WORD	$0x4f82e809 // sdot v9.4s, v0.16b, v2.4b[2]
-	FLDPQ	160(R1), (F1, F0)
-	WORD	$0x4f86e838 // sdot v24.4s, v1.16b, v6.4b[2]
-	WORD	$0x4f86e817 // sdot v23.4s, v0.16b, v6.4b[2]
-	WORD	$0x4f85e834 // sdot v20.4s, v1.16b, v5.4b[2]
-	WORD	$0x4f85e813 // sdot v19.4s, v0.16b, v5.4b[2]
-	WORD	$0x4f84e830 // sdot v16.4s, v1.16b, v4.4b[2]
-	WORD	$0x4f84e80f // sdot v15.4s, v0.16b, v4.4b[2]
-	WORD	$0x4f83e82c // sdot v12.4s, v1.16b, v3.4b[2]
-	WORD	$0x4f83e80b // sdot v11.4s, v0.16b, v3.4b[2]
-	WORD	$0x4f82e828 // sdot v8.4s, v1.16b, v2.4b[2]
-	WORD	$0x4f82e807 // sdot v7.4s, v0.16b, v2.4b[2]
-	FLDPQ	192(R1), (F1, F0)
-	WORD	$0x4fa6e83a // sdot v26.4s, v1.16b, v6.4b[3]
-	WORD	$0x4fa6e819 // sdot v25.4s, v0.16b, v6.4b[3]
-	WORD	$0x4fa5e836 // sdot v22.4s, v1.16b, v5.4b[3]
-	WORD	$0x4fa5e815 // sdot v21.4s, v0.16b, v5.4b[3]
-	WORD	$0x4fa4e832 // sdot v18.4s, v1.16b, v4.4b[3]
-	WORD	$0x4fa4e811 // sdot v17.4s, v0.16b, v4.4b[3]
-	WORD	$0x4fa3e82e // sdot v14.4s, v1.16b, v3.4b[3]
-	WORD	$0x4fa3e80d // sdot v13.4s, v0.16b, v3.4b[3]
-	WORD	$0x4fa2e82a // sdot v10.4s, v1.16b, v2.4b[3]
-	WORD	$0x4fa2e809 // sdot v9.4s, v0.16b, v2.4b[3]
-	FLDPQ	224(R1), (F1, F0)
-	WORD	$0x4fa6e838 // sdot v24.4s, v1.16b, v6.4b[3]
-	WORD	$0x4fa6e817 // sdot v23.4s, v0.16b, v6.4b[3]
-	WORD	$0x4fa5e834 // sdot v20.4s, v1.16b, v5.4b[3]
-	WORD	$0x4fa5e813 // sdot v19.4s, v0.16b, v5.4b[3]
-	WORD	$0x4fa4e830 // sdot v16.4s, v1.16b, v4.4b[3]
-	WORD	$0x4fa4e80f // sdot v15.4s, v0.16b, v4.4b[3]
-	WORD	$0x4fa3e82c // sdot v12.4s, v1.16b, v3.4b[3]
-	WORD	$0x4fa3e80b // sdot v11.4s, v0.16b, v3.4b[3]
-	WORD	$0x4fa2e828 // sdot v8.4s, v1.16b, v2.4b[3]
-	WORD	$0x4fa2e807 // sdot v7.4s, v0.16b, v2.4b[3]
+	FMOVQ	0(R1), F3
+	FMOVQ	16(R1), F2
+	FMOVQ	32(R1), F1
+	FMOVQ	48(R1), F0
+	WORD	$0x4f88e07c // sdot v28.4s, v3.16b, v8.4b[0]
+	WORD	$0x4f87e078 // sdot v24.4s, v3.16b, v7.4b[0]
+	WORD	$0x4f86e074 // sdot v20.4s, v3.16b, v6.4b[0]
+	WORD	$0x4f85e070 // sdot v16.4s, v3.16b, v5.4b[0]
+	WORD	$0x4f84e06c // sdot v12.4s, v3.16b, v4.4b[0]
+	FMOVQ	64(R1), F3
+	WORD	$0x4f88e05b // sdot v27.4s, v2.16b, v8.4b[0]
+	WORD	$0x4f87e057 // sdot v23.4s, v2.16b, v7.4b[0]
+	WORD	$0x4f86e053 // sdot v19.4s, v2.16b, v6.4b[0]
+	WORD	$0x4f85e04f // sdot v15.4s, v2.16b, v5.4b[0]
+	WORD	$0x4f84e04b // sdot v11.4s, v2.16b, v4.4b[0]
+	FMOVQ	80(R1), F2
+	WORD	$0x4f88e03a // sdot v26.4s, v1.16b, v8.4b[0]
+	WORD	$0x4f87e036 // sdot v22.4s, v1.16b, v7.4b[0]
+	WORD	$0x4f86e032 // sdot v18.4s, v1.16b, v6.4b[0]
+	WORD	$0x4f85e02e // sdot v14.4s, v1.16b, v5.4b[0]
+	WORD	$0x4f84e02a // sdot v10.4s, v1.16b, v4.4b[0]
+	FMOVQ	96(R1), F1
+	WORD	$0x4f88e019 // sdot v25.4s, v0.16b, v8.4b[0]
+	WORD	$0x4f87e015 // sdot v21.4s, v0.16b, v7.4b[0]
+	WORD	$0x4f86e011 // sdot v17.4s, v0.16b, v6.4b[0]
+	WORD	$0x4f85e00d // sdot v13.4s, v0.16b, v5.4b[0]
+	WORD	$0x4f84e009 // sdot v9.4s, v0.16b, v4.4b[0]
+	FMOVQ	112(R1), F0
+	WORD	$0x4fa8e07c // sdot v28.4s, v3.16b, v8.4b[1]
+	WORD	$0x4fa7e078 // sdot v24.4s, v3.16b, v7.4b[1]
+	WORD	$0x4fa6e074 // sdot v20.4s, v3.16b, v6.4b[1]
+	WORD	$0x4fa5e070 // sdot v16.4s, v3.16b, v5.4b[1]
+	WORD	$0x4fa4e06c // sdot v12.4s, v3.16b, v4.4b[1]
+	FMOVQ	128(R1), F3
+	WORD	$0x4fa8e05b // sdot v27.4s, v2.16b, v8.4b[1]
+	WORD	$0x4fa7e057 // sdot v23.4s, v2.16b, v7.4b[1]
+	WORD	$0x4fa6e053 // sdot v19.4s, v2.16b, v6.4b[1]
+	WORD	$0x4fa5e04f // sdot v15.4s, v2.16b, v5.4b[1]
+	WORD	$0x4fa4e04b // sdot v11.4s, v2.16b, v4.4b[1]
+	FMOVQ	144(R1), F2
+	WORD	$0x4fa8e03a // sdot v26.4s, v1.16b, v8.4b[1]
+	WORD	$0x4fa7e036 // sdot v22.4s, v1.16b, v7.4b[1]
+	WORD	$0x4fa6e032 // sdot v18.4s, v1.16b, v6.4b[1]
+	WORD	$0x4fa5e02e // sdot v14.4s, v1.16b, v5.4b[1]
+	WORD	$0x4fa4e02a // sdot v10.4s, v1.16b, v4.4b[1]
+	FMOVQ	160(R1), F1
+	WORD	$0x4fa8e019 // sdot v25.4s, v0.16b, v8.4b[1]
+	WORD	$0x4fa7e015 // sdot v21.4s, v0.16b, v7.4b[1]
+	WORD	$0x4fa6e011 // sdot v17.4s, v0.16b, v6.4b[1]
+	WORD	$0x4fa5e00d // sdot v13.4s, v0.16b, v5.4b[1]
+	WORD	$0x4fa4e009 // sdot v9.4s, v0.16b, v4.4b[1]
+	FMOVQ	176(R1), F0
+	WORD	$0x4f88e87c // sdot v28.4s, v3.16b, v8.4b[2]
+	WORD	$0x4f87e878 // sdot v24.4s, v3.16b, v7.4b[2]
+	WORD	$0x4f86e874 // sdot v20.4s, v3.16b, v6.4b[2]
+	WORD	$0x4f85e870 // sdot v16.4s, v3.16b, v5.4b[2]
+	WORD	$0x4f84e86c // sdot v12.4s, v3.16b, v4.4b[2]
+	FMOVQ	192(R1), F3
+	WORD	$0x4f88e85b // sdot v27.4s, v2.16b, v8.4b[2]
+	WORD	$0x4f87e857 // sdot v23.4s, v2.16b, v7.4b[2]
+	WORD	$0x4f86e853 // sdot v19.4s, v2.16b, v6.4b[2]
+	WORD	$0x4f85e84f // sdot v15.4s, v2.16b, v5.4b[2]
+	WORD	$0x4f84e84b // sdot v11.4s, v2.16b, v4.4b[2]
+	FMOVQ	208(R1), F2
+	WORD	$0x4f88e83a // sdot v26.4s, v1.16b, v8.4b[2]
+	WORD	$0x4f87e836 // sdot v22.4s, v1.16b, v7.4b[2]
+	WORD	$0x4f86e832 // sdot v18.4s, v1.16b, v6.4b[2]
+	WORD	$0x4f85e82e // sdot v14.4s, v1.16b, v5.4b[2]
+	WORD	$0x4f84e82a // sdot v10.4s, v1.16b, v4.4b[2]
+	FMOVQ	224(R1), F1
+	WORD	$0x4f88e819 // sdot v25.4s, v0.16b, v8.4b[2]
+	WORD	$0x4f87e815 // sdot v21.4s, v0.16b, v7.4b[2]
+	WORD	$0x4f86e811 // sdot v17.4s, v0.16b, v6.4b[2]
+	WORD	$0x4f85e80d // sdot v13.4s, v0.16b, v5.4b[2]
+	WORD	$0x4f84e809 // sdot v9.4s, v0.16b, v4.4b[2]
+	FMOVQ	240(R1), F0
+	WORD	$0x4fa8e87c // sdot v28.4s, v3.16b, v8.4b[3]
+	WORD	$0x4fa7e878 // sdot v24.4s, v3.16b, v7.4b[3]
+	WORD	$0x4fa6e874 // sdot v20.4s, v3.16b, v6.4b[3]
+	WORD	$0x4fa5e870 // sdot v16.4s, v3.16b, v5.4b[3]
+	WORD	$0x4fa4e86c // sdot v12.4s, v3.16b, v4.4b[3]
+	WORD	$0x4fa8e85b // sdot v27.4s, v2.16b, v8.4b[3]
+	WORD	$0x4fa7e857 // sdot v23.4s, v2.16b, v7.4b[3]
+	WORD	$0x4fa6e853 // sdot v19.4s, v2.16b, v6.4b[3]
+	WORD	$0x4fa5e84f // sdot v15.4s, v2.16b, v5.4b[3]
+	WORD	$0x4fa4e84b // sdot v11.4s, v2.16b, v4.4b[3]
+	WORD	$0x4fa8e83a // sdot v26.4s, v1.16b, v8.4b[3]
+	WORD	$0x4fa7e836 // sdot v22.4s, v1.16b, v7.4b[3]
+	WORD	$0x4fa6e832 // sdot v18.4s, v1.16b, v6.4b[3]
+	WORD	$0x4fa5e82e // sdot v14.4s, v1.16b, v5.4b[3]
+	WORD	$0x4fa4e82a // sdot v10.4s, v1.16b, v4.4b[3]
+	WORD	$0x4fa8e819 // sdot v25.4s, v0.16b, v8.4b[3]
+	WORD	$0x4fa7e815 // sdot v21.4s, v0.16b, v7.4b[3]
+	WORD	$0x4fa6e811 // sdot v17.4s, v0.16b, v6.4b[3]
+	WORD	$0x4fa5e80d // sdot v13.4s, v0.16b, v5.4b[3]
+	WORD	$0x4fa4e809 // sdot v9.4s, v0.16b, v4.4b[3]
 	ADD	$256, R1, R1
 	SUBS	$4, R0, R0
 	BGE	storeLoop
@@ -708,39 +726,41 @@ storeTail:
 	CBZ	R0, store
 
 storeStep:
-	FMOVS.P	4(R6), F6
-	FMOVS.P	4(R5), F5
-	FMOVS.P	4(R4), F4
-	FMOVS.P	4(R3), F3
-	FMOVS.P	4(R2), F2
+	FMOVS.P	4(R6), F8
+	FMOVS.P	4(R5), F7
+	FMOVS.P	4(R4), F6
+	FMOVS.P	4(R3), F5
+	FMOVS.P	4(R2), F4
 	FMOVQ	0(R7), F0
+	VEOR	V0.B16, V8.B16, V8.B16
+	VEOR	V0.B16, V7.B16, V7.B16
 	VEOR	V0.B16, V6.B16, V6.B16
 	VEOR	V0.B16, V5.B16, V5.B16
 	VEOR	V0.B16, V4.B16, V4.B16
-	VEOR	V0.B16, V3.B16, V3.B16
-	VEOR	V0.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
-	WORD	$0x4f86e03a // sdot v26.4s, v1.16b, v6.4b[0]
-	WORD	$0x4f86e019 // sdot v25.4s, v0.16b, v6.4b[0]
-	WORD	$0x4f85e036 // sdot v22.4s, v1.16b, v5.4b[0]
-	WORD	$0x4f85e015 // sdot v21.4s, v0.16b, v5.4b[0]
-	WORD	$0x4f84e032 // sdot v18.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e011 // sdot v17.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e02e // sdot v14.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00d // sdot v13.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e02a // sdot v10.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e009 // sdot v9.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
-	WORD	$0x4f86e038 // sdot v24.4s, v1.16b, v6.4b[0]
-	WORD	$0x4f86e017 // sdot v23.4s, v0.16b, v6.4b[0]
-	WORD	$0x4f85e034 // sdot v20.4s, v1.16b, v5.4b[0]
-	WORD	$0x4f85e013 // sdot v19.4s, v0.16b, v5.4b[0]
-	WORD	$0x4f84e030 // sdot v16.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e00f // sdot v15.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e02c // sdot v12.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00b // sdot v11.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e028 // sdot v8.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e007 // sdot v7.4s, v0.16b, v2.4b[0]
+	FMOVQ	0(R1), F3
+	FMOVQ	16(R1), F2
+	FMOVQ	32(R1), F1
+	FMOVQ	48(R1), F0
+	WORD	$0x4f88e07c // sdot v28.4s, v3.16b, v8.4b[0]
+	WORD	$0x4f87e078 // sdot v24.4s, v3.16b, v7.4b[0]
+	WORD	$0x4f86e074 // sdot v20.4s, v3.16b, v6.4b[0]
+	WORD	$0x4f85e070 // sdot v16.4s, v3.16b, v5.4b[0]
+	WORD	$0x4f84e06c // sdot v12.4s, v3.16b, v4.4b[0]
+	WORD	$0x4f88e05b // sdot v27.4s, v2.16b, v8.4b[0]
+	WORD	$0x4f87e057 // sdot v23.4s, v2.16b, v7.4b[0]
+	WORD	$0x4f86e053 // sdot v19.4s, v2.16b, v6.4b[0]
+	WORD	$0x4f85e04f // sdot v15.4s, v2.16b, v5.4b[0]
+	WORD	$0x4f84e04b // sdot v11.4s, v2.16b, v4.4b[0]
+	WORD	$0x4f88e03a // sdot v26.4s, v1.16b, v8.4b[0]
+	WORD	$0x4f87e036 // sdot v22.4s, v1.16b, v7.4b[0]
+	WORD	$0x4f86e032 // sdot v18.4s, v1.16b, v6.4b[0]
+	WORD	$0x4f85e02e // sdot v14.4s, v1.16b, v5.4b[0]
+	WORD	$0x4f84e02a // sdot v10.4s, v1.16b, v4.4b[0]
+	WORD	$0x4f88e019 // sdot v25.4s, v0.16b, v8.4b[0]
+	WORD	$0x4f87e015 // sdot v21.4s, v0.16b, v7.4b[0]
+	WORD	$0x4f86e011 // sdot v17.4s, v0.16b, v6.4b[0]
+	WORD	$0x4f85e00d // sdot v13.4s, v0.16b, v5.4b[0]
+	WORD	$0x4f84e009 // sdot v9.4s, v0.16b, v4.4b[0]
 	ADD	$64, R1, R1
 	SUBS	$1, R0, R0
 	BNE	storeStep
@@ -770,32 +790,84 @@ store:
 	FMOVQ	16(R7), F0
 	VSUB	V1.S4, V0.S4, V1.S4
 	FMOVQ	0(R1), F0
+	WORD	$0x4ea5941c // mla v28.4s, v0.4s, v5.4s
+	WORD	$0x4ea49418 // mla v24.4s, v0.4s, v4.4s
+	WORD	$0x4ea39414 // mla v20.4s, v0.4s, v3.4s
+	WORD	$0x4ea29410 // mla v16.4s, v0.4s, v2.4s
+	WORD	$0x4ea1940c // mla v12.4s, v0.4s, v1.4s
+	FMOVQ	16(R1), F0
+	WORD	$0x4ea5941b // mla v27.4s, v0.4s, v5.4s
+	WORD	$0x4ea49417 // mla v23.4s, v0.4s, v4.4s
+	WORD	$0x4ea39413 // mla v19.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940f // mla v15.4s, v0.4s, v2.4s
+	WORD	$0x4ea1940b // mla v11.4s, v0.4s, v1.4s
+	FMOVQ	32(R1), F0
 	WORD	$0x4ea5941a // mla v26.4s, v0.4s, v5.4s
 	WORD	$0x4ea49416 // mla v22.4s, v0.4s, v4.4s
 	WORD	$0x4ea39412 // mla v18.4s, v0.4s, v3.4s
 	WORD	$0x4ea2940e // mla v14.4s, v0.4s, v2.4s
 	WORD	$0x4ea1940a // mla v10.4s, v0.4s, v1.4s
-	FMOVQ	16(R1), F0
+	FMOVQ	48(R1), F0
 	WORD	$0x4ea59419 // mla v25.4s, v0.4s, v5.4s
 	WORD	$0x4ea49415 // mla v21.4s, v0.4s, v4.4s
 	WORD	$0x4ea39411 // mla v17.4s, v0.4s, v3.4s
 	WORD	$0x4ea2940d // mla v13.4s, v0.4s, v2.4s
 	WORD	$0x4ea19409 // mla v9.4s, v0.4s, v1.4s
-	FMOVQ	32(R1), F0
-	WORD	$0x4ea59418 // mla v24.4s, v0.4s, v5.4s
-	WORD	$0x4ea49414 // mla v20.4s, v0.4s, v4.4s
-	WORD	$0x4ea39410 // mla v16.4s, v0.4s, v3.4s
-	WORD	$0x4ea2940c // mla v12.4s, v0.4s, v2.4s
-	WORD	$0x4ea19408 // mla v8.4s, v0.4s, v1.4s
-	FMOVQ	48(R1), F0
-	WORD	$0x4ea59417 // mla v23.4s, v0.4s, v5.4s
-	WORD	$0x4ea49413 // mla v19.4s, v0.4s, v4.4s
-	WORD	$0x4ea3940f // mla v15.4s, v0.4s, v3.4s
-	WORD	$0x4ea2940b // mla v11.4s, v0.4s, v2.4s
-	WORD	$0x4ea19407 // mla v7.4s, v0.4s, v1.4s
 	MOVD	rowScale+80(FP), R1
 	MOVD	colScale+88(FP), R0
 	FMOVQ	0(R0), F1
+	FMOVS	0(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD	$0x6e20df9c // fmul v28.4s, v28.4s, v0.4s
+	FMOVS	4(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD	$0x6e20df18 // fmul v24.4s, v24.4s, v0.4s
+	FMOVS	8(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD	$0x6e20de94 // fmul v20.4s, v20.4s, v0.4s
+	FMOVS	12(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD	$0x6e20de10 // fmul v16.4s, v16.4s, v0.4s
+	FMOVS	16(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD	$0x6e20dd8c // fmul v12.4s, v12.4s, v0.4s
+	FMOVQ	16(R0), F1
+	FMOVS	0(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21db7b // scvtf v27.4s, v27.4s
+	WORD	$0x6e20df7b // fmul v27.4s, v27.4s, v0.4s
+	FMOVS	4(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD	$0x6e20def7 // fmul v23.4s, v23.4s, v0.4s
+	FMOVS	8(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD	$0x6e20de73 // fmul v19.4s, v19.4s, v0.4s
+	FMOVS	12(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD	$0x6e20ddef // fmul v15.4s, v15.4s, v0.4s
+	FMOVS	16(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD	$0x6e20dd6b // fmul v11.4s, v11.4s, v0.4s
+	FMOVQ	32(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
@@ -821,7 +893,7 @@ store:
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
 	WORD	$0x6e20dd4a // fmul v10.4s, v10.4s, v0.4s
-	FMOVQ	16(R0), F1
+	FMOVQ	48(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
@@ -847,89 +919,37 @@ store:
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
 	WORD	$0x6e20dd29 // fmul v9.4s, v9.4s, v0.4s
-	FMOVQ	32(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21db18 // scvtf v24.4s, v24.4s
-	WORD	$0x6e20df18 // fmul v24.4s, v24.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD	$0x6e20de94 // fmul v20.4s, v20.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD	$0x6e20de10 // fmul v16.4s, v16.4s, v0.4s
-	FMOVS	12(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD	$0x6e20dd8c // fmul v12.4s, v12.4s, v0.4s
-	FMOVS	16(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD	$0x6e20dd08 // fmul v8.4s, v8.4s, v0.4s
-	FMOVQ	48(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD	$0x6e20def7 // fmul v23.4s, v23.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD	$0x6e20de73 // fmul v19.4s, v19.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD	$0x6e20ddef // fmul v15.4s, v15.4s, v0.4s
-	FMOVS	12(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD	$0x6e20dd6b // fmul v11.4s, v11.4s, v0.4s
-	FMOVS	16(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD	$0x6e20dce7 // fmul v7.4s, v7.4s, v0.4s
 	B	done
 
 raw:
 	FMOVQ	16(R7), F0
 	FMOVQ	0(R1), F1
+	WORD	$0x4ea0943c // mla v28.4s, v1.4s, v0.4s
+	WORD	$0x4ea09438 // mla v24.4s, v1.4s, v0.4s
+	WORD	$0x4ea09434 // mla v20.4s, v1.4s, v0.4s
+	WORD	$0x4ea09430 // mla v16.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942c // mla v12.4s, v1.4s, v0.4s
+	FMOVQ	16(R7), F0
+	FMOVQ	16(R1), F1
+	WORD	$0x4ea0943b // mla v27.4s, v1.4s, v0.4s
+	WORD	$0x4ea09437 // mla v23.4s, v1.4s, v0.4s
+	WORD	$0x4ea09433 // mla v19.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942f // mla v15.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942b // mla v11.4s, v1.4s, v0.4s
+	FMOVQ	16(R7), F0
+	FMOVQ	32(R1), F1
 	WORD	$0x4ea0943a // mla v26.4s, v1.4s, v0.4s
 	WORD	$0x4ea09436 // mla v22.4s, v1.4s, v0.4s
 	WORD	$0x4ea09432 // mla v18.4s, v1.4s, v0.4s
 	WORD	$0x4ea0942e // mla v14.4s, v1.4s, v0.4s
 	WORD	$0x4ea0942a // mla v10.4s, v1.4s, v0.4s
 	FMOVQ	16(R7), F0
-	FMOVQ	16(R1), F1
+	FMOVQ	48(R1), F1
 	WORD	$0x4ea09439 // mla v25.4s, v1.4s, v0.4s
 	WORD	$0x4ea09435 // mla v21.4s, v1.4s, v0.4s
 	WORD	$0x4ea09431 // mla v17.4s, v1.4s, v0.4s
 	WORD	$0x4ea0942d // mla v13.4s, v1.4s, v0.4s
 	WORD	$0x4ea09429 // mla v9.4s, v1.4s, v0.4s
-	FMOVQ	16(R7), F0
-	FMOVQ	32(R1), F1
-	WORD	$0x4ea09438 // mla v24.4s, v1.4s, v0.4s
-	WORD	$0x4ea09434 // mla v20.4s, v1.4s, v0.4s
-	WORD	$0x4ea09430 // mla v16.4s, v1.4s, v0.4s
-	WORD	$0x4ea0942c // mla v12.4s, v1.4s, v0.4s
-	WORD	$0x4ea09428 // mla v8.4s, v1.4s, v0.4s
-	FMOVQ	16(R7), F0
-	FMOVQ	48(R1), F1
-	WORD	$0x4ea09437 // mla v23.4s, v1.4s, v0.4s
-	WORD	$0x4ea09433 // mla v19.4s, v1.4s, v0.4s
-	WORD	$0x4ea0942f // mla v15.4s, v1.4s, v0.4s
-	WORD	$0x4ea0942b // mla v11.4s, v1.4s, v0.4s
-	WORD	$0x4ea09427 // mla v7.4s, v1.4s, v0.4s
 
 done:
 	MOVD	ldc+40(FP), R6
@@ -939,30 +959,30 @@ done:
 	CMP	$16, R5
 	BNE	someStore
 	MOVD	c+32(FP), R0
-	FMOVQ	F26, 0(R0)
-	FMOVQ	F25, 16(R0)
-	FMOVQ	F24, 32(R0)
-	FMOVQ	F23, 48(R0)
+	FMOVQ	F28, 0(R0)
+	FMOVQ	F27, 16(R0)
+	FMOVQ	F26, 32(R0)
+	FMOVQ	F25, 48(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F22, 0(R0)
-	FMOVQ	F21, 16(R0)
-	FMOVQ	F20, 32(R0)
-	FMOVQ	F19, 48(R0)
+	FMOVQ	F24, 0(R0)
+	FMOVQ	F23, 16(R0)
+	FMOVQ	F22, 32(R0)
+	FMOVQ	F21, 48(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F18, 0(R0)
-	FMOVQ	F17, 16(R0)
-	FMOVQ	F16, 32(R0)
-	FMOVQ	F15, 48(R0)
+	FMOVQ	F20, 0(R0)
+	FMOVQ	F19, 16(R0)
+	FMOVQ	F18, 32(R0)
+	FMOVQ	F17, 48(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F14, 0(R0)
-	FMOVQ	F13, 16(R0)
-	FMOVQ	F12, 32(R0)
-	FMOVQ	F11, 48(R0)
+	FMOVQ	F16, 0(R0)
+	FMOVQ	F15, 16(R0)
+	FMOVQ	F14, 32(R0)
+	FMOVQ	F13, 48(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F10, 0(R0)
-	FMOVQ	F9, 16(R0)
-	FMOVQ	F8, 32(R0)
-	FMOVQ	F7, 48(R0)
+	FMOVQ	F12, 0(R0)
+	FMOVQ	F11, 16(R0)
+	FMOVQ	F10, 32(R0)
+	FMOVQ	F9, 48(R0)
 	B	doneStore
 
 someStore:
@@ -970,10 +990,10 @@ someStore:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
-	FMOVQ	F26, 0(R0)
-	FMOVQ	F25, 16(R0)
-	FMOVQ	F24, 32(R0)
-	FMOVQ	F23, 48(R0)
+	FMOVQ	F28, 0(R0)
+	FMOVQ	F27, 16(R0)
+	FMOVQ	F26, 32(R0)
+	FMOVQ	F25, 48(R0)
 	MOVD	R0, R1
 
 word1:
@@ -985,10 +1005,10 @@ word1:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
-	FMOVQ	F22, 0(R0)
-	FMOVQ	F21, 16(R0)
-	FMOVQ	F20, 32(R0)
-	FMOVQ	F19, 48(R0)
+	FMOVQ	F24, 0(R0)
+	FMOVQ	F23, 16(R0)
+	FMOVQ	F22, 32(R0)
+	FMOVQ	F21, 48(R0)
 	MOVD	R0, R1
 
 word2:
@@ -1000,10 +1020,10 @@ word2:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
-	FMOVQ	F18, 0(R0)
-	FMOVQ	F17, 16(R0)
-	FMOVQ	F16, 32(R0)
-	FMOVQ	F15, 48(R0)
+	FMOVQ	F20, 0(R0)
+	FMOVQ	F19, 16(R0)
+	FMOVQ	F18, 32(R0)
+	FMOVQ	F17, 48(R0)
 	MOVD	R0, R1
 
 word3:
@@ -1015,10 +1035,10 @@ word3:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
-	FMOVQ	F14, 0(R0)
-	FMOVQ	F13, 16(R0)
-	FMOVQ	F12, 32(R0)
-	FMOVQ	F11, 48(R0)
+	FMOVQ	F16, 0(R0)
+	FMOVQ	F15, 16(R0)
+	FMOVQ	F14, 32(R0)
+	FMOVQ	F13, 48(R0)
 	MOVD	R0, R1
 
 word4:
@@ -1030,10 +1050,10 @@ word4:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R1
 	MOVD	R5, R2
-	FMOVQ	F10, 0(R0)
-	FMOVQ	F9, 16(R0)
-	FMOVQ	F8, 32(R0)
-	FMOVQ	F7, 48(R0)
+	FMOVQ	F12, 0(R0)
+	FMOVQ	F11, 16(R0)
+	FMOVQ	F10, 32(R0)
+	FMOVQ	F9, 48(R0)
 	MOVD	R0, R3
 
 word5:
@@ -1054,6 +1074,8 @@ TEXT ·GemmU8S8Dot4x16NEON(SB), NOSPLIT, $64-96
 	ADD	R0, R4, R3
 	ADD	R0, R3, R2
 	MOVD	b+16(FP), R1
+	VEOR	V23.B16, V23.B16, V23.B16
+	VEOR	V22.B16, V22.B16, V22.B16
 	VEOR	V21.B16, V21.B16, V21.B16
 	VEOR	V20.B16, V20.B16, V20.B16
 	VEOR	V19.B16, V19.B16, V19.B16
@@ -1068,94 +1090,100 @@ TEXT ·GemmU8S8Dot4x16NEON(SB), NOSPLIT, $64-96
 	VEOR	V10.B16, V10.B16, V10.B16
 	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
-	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
 	MOVD	k+48(FP), R0
 	SUBS	$4, R0, R0
 	BLT	storeTail
 
 storeLoop:
-	FMOVQ.P	16(R5), F5
-	FMOVQ.P	16(R4), F4
-	FMOVQ.P	16(R3), F3
-	FMOVQ.P	16(R2), F2
+	FMOVQ.P	16(R5), F7
+	FMOVQ.P	16(R4), F6
+	FMOVQ.P	16(R3), F5
+	FMOVQ.P	16(R2), F4
 	FMOVQ	0(R6), F0
+	VEOR	V0.B16, V7.B16, V7.B16
+	VEOR	V0.B16, V6.B16, V6.B16
 	VEOR	V0.B16, V5.B16, V5.B16
 	VEOR	V0.B16, V4.B16, V4.B16
-	VEOR	V0.B16, V3.B16, V3.B16
-	VEOR	V0.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
-	WORD	$0x4f85e035 // sdot v21.4s, v1.16b, v5.4b[0]
-	WORD	$0x4f85e014 // sdot v20.4s, v0.16b, v5.4b[0]
-	WORD	$0x4f84e031 // sdot v17.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e010 // sdot v16.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e02d // sdot v13.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00c // sdot v12.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e029 // sdot v9.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e008 // sdot v8.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
-	WORD	$0x4f85e033 // sdot v19.4s, v1.16b, v5.4b[0]
-	WORD	$0x4f85e012 // sdot v18.4s, v0.16b, v5.4b[0]
-	WORD	$0x4f84e02f // sdot v15.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e00e // sdot v14.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e02b // sdot v11.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00a // sdot v10.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e027 // sdot v7.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e006 // sdot v6.4s, v0.16b, v2.4b[0]
-	FLDPQ	64(R1), (F1, F0)
-	WORD	$0x4fa5e035 // sdot v21.4s, v1.16b, v5.4b[1]
-	WORD	$0x4fa5e014 // sdot v20.4s, v0.16b, v5.4b[1]
-	WORD	$0x4fa4e031 // sdot v17.4s, v1.16b, v4.4b[1]
-	WORD	$0x4fa4e010 // sdot v16.4s, v0.16b, v4.4b[1]
-	WORD	$0x4fa3e02d // sdot v13.4s, v1.16b, v3.4b[1]
-	WORD	$0x4fa3e00c // sdot v12.4s, v0.16b, v3.4b[1]
-	WORD	$0x4fa2e029 // sdot v9.4s, v1.16b, v2.4b[1]
-	WORD	$0x4fa2e008 // sdot v8.4s, v0.16b, v2.4b[1]
-	FLDPQ	96(R1), (F1, F0)
-	WORD	$0x4fa5e033 // sdot v19.4s, v1.16b, v5.4b[1]
-	WORD	$0x4fa5e012 // sdot v18.4s, v0.16b, v5.4b[1]
-	WORD	$0x4fa4e02f // sdot v15.4s, v1.16b, v4.4b[1]
-	WORD	$0x4fa4e00e // sdot v14.4s, v0.16b, v4.4b[1]
-	WORD	$0x4fa3e02b // sdot v11.4s, v1.16b, v3.4b[1]
-	WORD	$0x4fa3e00a // sdot v10.4s, v0.16b, v3.4b[1]
-	WORD	$0x4fa2e027 // sdot v7.4s, v1.16b, v2.4b[1]
-	WORD	$0x4fa2e006 // sdot v6.4s, v0.16b, v2.4b[1]
-	FLDPQ	128(R1), (F1, F0)
-	WORD	$0x4f85e835 // sdot v21.4s, v1.16b, v5.4b[2]
-	WORD	$0x4f85e814 // sdot v20.4s, v0.16b, v5.4b[2]
-	WORD	$0x4f84e831 // sdot v17.4s, v1.16b, v4.4b[2]
-	WORD	$0x4f84e810 // sdot v16.4s, v0.16b, v4.4b[2]
-	WORD	$0x4f83e82d // sdot v13.4s, v1.16b, v3.4b[2]
-	WORD	$0x4f83e80c // sdot v12.4s, v0.16b, v3.4b[2]
-	WORD	$0x4f82e829 // sdot v9.4s, v1.16b, v2.4b[2]
-	WORD	$0x4f82e808 // sdot v8.4s, v0.16b, v2.4b[2]
-	FLDPQ	160(R1), (F1, F0)
-	WORD	$0x4f85e833 // sdot v19.4s, v1.16b, v5.4b[2]
-	WORD	$0x4f85e812 // sdot v18.4s, v0.16b, v5.4b[2]
-	WORD	$0x4f84e82f // sdot v15.4s, v1.16b, v4.4b[2]
-	WORD	$0x4f84e80e // sdot v14.4s, v0.16b, v4.4b[2]
-	WORD	$0x4f83e82b // sdot v11.4s, v1.16b, v3.4b[2]
-	WORD	$0x4f83e80a // sdot v10.4s, v0.16b, v3.4b[2]
-	WORD	$0x4f82e827 // sdot v7.4s, v1.16b, v2.4b[2]
-	WORD	$0x4f82e806 // sdot v6.4s, v0.16b, v2.4b[2]
-	FLDPQ	192(R1), (F1, F0)
-	WORD	$0x4fa5e835 // sdot v21.4s, v1.16b, v5.4b[3]
-	WORD	$0x4fa5e814 // sdot v20.4s, v0.16b, v5.4b[3]
-	WORD	$0x4fa4e831 // sdot v17.4s, v1.16b, v4.4b[3]
-	WORD	$0x4fa4e810 // sdot v16.4s, v0.16b, v4.4b[3]
-	WORD	$0x4fa3e82d // sdot v13.4s, v1.16b, v3.4b[3]
-	WORD	$0x4fa3e80c // sdot v12.4s, v0.16b, v3.4b[3]
-	WORD	$0x4fa2e829 // sdot v9.4s, v1.16b, v2.4b[3]
-	WORD	$0x4fa2e808 // sdot v8.4s, v0.16b, v2.4b[3]
-	FLDPQ	224(R1), (F1, F0)
-	WORD	$0x4fa5e833 // sdot v19.4s, v1.16b, v5.4b[3]
-	WORD	$0x4fa5e812 // sdot v18.4s, v0.16b, v5.4b[3]
-	WORD	$0x4fa4e82f // sdot v15.4s, v1.16b, v4.4b[3]
-	WORD	$0x4fa4e80e // sdot v14.4s, v0.16b, v4.4b[3]
-	WORD	$0x4fa3e82b // sdot v11.4s, v1.16b, v3.4b[3]
-	WORD	$0x4fa3e80a // sdot v10.4s, v0.16b, v3.4b[3]
-	WORD	$0x4fa2e827 // sdot v7.4s, v1.16b, v2.4b[3]
-	WORD	$0x4fa2e806 // sdot v6.4s, v0.16b, v2.4b[3]
+	FMOVQ	0(R1), F3
+	FMOVQ	16(R1), F2
+	FMOVQ	32(R1), F1
+	FMOVQ	48(R1), F0
+	WORD	$0x4f87e077 // sdot v23.4s, v3.16b, v7.4b[0]
+	WORD	$0x4f86e073 // sdot v19.4s, v3.16b, v6.4b[0]
+	WORD	$0x4f85e06f // sdot v15.4s, v3.16b, v5.4b[0]
+	WORD	$0x4f84e06b // sdot v11.4s, v3.16b, v4.4b[0]
+	FMOVQ	64(R1), F3
+	WORD	$0x4f87e056 // sdot v22.4s, v2.16b, v7.4b[0]
+	WORD	$0x4f86e052 // sdot v18.4s, v2.16b, v6.4b[0]
+	WORD	$0x4f85e04e // sdot v14.4s, v2.16b, v5.4b[0]
+	WORD	$0x4f84e04a // sdot v10.4s, v2.16b, v4.4b[0]
+	FMOVQ	80(R1), F2
+	WORD	$0x4f87e035 // sdot v21.4s, v1.16b, v7.4b[0]
+	WORD	$0x4f86e031 // sdot v17.4s, v1.16b, v6.4b[0]
+	WORD	$0x4f85e02d // sdot v13.4s, v1.16b, v5.4b[0]
+	WORD	$0x4f84e029 // sdot v9.4s, v1.16b, v4.4b[0]
+	FMOVQ	96(R1), F1
+	WORD	$0x4f87e014 // sdot v20.4s, v0.16b, v7.4b[0]
+	WORD	$0x4f86e010 // sdot v16.4s, v0.16b, v6.4b[0]
+	WORD	$0x4f85e00c // sdot v12.4s, v0.16b, v5.4b[0]
+	WORD	$0x4f84e008 // sdot v8.4s, v0.16b, v4.4b[0]
+	FMOVQ	112(R1), F0
+	WORD	$0x4fa7e077 // sdot v23.4s, v3.16b, v7.4b[1]
+	WORD	$0x4fa6e073 // sdot v19.4s, v3.16b, v6.4b[1]
+	WORD	$0x4fa5e06f // sdot v15.4s, v3.16b, v5.4b[1]
+	WORD	$0x4fa4e06b // sdot v11.4s, v3.16b, v4.4b[1]
+	FMOVQ	128(R1), F3
+	WORD	$0x4fa7e056 // sdot v22.4s, v2.16b, v7.4b[1]
+	WORD	$0x4fa6e052 // sdot v18.4s, v2.16b, v6.4b[1]
+	WORD	$0x4fa5e04e // sdot v14.4s, v2.16b, v5.4b[1]
+	WORD	$0x4fa4e04a // sdot v10.4s, v2.16b, v4.4b[1]
+	FMOVQ	144(R1), F2
+	WORD	$0x4fa7e035 // sdot v21.4s, v1.16b, v7.4b[1]
+	WORD	$0x4fa6e031 // sdot v17.4s, v1.16b, v6.4b[1]
+	WORD	$0x4fa5e02d // sdot v13.4s, v1.16b, v5.4b[1]
+	WORD	$0x4fa4e029 // sdot v9.4s, v1.16b, v4.4b[1]
+	FMOVQ	160(R1), F1
+	WORD	$0x4fa7e014 // sdot v20.4s, v0.16b, v7.4b[1]
+	WORD	$0x4fa6e010 // sdot v16.4s, v0.16b, v6.4b[1]
+	WORD	$0x4fa5e00c // sdot v12.4s, v0.16b, v5.4b[1]
+	WORD	$0x4fa4e008 // sdot v8.4s, v0.16b, v4.4b[1]
+	FMOVQ	176(R1), F0
+	WORD	$0x4f87e877 // sdot v23.4s, v3.16b, v7.4b[2]
+	WORD	$0x4f86e873 // sdot v19.4s, v3.16b, v6.4b[2]
+	WORD	$0x4f85e86f // sdot v15.4s, v3.16b, v5.4b[2]
+	WORD	$0x4f84e86b // sdot v11.4s, v3.16b, v4.4b[2]
+	FMOVQ	192(R1), F3
+	WORD	$0x4f87e856 // sdot v22.4s, v2.16b, v7.4b[2]
+	WORD	$0x4f86e852 // sdot v18.4s, v2.16b, v6.4b[2]
+	WORD	$0x4f85e84e // sdot v14.4s, v2.16b, v5.4b[2]
+	WORD	$0x4f84e84a // sdot v10.4s, v2.16b, v4.4b[2]
+	FMOVQ	208(R1), F2
+	WORD	$0x4f87e835 // sdot v21.4s, v1.16b, v7.4b[2]
+	WORD	$0x4f86e831 // sdot v17.4s, v1.16b, v6.4b[2]
+	WORD	$0x4f85e82d // sdot v13.4s, v1.16b, v5.4b[2]
+	WORD	$0x4f84e829 // sdot v9.4s, v1.16b, v4.4b[2]
+	FMOVQ	224(R1), F1
+	WORD	$0x4f87e814 // sdot v20.4s, v0.16b, v7.4b[2]
+	WORD	$0x4f86e810 // sdot v16.4s, v0.16b, v6.4b[2]
+	WORD	$0x4f85e80c // sdot v12.4s, v0.16b, v5.4b[2]
+	WORD	$0x4f84e808 // sdot v8.4s, v0.16b, v4.4b[2]
+	FMOVQ	240(R1), F0
+	WORD	$0x4fa7e877 // sdot v23.4s, v3.16b, v7.4b[3]
+	WORD	$0x4fa6e873 // sdot v19.4s, v3.16b, v6.4b[3]
+	WORD	$0x4fa5e86f // sdot v15.4s, v3.16b, v5.4b[3]
+	WORD	$0x4fa4e86b // sdot v11.4s, v3.16b, v4.4b[3]
+	WORD	$0x4fa7e856 // sdot v22.4s, v2.16b, v7.4b[3]
+	WORD	$0x4fa6e852 // sdot v18.4s, v2.16b, v6.4b[3]
+	WORD	$0x4fa5e84e // sdot v14.4s, v2.16b, v5.4b[3]
+	WORD	$0x4fa4e84a // sdot v10.4s, v2.16b, v4.4b[3]
+	WORD	$0x4fa7e835 // sdot v21.4s, v1.16b, v7.4b[3]
+	WORD	$0x4fa6e831 // sdot v17.4s, v1.16b, v6.4b[3]
+	WORD	$0x4fa5e82d // sdot v13.4s, v1.16b, v5.4b[3]
+	WORD	$0x4fa4e829 // sdot v9.4s, v1.16b, v4.4b[3]
+	WORD	$0x4fa7e814 // sdot v20.4s, v0.16b, v7.4b[3]
+	WORD	$0x4fa6e810 // sdot v16.4s, v0.16b, v6.4b[3]
+	WORD	$0x4fa5e80c // sdot v12.4s, v0.16b, v5.4b[3]
+	WORD	$0x4fa4e808 // sdot v8.4s, v0.16b, v4.4b[3]
 	ADD	$256, R1, R1
 	SUBS	$4, R0, R0
 	BGE	storeLoop
@@ -1165,33 +1193,35 @@ storeTail:
 	CBZ	R0, store
 
 storeStep:
-	FMOVS.P	4(R5), F5
-	FMOVS.P	4(R4), F4
-	FMOVS.P	4(R3), F3
-	FMOVS.P	4(R2), F2
+	FMOVS.P	4(R5), F7
+	FMOVS.P	4(R4), F6
+	FMOVS.P	4(R3), F5
+	FMOVS.P	4(R2), F4
 	FMOVQ	0(R6), F0
+	VEOR	V0.B16, V7.B16, V7.B16
+	VEOR	V0.B16, V6.B16, V6.B16
 	VEOR	V0.B16, V5.B16, V5.B16
 	VEOR	V0.B16, V4.B16, V4.B16
-	VEOR	V0.B16, V3.B16, V3.B16
-	VEOR	V0.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
-	WORD	$0x4f85e035 // sdot v21.4s, v1.16b, v5.4b[0]
-	WORD	$0x4f85e014 // sdot v20.4s, v0.16b, v5.4b[0]
-	WORD	$0x4f84e031 // sdot v17.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e010 // sdot v16.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e02d // sdot v13.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00c // sdot v12.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e029 // sdot v9.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e008 // sdot v8.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
-	WORD	$0x4f85e033 // sdot v19.4s, v1.16b, v5.4b[0]
-	WORD	$0x4f85e012 // sdot v18.4s, v0.16b, v5.4b[0]
-	WORD	$0x4f84e02f // sdot v15.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e00e // sdot v14.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e02b // sdot v11.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00a // sdot v10.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e027 // sdot v7.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e006 // sdot v6.4s, v0.16b, v2.4b[0]
+	FMOVQ	0(R1), F3
+	FMOVQ	16(R1), F2
+	FMOVQ	32(R1), F1
+	FMOVQ	48(R1), F0
+	WORD	$0x4f87e077 // sdot v23.4s, v3.16b, v7.4b[0]
+	WORD	$0x4f86e073 // sdot v19.4s, v3.16b, v6.4b[0]
+	WORD	$0x4f85e06f // sdot v15.4s, v3.16b, v5.4b[0]
+	WORD	$0x4f84e06b // sdot v11.4s, v3.16b, v4.4b[0]
+	WORD	$0x4f87e056 // sdot v22.4s, v2.16b, v7.4b[0]
+	WORD	$0x4f86e052 // sdot v18.4s, v2.16b, v6.4b[0]
+	WORD	$0x4f85e04e // sdot v14.4s, v2.16b, v5.4b[0]
+	WORD	$0x4f84e04a // sdot v10.4s, v2.16b, v4.4b[0]
+	WORD	$0x4f87e035 // sdot v21.4s, v1.16b, v7.4b[0]
+	WORD	$0x4f86e031 // sdot v17.4s, v1.16b, v6.4b[0]
+	WORD	$0x4f85e02d // sdot v13.4s, v1.16b, v5.4b[0]
+	WORD	$0x4f84e029 // sdot v9.4s, v1.16b, v4.4b[0]
+	WORD	$0x4f87e014 // sdot v20.4s, v0.16b, v7.4b[0]
+	WORD	$0x4f86e010 // sdot v16.4s, v0.16b, v6.4b[0]
+	WORD	$0x4f85e00c // sdot v12.4s, v0.16b, v5.4b[0]
+	WORD	$0x4f84e008 // sdot v8.4s, v0.16b, v4.4b[0]
 	ADD	$64, R1, R1
 	SUBS	$1, R0, R0
 	BNE	storeStep
@@ -1217,28 +1247,70 @@ store:
 	FMOVQ	16(R6), F0
 	VSUB	V1.S4, V0.S4, V1.S4
 	FMOVQ	0(R1), F0
+	WORD	$0x4ea49417 // mla v23.4s, v0.4s, v4.4s
+	WORD	$0x4ea39413 // mla v19.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940f // mla v15.4s, v0.4s, v2.4s
+	WORD	$0x4ea1940b // mla v11.4s, v0.4s, v1.4s
+	FMOVQ	16(R1), F0
+	WORD	$0x4ea49416 // mla v22.4s, v0.4s, v4.4s
+	WORD	$0x4ea39412 // mla v18.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940e // mla v14.4s, v0.4s, v2.4s
+	WORD	$0x4ea1940a // mla v10.4s, v0.4s, v1.4s
+	FMOVQ	32(R1), F0
 	WORD	$0x4ea49415 // mla v21.4s, v0.4s, v4.4s
 	WORD	$0x4ea39411 // mla v17.4s, v0.4s, v3.4s
 	WORD	$0x4ea2940d // mla v13.4s, v0.4s, v2.4s
 	WORD	$0x4ea19409 // mla v9.4s, v0.4s, v1.4s
-	FMOVQ	16(R1), F0
+	FMOVQ	48(R1), F0
 	WORD	$0x4ea49414 // mla v20.4s, v0.4s, v4.4s
 	WORD	$0x4ea39410 // mla v16.4s, v0.4s, v3.4s
 	WORD	$0x4ea2940c // mla v12.4s, v0.4s, v2.4s
 	WORD	$0x4ea19408 // mla v8.4s, v0.4s, v1.4s
-	FMOVQ	32(R1), F0
-	WORD	$0x4ea49413 // mla v19.4s, v0.4s, v4.4s
-	WORD	$0x4ea3940f // mla v15.4s, v0.4s, v3.4s
-	WORD	$0x4ea2940b // mla v11.4s, v0.4s, v2.4s
-	WORD	$0x4ea19407 // mla v7.4s, v0.4s, v1.4s
-	FMOVQ	48(R1), F0
-	WORD	$0x4ea49412 // mla v18.4s, v0.4s, v4.4s
-	WORD	$0x4ea3940e // mla v14.4s, v0.4s, v3.4s
-	WORD	$0x4ea2940a // mla v10.4s, v0.4s, v2.4s
-	WORD	$0x4ea19406 // mla v6.4s, v0.4s, v1.4s
 	MOVD	rowScale+80(FP), R1
 	MOVD	colScale+88(FP), R0
 	FMOVQ	0(R0), F1
+	FMOVS	0(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD	$0x6e20def7 // fmul v23.4s, v23.4s, v0.4s
+	FMOVS	4(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD	$0x6e20de73 // fmul v19.4s, v19.4s, v0.4s
+	FMOVS	8(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
+	WORD	$0x6e20ddef // fmul v15.4s, v15.4s, v0.4s
+	FMOVS	12(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD	$0x6e20dd6b // fmul v11.4s, v11.4s, v0.4s
+	FMOVQ	16(R0), F1
+	FMOVS	0(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD	$0x6e20ded6 // fmul v22.4s, v22.4s, v0.4s
+	FMOVS	4(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD	$0x6e20de52 // fmul v18.4s, v18.4s, v0.4s
+	FMOVS	8(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD	$0x6e20ddce // fmul v14.4s, v14.4s, v0.4s
+	FMOVS	12(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD	$0x6e20dd4a // fmul v10.4s, v10.4s, v0.4s
+	FMOVQ	32(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
@@ -1259,7 +1331,7 @@ store:
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
 	WORD	$0x6e20dd29 // fmul v9.4s, v9.4s, v0.4s
-	FMOVQ	16(R0), F1
+	FMOVQ	48(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
@@ -1280,75 +1352,33 @@ store:
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
 	WORD	$0x6e20dd08 // fmul v8.4s, v8.4s, v0.4s
-	FMOVQ	32(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD	$0x6e20de73 // fmul v19.4s, v19.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD	$0x6e20ddef // fmul v15.4s, v15.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD	$0x6e20dd6b // fmul v11.4s, v11.4s, v0.4s
-	FMOVS	12(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD	$0x6e20dce7 // fmul v7.4s, v7.4s, v0.4s
-	FMOVQ	48(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD	$0x6e20de52 // fmul v18.4s, v18.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD	$0x6e20ddce // fmul v14.4s, v14.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD	$0x6e20dd4a // fmul v10.4s, v10.4s, v0.4s
-	FMOVS	12(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD	$0x6e20dcc6 // fmul v6.4s, v6.4s, v0.4s
 	B	done
 
 raw:
 	FMOVQ	16(R6), F0
 	FMOVQ	0(R1), F1
+	WORD	$0x4ea09437 // mla v23.4s, v1.4s, v0.4s
+	WORD	$0x4ea09433 // mla v19.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942f // mla v15.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942b // mla v11.4s, v1.4s, v0.4s
+	FMOVQ	16(R6), F0
+	FMOVQ	16(R1), F1
+	WORD	$0x4ea09436 // mla v22.4s, v1.4s, v0.4s
+	WORD	$0x4ea09432 // mla v18.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942e // mla v14.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942a // mla v10.4s, v1.4s, v0.4s
+	FMOVQ	16(R6), F0
+	FMOVQ	32(R1), F1
 	WORD	$0x4ea09435 // mla v21.4s, v1.4s, v0.4s
 	WORD	$0x4ea09431 // mla v17.4s, v1.4s, v0.4s
 	WORD	$0x4ea0942d // mla v13.4s, v1.4s, v0.4s
 	WORD	$0x4ea09429 // mla v9.4s, v1.4s, v0.4s
 	FMOVQ	16(R6), F0
-	FMOVQ	16(R1), F1
+	FMOVQ	48(R1), F1
 	WORD	$0x4ea09434 // mla v20.4s, v1.4s, v0.4s
 	WORD	$0x4ea09430 // mla v16.4s, v1.4s, v0.4s
 	WORD	$0x4ea0942c // mla v12.4s, v1.4s, v0.4s
 	WORD	$0x4ea09428 // mla v8.4s, v1.4s, v0.4s
-	FMOVQ	16(R6), F0
-	FMOVQ	32(R1), F1
-	WORD	$0x4ea09433 // mla v19.4s, v1.4s, v0.4s
-	WORD	$0x4ea0942f // mla v15.4s, v1.4s, v0.4s
-	WORD	$0x4ea0942b // mla v11.4s, v1.4s, v0.4s
-	WORD	$0x4ea09427 // mla v7.4s, v1.4s, v0.4s
-	FMOVQ	16(R6), F0
-	FMOVQ	48(R1), F1
-	WORD	$0x4ea09432 // mla v18.4s, v1.4s, v0.4s
-	WORD	$0x4ea0942e // mla v14.4s, v1.4s, v0.4s
-	WORD	$0x4ea0942a // mla v10.4s, v1.4s, v0.4s
-	WORD	$0x4ea09426 // mla v6.4s, v1.4s, v0.4s
 
 done:
 	MOVD	ldc+40(FP), R6
@@ -1358,25 +1388,25 @@ done:
 	CMP	$16, R5
 	BNE	someStore
 	MOVD	c+32(FP), R0
-	FMOVQ	F21, 0(R0)
-	FMOVQ	F20, 16(R0)
-	FMOVQ	F19, 32(R0)
-	FMOVQ	F18, 48(R0)
+	FMOVQ	F23, 0(R0)
+	FMOVQ	F22, 16(R0)
+	FMOVQ	F21, 32(R0)
+	FMOVQ	F20, 48(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F17, 0(R0)
-	FMOVQ	F16, 16(R0)
-	FMOVQ	F15, 32(R0)
-	FMOVQ	F14, 48(R0)
+	FMOVQ	F19, 0(R0)
+	FMOVQ	F18, 16(R0)
+	FMOVQ	F17, 32(R0)
+	FMOVQ	F16, 48(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F13, 0(R0)
-	FMOVQ	F12, 16(R0)
-	FMOVQ	F11, 32(R0)
-	FMOVQ	F10, 48(R0)
+	FMOVQ	F15, 0(R0)
+	FMOVQ	F14, 16(R0)
+	FMOVQ	F13, 32(R0)
+	FMOVQ	F12, 48(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F9, 0(R0)
-	FMOVQ	F8, 16(R0)
-	FMOVQ	F7, 32(R0)
-	FMOVQ	F6, 48(R0)
+	FMOVQ	F11, 0(R0)
+	FMOVQ	F10, 16(R0)
+	FMOVQ	F9, 32(R0)
+	FMOVQ	F8, 48(R0)
 	B	doneStore
 
 someStore:
@@ -1384,10 +1414,10 @@ someStore:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
-	FMOVQ	F21, 0(R0)
-	FMOVQ	F20, 16(R0)
-	FMOVQ	F19, 32(R0)
-	FMOVQ	F18, 48(R0)
+	FMOVQ	F23, 0(R0)
+	FMOVQ	F22, 16(R0)
+	FMOVQ	F21, 32(R0)
+	FMOVQ	F20, 48(R0)
 	MOVD	R0, R1
 
 word1:
@@ -1399,10 +1429,10 @@ word1:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
-	FMOVQ	F17, 0(R0)
-	FMOVQ	F16, 16(R0)
-	FMOVQ	F15, 32(R0)
-	FMOVQ	F14, 48(R0)
+	FMOVQ	F19, 0(R0)
+	FMOVQ	F18, 16(R0)
+	FMOVQ	F17, 32(R0)
+	FMOVQ	F16, 48(R0)
 	MOVD	R0, R1
 
 word2:
@@ -1414,10 +1444,10 @@ word2:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
-	FMOVQ	F13, 0(R0)
-	FMOVQ	F12, 16(R0)
-	FMOVQ	F11, 32(R0)
-	FMOVQ	F10, 48(R0)
+	FMOVQ	F15, 0(R0)
+	FMOVQ	F14, 16(R0)
+	FMOVQ	F13, 32(R0)
+	FMOVQ	F12, 48(R0)
 	MOVD	R0, R1
 
 word3:
@@ -1429,10 +1459,10 @@ word3:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R1
 	MOVD	R5, R2
-	FMOVQ	F9, 0(R0)
-	FMOVQ	F8, 16(R0)
-	FMOVQ	F7, 32(R0)
-	FMOVQ	F6, 48(R0)
+	FMOVQ	F11, 0(R0)
+	FMOVQ	F10, 16(R0)
+	FMOVQ	F9, 32(R0)
+	FMOVQ	F8, 48(R0)
 	MOVD	R0, R3
 
 word4:
@@ -1452,6 +1482,8 @@ TEXT ·GemmU8S8Dot3x16NEON(SB), NOSPLIT, $64-96
 	ADD	R0, R4, R3
 	ADD	R0, R3, R2
 	MOVD	b+16(FP), R1
+	VEOR	V18.B16, V18.B16, V18.B16
+	VEOR	V17.B16, V17.B16, V17.B16
 	VEOR	V16.B16, V16.B16, V16.B16
 	VEOR	V15.B16, V15.B16, V15.B16
 	VEOR	V14.B16, V14.B16, V14.B16
@@ -1462,76 +1494,82 @@ TEXT ·GemmU8S8Dot3x16NEON(SB), NOSPLIT, $64-96
 	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
 	MOVD	k+48(FP), R0
 	SUBS	$4, R0, R0
 	BLT	storeTail
 
 storeLoop:
-	FMOVQ.P	16(R4), F4
-	FMOVQ.P	16(R3), F3
-	FMOVQ.P	16(R2), F2
+	FMOVQ.P	16(R4), F6
+	FMOVQ.P	16(R3), F5
+	FMOVQ.P	16(R2), F4
 	FMOVQ	0(R5), F0
+	VEOR	V0.B16, V6.B16, V6.B16
+	VEOR	V0.B16, V5.B16, V5.B16
 	VEOR	V0.B16, V4.B16, V4.B16
-	VEOR	V0.B16, V3.B16, V3.B16
-	VEOR	V0.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
-	WORD	$0x4f84e030 // sdot v16.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e00f // sdot v15.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e02c // sdot v12.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00b // sdot v11.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e028 // sdot v8.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e007 // sdot v7.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
-	WORD	$0x4f84e02e // sdot v14.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e00d // sdot v13.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e02a // sdot v10.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e009 // sdot v9.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e026 // sdot v6.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e005 // sdot v5.4s, v0.16b, v2.4b[0]
-	FLDPQ	64(R1), (F1, F0)
-	WORD	$0x4fa4e030 // sdot v16.4s, v1.16b, v4.4b[1]
-	WORD	$0x4fa4e00f // sdot v15.4s, v0.16b, v4.4b[1]
-	WORD	$0x4fa3e02c // sdot v12.4s, v1.16b, v3.4b[1]
-	WORD	$0x4fa3e00b // sdot v11.4s, v0.16b, v3.4b[1]
-	WORD	$0x4fa2e028 // sdot v8.4s, v1.16b, v2.4b[1]
-	WORD	$0x4fa2e007 // sdot v7.4s, v0.16b, v2.4b[1]
-	FLDPQ	96(R1), (F1, F0)
-	WORD	$0x4fa4e02e // sdot v14.4s, v1.16b, v4.4b[1]
-	WORD	$0x4fa4e00d // sdot v13.4s, v0.16b, v4.4b[1]
-	WORD	$0x4fa3e02a // sdot v10.4s, v1.16b, v3.4b[1]
-	WORD	$0x4fa3e009 // sdot v9.4s, v0.16b, v3.4b[1]
-	WORD	$0x4fa2e026 // sdot v6.4s, v1.16b, v2.4b[1]
-	WORD	$0x4fa2e005 // sdot v5.4s, v0.16b, v2.4b[1]
-	FLDPQ	128(R1), (F1, F0)
-	WORD	$0x4f84e830 // sdot v16.4s, v1.16b, v4.4b[2]
-	WORD	$0x4f84e80f // sdot v15.4s, v0.16b, v4.4b[2]
-	WORD	$0x4f83e82c // sdot v12.4s, v1.16b, v3.4b[2]
-	WORD	$0x4f83e80b // sdot v11.4s, v0.16b, v3.4b[2]
-	WORD	$0x4f82e828 // sdot v8.4s, v1.16b, v2.4b[2]
-	WORD	$0x4f82e807 // sdot v7.4s, v0.16b, v2.4b[2]
-	FLDPQ	160(R1), (F1, F0)
-	WORD	$0x4f84e82e // sdot v14.4s, v1.16b, v4.4b[2]
-	WORD	$0x4f84e80d // sdot v13.4s, v0.16b, v4.4b[2]
-	WORD	$0x4f83e82a // sdot v10.4s, v1.16b, v3.4b[2]
-	WORD	$0x4f83e809 // sdot v9.4s, v0.16b, v3.4b[2]
-	WORD	$0x4f82e826 // sdot v6.4s, v1.16b, v2.4b[2]
-	WORD	$0x4f82e805 // sdot v5.4s, v0.16b, v2.4b[2]
-	FLDPQ	192(R1), (F1, F0)
-	WORD	$0x4fa4e830 // sdot v16.4s, v1.16b, v4.4b[3]
-	WORD	$0x4fa4e80f // sdot v15.4s, v0.16b, v4.4b[3]
-	WORD	$0x4fa3e82c // sdot v12.4s, v1.16b, v3.4b[3]
-	WORD	$0x4fa3e80b // sdot v11.4s, v0.16b, v3.4b[3]
-	WORD	$0x4fa2e828 // sdot v8.4s, v1.16b, v2.4b[3]
-	WORD	$0x4fa2e807 // sdot v7.4s, v0.16b, v2.4b[3]
-	FLDPQ	224(R1), (F1, F0)
-	WORD	$0x4fa4e82e // sdot v14.4s, v1.16b, v4.4b[3]
-	WORD	$0x4fa4e80d // sdot v13.4s, v0.16b, v4.4b[3]
-	WORD	$0x4fa3e82a // sdot v10.4s, v1.16b, v3.4b[3]
-	WORD	$0x4fa3e809 // sdot v9.4s, v0.16b, v3.4b[3]
-	WORD	$0x4fa2e826 // sdot v6.4s, v1.16b, v2.4b[3]
-	WORD	$0x4fa2e805 // sdot v5.4s, v0.16b, v2.4b[3]
+	FMOVQ	0(R1), F3
+	FMOVQ	16(R1), F2
+	FMOVQ	32(R1), F1
+	FMOVQ	48(R1), F0
+	WORD	$0x4f86e072 // sdot v18.4s, v3.16b, v6.4b[0]
+	WORD	$0x4f85e06e // sdot v14.4s, v3.16b, v5.4b[0]
+	WORD	$0x4f84e06a // sdot v10.4s, v3.16b, v4.4b[0]
+	FMOVQ	64(R1), F3
+	WORD	$0x4f86e051 // sdot v17.4s, v2.16b, v6.4b[0]
+	WORD	$0x4f85e04d // sdot v13.4s, v2.16b, v5.4b[0]
+	WORD	$0x4f84e049 // sdot v9.4s, v2.16b, v4.4b[0]
+	FMOVQ	80(R1), F2
+	WORD	$0x4f86e030 // sdot v16.4s, v1.16b, v6.4b[0]
+	WORD	$0x4f85e02c // sdot v12.4s, v1.16b, v5.4b[0]
+	WORD	$0x4f84e028 // sdot v8.4s, v1.16b, v4.4b[0]
+	FMOVQ	96(R1), F1
+	WORD	$0x4f86e00f // sdot v15.4s, v0.16b, v6.4b[0]
+	WORD	$0x4f85e00b // sdot v11.4s, v0.16b, v5.4b[0]
+	WORD	$0x4f84e007 // sdot v7.4s, v0.16b, v4.4b[0]
+	FMOVQ	112(R1), F0
+	WORD	$0x4fa6e072 // sdot v18.4s, v3.16b, v6.4b[1]
+	WORD	$0x4fa5e06e // sdot v14.4s, v3.16b, v5.4b[1]
+	WORD	$0x4fa4e06a // sdot v10.4s, v3.16b, v4.4b[1]
+	FMOVQ	128(R1), F3
+	WORD	$0x4fa6e051 // sdot v17.4s, v2.16b, v6.4b[1]
+	WORD	$0x4fa5e04d // sdot v13.4s, v2.16b, v5.4b[1]
+	WORD	$0x4fa4e049 // sdot v9.4s, v2.16b, v4.4b[1]
+	FMOVQ	144(R1), F2
+	WORD	$0x4fa6e030 // sdot v16.4s, v1.16b, v6.4b[1]
+	WORD	$0x4fa5e02c // sdot v12.4s, v1.16b, v5.4b[1]
+	WORD	$0x4fa4e028 // sdot v8.4s, v1.16b, v4.4b[1]
+	FMOVQ	160(R1), F1
+	WORD	$0x4fa6e00f // sdot v15.4s, v0.16b, v6.4b[1]
+	WORD	$0x4fa5e00b // sdot v11.4s, v0.16b, v5.4b[1]
+	WORD	$0x4fa4e007 // sdot v7.4s, v0.16b, v4.4b[1]
+	FMOVQ	176(R1), F0
+	WORD	$0x4f86e872 // sdot v18.4s, v3.16b, v6.4b[2]
+	WORD	$0x4f85e86e // sdot v14.4s, v3.16b, v5.4b[2]
+	WORD	$0x4f84e86a // sdot v10.4s, v3.16b, v4.4b[2]
+	FMOVQ	192(R1), F3
+	WORD	$0x4f86e851 // sdot v17.4s, v2.16b, v6.4b[2]
+	WORD	$0x4f85e84d // sdot v13.4s, v2.16b, v5.4b[2]
+	WORD	$0x4f84e849 // sdot v9.4s, v2.16b, v4.4b[2]
+	FMOVQ	208(R1), F2
+	WORD	$0x4f86e830 // sdot v16.4s, v1.16b, v6.4b[2]
+	WORD	$0x4f85e82c // sdot v12.4s, v1.16b, v5.4b[2]
+	WORD	$0x4f84e828 // sdot v8.4s, v1.16b, v4.4b[2]
+	FMOVQ	224(R1), F1
+	WORD	$0x4f86e80f // sdot v15.4s, v0.16b, v6.4b[2]
+	WORD	$0x4f85e80b // sdot v11.4s, v0.16b, v5.4b[2]
+	WORD	$0x4f84e807 // sdot v7.4s, v0.16b, v4.4b[2]
+	FMOVQ	240(R1), F0
+	WORD	$0x4fa6e872 // sdot v18.4s, v3.16b, v6.4b[3]
+	WORD	$0x4fa5e86e // sdot v14.4s, v3.16b, v5.4b[3]
+	WORD	$0x4fa4e86a // sdot v10.4s, v3.16b, v4.4b[3]
+	WORD	$0x4fa6e851 // sdot v17.4s, v2.16b, v6.4b[3]
+	WORD	$0x4fa5e84d // sdot v13.4s, v2.16b, v5.4b[3]
+	WORD	$0x4fa4e849 // sdot v9.4s, v2.16b, v4.4b[3]
+	WORD	$0x4fa6e830 // sdot v16.4s, v1.16b, v6.4b[3]
+	WORD	$0x4fa5e82c // sdot v12.4s, v1.16b, v5.4b[3]
+	WORD	$0x4fa4e828 // sdot v8.4s, v1.16b, v4.4b[3]
+	WORD	$0x4fa6e80f // sdot v15.4s, v0.16b, v6.4b[3]
+	WORD	$0x4fa5e80b // sdot v11.4s, v0.16b, v5.4b[3]
+	WORD	$0x4fa4e807 // sdot v7.4s, v0.16b, v4.4b[3]
 	ADD	$256, R1, R1
 	SUBS	$4, R0, R0
 	BGE	storeLoop
@@ -1541,27 +1579,29 @@ storeTail:
 	CBZ	R0, store
 
 storeStep:
-	FMOVS.P	4(R4), F4
-	FMOVS.P	4(R3), F3
-	FMOVS.P	4(R2), F2
+	FMOVS.P	4(R4), F6
+	FMOVS.P	4(R3), F5
+	FMOVS.P	4(R2), F4
 	FMOVQ	0(R5), F0
+	VEOR	V0.B16, V6.B16, V6.B16
+	VEOR	V0.B16, V5.B16, V5.B16
 	VEOR	V0.B16, V4.B16, V4.B16
-	VEOR	V0.B16, V3.B16, V3.B16
-	VEOR	V0.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
-	WORD	$0x4f84e030 // sdot v16.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e00f // sdot v15.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e02c // sdot v12.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00b // sdot v11.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e028 // sdot v8.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e007 // sdot v7.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
-	WORD	$0x4f84e02e // sdot v14.4s, v1.16b, v4.4b[0]
-	WORD	$0x4f84e00d // sdot v13.4s, v0.16b, v4.4b[0]
-	WORD	$0x4f83e02a // sdot v10.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e009 // sdot v9.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e026 // sdot v6.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e005 // sdot v5.4s, v0.16b, v2.4b[0]
+	FMOVQ	0(R1), F3
+	FMOVQ	16(R1), F2
+	FMOVQ	32(R1), F1
+	FMOVQ	48(R1), F0
+	WORD	$0x4f86e072 // sdot v18.4s, v3.16b, v6.4b[0]
+	WORD	$0x4f85e06e // sdot v14.4s, v3.16b, v5.4b[0]
+	WORD	$0x4f84e06a // sdot v10.4s, v3.16b, v4.4b[0]
+	WORD	$0x4f86e051 // sdot v17.4s, v2.16b, v6.4b[0]
+	WORD	$0x4f85e04d // sdot v13.4s, v2.16b, v5.4b[0]
+	WORD	$0x4f84e049 // sdot v9.4s, v2.16b, v4.4b[0]
+	WORD	$0x4f86e030 // sdot v16.4s, v1.16b, v6.4b[0]
+	WORD	$0x4f85e02c // sdot v12.4s, v1.16b, v5.4b[0]
+	WORD	$0x4f84e028 // sdot v8.4s, v1.16b, v4.4b[0]
+	WORD	$0x4f86e00f // sdot v15.4s, v0.16b, v6.4b[0]
+	WORD	$0x4f85e00b // sdot v11.4s, v0.16b, v5.4b[0]
+	WORD	$0x4f84e007 // sdot v7.4s, v0.16b, v4.4b[0]
 	ADD	$64, R1, R1
 	SUBS	$1, R0, R0
 	BNE	storeStep
@@ -1583,24 +1623,56 @@ store:
 	FMOVQ	16(R5), F0
 	VSUB	V1.S4, V0.S4, V1.S4
 	FMOVQ	0(R1), F0
+	WORD	$0x4ea39412 // mla v18.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940e // mla v14.4s, v0.4s, v2.4s
+	WORD	$0x4ea1940a // mla v10.4s, v0.4s, v1.4s
+	FMOVQ	16(R1), F0
+	WORD	$0x4ea39411 // mla v17.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940d // mla v13.4s, v0.4s, v2.4s
+	WORD	$0x4ea19409 // mla v9.4s, v0.4s, v1.4s
+	FMOVQ	32(R1), F0
 	WORD	$0x4ea39410 // mla v16.4s, v0.4s, v3.4s
 	WORD	$0x4ea2940c // mla v12.4s, v0.4s, v2.4s
 	WORD	$0x4ea19408 // mla v8.4s, v0.4s, v1.4s
-	FMOVQ	16(R1), F0
+	FMOVQ	48(R1), F0
 	WORD	$0x4ea3940f // mla v15.4s, v0.4s, v3.4s
 	WORD	$0x4ea2940b // mla v11.4s, v0.4s, v2.4s
 	WORD	$0x4ea19407 // mla v7.4s, v0.4s, v1.4s
-	FMOVQ	32(R1), F0
-	WORD	$0x4ea3940e // mla v14.4s, v0.4s, v3.4s
-	WORD	$0x4ea2940a // mla v10.4s, v0.4s, v2.4s
-	WORD	$0x4ea19406 // mla v6.4s, v0.4s, v1.4s
-	FMOVQ	48(R1), F0
-	WORD	$0x4ea3940d // mla v13.4s, v0.4s, v3.4s
-	WORD	$0x4ea29409 // mla v9.4s, v0.4s, v2.4s
-	WORD	$0x4ea19405 // mla v5.4s, v0.4s, v1.4s
 	MOVD	rowScale+80(FP), R1
 	MOVD	colScale+88(FP), R0
 	FMOVQ	0(R0), F1
+	FMOVS	0(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD	$0x6e20de52 // fmul v18.4s, v18.4s, v0.4s
+	FMOVS	4(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
+	WORD	$0x6e20ddce // fmul v14.4s, v14.4s, v0.4s
+	FMOVS	8(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD	$0x6e20dd4a // fmul v10.4s, v10.4s, v0.4s
+	FMOVQ	16(R0), F1
+	FMOVS	0(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD	$0x6e20de31 // fmul v17.4s, v17.4s, v0.4s
+	FMOVS	4(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD	$0x6e20ddad // fmul v13.4s, v13.4s, v0.4s
+	FMOVS	8(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD	$0x6e20dd29 // fmul v9.4s, v9.4s, v0.4s
+	FMOVQ	32(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
@@ -1616,7 +1688,7 @@ store:
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
 	WORD	$0x6e20dd08 // fmul v8.4s, v8.4s, v0.4s
-	FMOVQ	16(R0), F1
+	FMOVQ	48(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
@@ -1632,61 +1704,29 @@ store:
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
 	WORD	$0x6e20dce7 // fmul v7.4s, v7.4s, v0.4s
-	FMOVQ	32(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD	$0x6e20ddce // fmul v14.4s, v14.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD	$0x6e20dd4a // fmul v10.4s, v10.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD	$0x6e20dcc6 // fmul v6.4s, v6.4s, v0.4s
-	FMOVQ	48(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD	$0x6e20ddad // fmul v13.4s, v13.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD	$0x6e20dd29 // fmul v9.4s, v9.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d8a5 // scvtf v5.4s, v5.4s
-	WORD	$0x6e20dca5 // fmul v5.4s, v5.4s, v0.4s
 	B	done
 
 raw:
 	FMOVQ	16(R5), F0
 	FMOVQ	0(R1), F1
+	WORD	$0x4ea09432 // mla v18.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942e // mla v14.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942a // mla v10.4s, v1.4s, v0.4s
+	FMOVQ	16(R5), F0
+	FMOVQ	16(R1), F1
+	WORD	$0x4ea09431 // mla v17.4s, v1.4s, v0.4s
+	WORD	$0x4ea0942d // mla v13.4s, v1.4s, v0.4s
+	WORD	$0x4ea09429 // mla v9.4s, v1.4s, v0.4s
+	FMOVQ	16(R5), F0
+	FMOVQ	32(R1), F1
 	WORD	$0x4ea09430 // mla v16.4s, v1.4s, v0.4s
 	WORD	$0x4ea0942c // mla v12.4s, v1.4s, v0.4s
 	WORD	$0x4ea09428 // mla v8.4s, v1.4s, v0.4s
 	FMOVQ	16(R5), F0
-	FMOVQ	16(R1), F1
+	FMOVQ	48(R1), F1
 	WORD	$0x4ea0942f // mla v15.4s, v1.4s, v0.4s
 	WORD	$0x4ea0942b // mla v11.4s, v1.4s, v0.4s
 	WORD	$0x4ea09427 // mla v7.4s, v1.4s, v0.4s
-	FMOVQ	16(R5), F0
-	FMOVQ	32(R1), F1
-	WORD	$0x4ea0942e // mla v14.4s, v1.4s, v0.4s
-	WORD	$0x4ea0942a // mla v10.4s, v1.4s, v0.4s
-	WORD	$0x4ea09426 // mla v6.4s, v1.4s, v0.4s
-	FMOVQ	16(R5), F0
-	FMOVQ	48(R1), F1
-	WORD	$0x4ea0942d // mla v13.4s, v1.4s, v0.4s
-	WORD	$0x4ea09429 // mla v9.4s, v1.4s, v0.4s
-	WORD	$0x4ea09425 // mla v5.4s, v1.4s, v0.4s
 
 done:
 	MOVD	ldc+40(FP), R6
@@ -1696,20 +1736,20 @@ done:
 	CMP	$16, R5
 	BNE	someStore
 	MOVD	c+32(FP), R0
-	FMOVQ	F16, 0(R0)
-	FMOVQ	F15, 16(R0)
-	FMOVQ	F14, 32(R0)
-	FMOVQ	F13, 48(R0)
+	FMOVQ	F18, 0(R0)
+	FMOVQ	F17, 16(R0)
+	FMOVQ	F16, 32(R0)
+	FMOVQ	F15, 48(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F12, 0(R0)
-	FMOVQ	F11, 16(R0)
-	FMOVQ	F10, 32(R0)
-	FMOVQ	F9, 48(R0)
+	FMOVQ	F14, 0(R0)
+	FMOVQ	F13, 16(R0)
+	FMOVQ	F12, 32(R0)
+	FMOVQ	F11, 48(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F8, 0(R0)
-	FMOVQ	F7, 16(R0)
-	FMOVQ	F6, 32(R0)
-	FMOVQ	F5, 48(R0)
+	FMOVQ	F10, 0(R0)
+	FMOVQ	F9, 16(R0)
+	FMOVQ	F8, 32(R0)
+	FMOVQ	F7, 48(R0)
 	B	doneStore
 
 someStore:
@@ -1717,10 +1757,10 @@ someStore:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
-	FMOVQ	F16, 0(R0)
-	FMOVQ	F15, 16(R0)
-	FMOVQ	F14, 32(R0)
-	FMOVQ	F13, 48(R0)
+	FMOVQ	F18, 0(R0)
+	FMOVQ	F17, 16(R0)
+	FMOVQ	F16, 32(R0)
+	FMOVQ	F15, 48(R0)
 	MOVD	R0, R1
 
 word1:
@@ -1732,10 +1772,10 @@ word1:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
-	FMOVQ	F12, 0(R0)
-	FMOVQ	F11, 16(R0)
-	FMOVQ	F10, 32(R0)
-	FMOVQ	F9, 48(R0)
+	FMOVQ	F14, 0(R0)
+	FMOVQ	F13, 16(R0)
+	FMOVQ	F12, 32(R0)
+	FMOVQ	F11, 48(R0)
 	MOVD	R0, R1
 
 word2:
@@ -1747,10 +1787,10 @@ word2:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R1
 	MOVD	R5, R2
-	FMOVQ	F8, 0(R0)
-	FMOVQ	F7, 16(R0)
-	FMOVQ	F6, 32(R0)
-	FMOVQ	F5, 48(R0)
+	FMOVQ	F10, 0(R0)
+	FMOVQ	F9, 16(R0)
+	FMOVQ	F8, 32(R0)
+	FMOVQ	F7, 48(R0)
 	MOVD	R0, R3
 
 word3:
@@ -1769,64 +1809,72 @@ TEXT ·GemmU8S8Dot2x16NEON(SB), NOSPLIT, $64-96
 	MOVD	lda+8(FP), R0
 	ADD	R0, R3, R2
 	MOVD	b+16(FP), R1
+	VEOR	V13.B16, V13.B16, V13.B16
+	VEOR	V12.B16, V12.B16, V12.B16
 	VEOR	V11.B16, V11.B16, V11.B16
 	VEOR	V10.B16, V10.B16, V10.B16
 	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
 	MOVD	k+48(FP), R0
 	SUBS	$4, R0, R0
 	BLT	storeTail
 
 storeLoop:
-	FMOVQ.P	16(R3), F3
-	FMOVQ.P	16(R2), F2
+	FMOVQ.P	16(R3), F5
+	FMOVQ.P	16(R2), F4
 	FMOVQ	0(R4), F0
-	VEOR	V0.B16, V3.B16, V3.B16
-	VEOR	V0.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
-	WORD	$0x4f83e02b // sdot v11.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00a // sdot v10.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e027 // sdot v7.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e006 // sdot v6.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
-	WORD	$0x4f83e029 // sdot v9.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e008 // sdot v8.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e025 // sdot v5.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e004 // sdot v4.4s, v0.16b, v2.4b[0]
-	FLDPQ	64(R1), (F1, F0)
-	WORD	$0x4fa3e02b // sdot v11.4s, v1.16b, v3.4b[1]
-	WORD	$0x4fa3e00a // sdot v10.4s, v0.16b, v3.4b[1]
-	WORD	$0x4fa2e027 // sdot v7.4s, v1.16b, v2.4b[1]
-	WORD	$0x4fa2e006 // sdot v6.4s, v0.16b, v2.4b[1]
-	FLDPQ	96(R1), (F1, F0)
-	WORD	$0x4fa3e029 // sdot v9.4s, v1.16b, v3.4b[1]
-	WORD	$0x4fa3e008 // sdot v8.4s, v0.16b, v3.4b[1]
-	WORD	$0x4fa2e025 // sdot v5.4s, v1.16b, v2.4b[1]
-	WORD	$0x4fa2e004 // sdot v4.4s, v0.16b, v2.4b[1]
-	FLDPQ	128(R1), (F1, F0)
-	WORD	$0x4f83e82b // sdot v11.4s, v1.16b, v3.4b[2]
-	WORD	$0x4f83e80a // sdot v10.4s, v0.16b, v3.4b[2]
-	WORD	$0x4f82e827 // sdot v7.4s, v1.16b, v2.4b[2]
-	WORD	$0x4f82e806 // sdot v6.4s, v0.16b, v2.4b[2]
-	FLDPQ	160(R1), (F1, F0)
-	WORD	$0x4f83e829 // sdot v9.4s, v1.16b, v3.4b[2]
-	WORD	$0x4f83e808 // sdot v8.4s, v0.16b, v3.4b[2]
-	WORD	$0x4f82e825 // sdot v5.4s, v1.16b, v2.4b[2]
-	WORD	$0x4f82e804 // sdot v4.4s, v0.16b, v2.4b[2]
-	FLDPQ	192(R1), (F1, F0)
-	WORD	$0x4fa3e82b // sdot v11.4s, v1.16b, v3.4b[3]
-	WORD	$0x4fa3e80a // sdot v10.4s, v0.16b, v3.4b[3]
-	WORD	$0x4fa2e827 // sdot v7.4s, v1.16b, v2.4b[3]
-	WORD	$0x4fa2e806 // sdot v6.4s, v0.16b, v2.4b[3]
-	FLDPQ	224(R1), (F1, F0)
-	WORD	$0x4fa3e829 // sdot v9.4s, v1.16b, v3.4b[3]
-	WORD	$0x4fa3e808 // sdot v8.4s, v0.16b, v3.4b[3]
-	WORD	$0x4fa2e825 // sdot v5.4s, v1.16b, v2.4b[3]
-	WORD	$0x4fa2e804 // sdot v4.4s, v0.16b, v2.4b[3]
+	VEOR	V0.B16, V5.B16, V5.B16
+	VEOR	V0.B16, V4.B16, V4.B16
+	FMOVQ	0(R1), F3
+	FMOVQ	16(R1), F2
+	FMOVQ	32(R1), F1
+	FMOVQ	48(R1), F0
+	WORD	$0x4f85e06d // sdot v13.4s, v3.16b, v5.4b[0]
+	WORD	$0x4f84e069 // sdot v9.4s, v3.16b, v4.4b[0]
+	FMOVQ	64(R1), F3
+	WORD	$0x4f85e04c // sdot v12.4s, v2.16b, v5.4b[0]
+	WORD	$0x4f84e048 // sdot v8.4s, v2.16b, v4.4b[0]
+	FMOVQ	80(R1), F2
+	WORD	$0x4f85e02b // sdot v11.4s, v1.16b, v5.4b[0]
+	WORD	$0x4f84e027 // sdot v7.4s, v1.16b, v4.4b[0]
+	FMOVQ	96(R1), F1
+	WORD	$0x4f85e00a // sdot v10.4s, v0.16b, v5.4b[0]
+	WORD	$0x4f84e006 // sdot v6.4s, v0.16b, v4.4b[0]
+	FMOVQ	112(R1), F0
+	WORD	$0x4fa5e06d // sdot v13.4s, v3.16b, v5.4b[1]
+	WORD	$0x4fa4e069 // sdot v9.4s, v3.16b, v4.4b[1]
+	FMOVQ	128(R1), F3
+	WORD	$0x4fa5e04c // sdot v12.4s, v2.16b, v5.4b[1]
+	WORD	$0x4fa4e048 // sdot v8.4s, v2.16b, v4.4b[1]
+	FMOVQ	144(R1), F2
+	WORD	$0x4fa5e02b // sdot v11.4s, v1.16b, v5.4b[1]
+	WORD	$0x4fa4e027 // sdot v7.4s, v1.16b, v4.4b[1]
+	FMOVQ	160(R1), F1
+	WORD	$0x4fa5e00a // sdot v10.4s, v0.16b, v5.4b[1]
+	WORD	$0x4fa4e006 // sdot v6.4s, v0.16b, v4.4b[1]
+	FMOVQ	176(R1), F0
+	WORD	$0x4f85e86d // sdot v13.4s, v3.16b, v5.4b[2]
+	WORD	$0x4f84e869 // sdot v9.4s, v3.16b, v4.4b[2]
+	FMOVQ	192(R1), F3
+	WORD	$0x4f85e84c // sdot v12.4s, v2.16b, v5.4b[2]
+	WORD	$0x4f84e848 // sdot v8.4s, v2.16b, v4.4b[2]
+	FMOVQ	208(R1), F2
+	WORD	$0x4f85e82b // sdot v11.4s, v1.16b, v5.4b[2]
+	WORD	$0x4f84e827 // sdot v7.4s, v1.16b, v4.4b[2]
+	FMOVQ	224(R1), F1
+	WORD	$0x4f85e80a // sdot v10.4s, v0.16b, v5.4b[2]
+	WORD	$0x4f84e806 // sdot v6.4s, v0.16b, v4.4b[2]
+	FMOVQ	240(R1), F0
+	WORD	$0x4fa5e86d // sdot v13.4s, v3.16b, v5.4b[3]
+	WORD	$0x4fa4e869 // sdot v9.4s, v3.16b, v4.4b[3]
+	WORD	$0x4fa5e84c // sdot v12.4s, v2.16b, v5.4b[3]
+	WORD	$0x4fa4e848 // sdot v8.4s, v2.16b, v4.4b[3]
+	WORD	$0x4fa5e82b // sdot v11.4s, v1.16b, v5.4b[3]
+	WORD	$0x4fa4e827 // sdot v7.4s, v1.16b, v4.4b[3]
+	WORD	$0x4fa5e80a // sdot v10.4s, v0.16b, v5.4b[3]
+	WORD	$0x4fa4e806 // sdot v6.4s, v0.16b, v4.4b[3]
 	ADD	$256, R1, R1
 	SUBS	$4, R0, R0
 	BGE	storeLoop
@@ -1836,21 +1884,23 @@ storeTail:
 	CBZ	R0, store
 
 storeStep:
-	FMOVS.P	4(R3), F3
-	FMOVS.P	4(R2), F2
+	FMOVS.P	4(R3), F5
+	FMOVS.P	4(R2), F4
 	FMOVQ	0(R4), F0
-	VEOR	V0.B16, V3.B16, V3.B16
-	VEOR	V0.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
-	WORD	$0x4f83e02b // sdot v11.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e00a // sdot v10.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e027 // sdot v7.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e006 // sdot v6.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
-	WORD	$0x4f83e029 // sdot v9.4s, v1.16b, v3.4b[0]
-	WORD	$0x4f83e008 // sdot v8.4s, v0.16b, v3.4b[0]
-	WORD	$0x4f82e025 // sdot v5.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e004 // sdot v4.4s, v0.16b, v2.4b[0]
+	VEOR	V0.B16, V5.B16, V5.B16
+	VEOR	V0.B16, V4.B16, V4.B16
+	FMOVQ	0(R1), F3
+	FMOVQ	16(R1), F2
+	FMOVQ	32(R1), F1
+	FMOVQ	48(R1), F0
+	WORD	$0x4f85e06d // sdot v13.4s, v3.16b, v5.4b[0]
+	WORD	$0x4f84e069 // sdot v9.4s, v3.16b, v4.4b[0]
+	WORD	$0x4f85e04c // sdot v12.4s, v2.16b, v5.4b[0]
+	WORD	$0x4f84e048 // sdot v8.4s, v2.16b, v4.4b[0]
+	WORD	$0x4f85e02b // sdot v11.4s, v1.16b, v5.4b[0]
+	WORD	$0x4f84e027 // sdot v7.4s, v1.16b, v4.4b[0]
+	WORD	$0x4f85e00a // sdot v10.4s, v0.16b, v5.4b[0]
+	WORD	$0x4f84e006 // sdot v6.4s, v0.16b, v4.4b[0]
 	ADD	$64, R1, R1
 	SUBS	$1, R0, R0
 	BNE	storeStep
@@ -1868,20 +1918,42 @@ store:
 	FMOVQ	16(R4), F0
 	VSUB	V1.S4, V0.S4, V1.S4
 	FMOVQ	0(R1), F0
+	WORD	$0x4ea2940d // mla v13.4s, v0.4s, v2.4s
+	WORD	$0x4ea19409 // mla v9.4s, v0.4s, v1.4s
+	FMOVQ	16(R1), F0
+	WORD	$0x4ea2940c // mla v12.4s, v0.4s, v2.4s
+	WORD	$0x4ea19408 // mla v8.4s, v0.4s, v1.4s
+	FMOVQ	32(R1), F0
 	WORD	$0x4ea2940b // mla v11.4s, v0.4s, v2.4s
 	WORD	$0x4ea19407 // mla v7.4s, v0.4s, v1.4s
-	FMOVQ	16(R1), F0
+	FMOVQ	48(R1), F0
 	WORD	$0x4ea2940a // mla v10.4s, v0.4s, v2.4s
 	WORD	$0x4ea19406 // mla v6.4s, v0.4s, v1.4s
-	FMOVQ	32(R1), F0
-	WORD	$0x4ea29409 // mla v9.4s, v0.4s, v2.4s
-	WORD	$0x4ea19405 // mla v5.4s, v0.4s, v1.4s
-	FMOVQ	48(R1), F0
-	WORD	$0x4ea29408 // mla v8.4s, v0.4s, v2.4s
-	WORD	$0x4ea19404 // mla v4.4s, v0.4s, v1.4s
 	MOVD	rowScale+80(FP), R1
 	MOVD	colScale+88(FP), R0
 	FMOVQ	0(R0), F1
+	FMOVS	0(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
+	WORD	$0x6e20ddad // fmul v13.4s, v13.4s, v0.4s
+	FMOVS	4(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD	$0x6e20dd29 // fmul v9.4s, v9.4s, v0.4s
+	FMOVQ	16(R0), F1
+	FMOVS	0(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD	$0x6e20dd8c // fmul v12.4s, v12.4s, v0.4s
+	FMOVS	4(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD	$0x6e20dd08 // fmul v8.4s, v8.4s, v0.4s
+	FMOVQ	32(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
@@ -1892,7 +1964,7 @@ store:
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
 	WORD	$0x6e20dce7 // fmul v7.4s, v7.4s, v0.4s
-	FMOVQ	16(R0), F1
+	FMOVQ	48(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
@@ -1903,47 +1975,25 @@ store:
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4e21d8c6 // scvtf v6.4s, v6.4s
 	WORD	$0x6e20dcc6 // fmul v6.4s, v6.4s, v0.4s
-	FMOVQ	32(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD	$0x6e20dd29 // fmul v9.4s, v9.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d8a5 // scvtf v5.4s, v5.4s
-	WORD	$0x6e20dca5 // fmul v5.4s, v5.4s, v0.4s
-	FMOVQ	48(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD	$0x6e20dd08 // fmul v8.4s, v8.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d884 // scvtf v4.4s, v4.4s
-	WORD	$0x6e20dc84 // fmul v4.4s, v4.4s, v0.4s
 	B	done
 
 raw:
 	FMOVQ	16(R4), F0
 	FMOVQ	0(R1), F1
+	WORD	$0x4ea0942d // mla v13.4s, v1.4s, v0.4s
+	WORD	$0x4ea09429 // mla v9.4s, v1.4s, v0.4s
+	FMOVQ	16(R4), F0
+	FMOVQ	16(R1), F1
+	WORD	$0x4ea0942c // mla v12.4s, v1.4s, v0.4s
+	WORD	$0x4ea09428 // mla v8.4s, v1.4s, v0.4s
+	FMOVQ	16(R4), F0
+	FMOVQ	32(R1), F1
 	WORD	$0x4ea0942b // mla v11.4s, v1.4s, v0.4s
 	WORD	$0x4ea09427 // mla v7.4s, v1.4s, v0.4s
 	FMOVQ	16(R4), F0
-	FMOVQ	16(R1), F1
+	FMOVQ	48(R1), F1
 	WORD	$0x4ea0942a // mla v10.4s, v1.4s, v0.4s
 	WORD	$0x4ea09426 // mla v6.4s, v1.4s, v0.4s
-	FMOVQ	16(R4), F0
-	FMOVQ	32(R1), F1
-	WORD	$0x4ea09429 // mla v9.4s, v1.4s, v0.4s
-	WORD	$0x4ea09425 // mla v5.4s, v1.4s, v0.4s
-	FMOVQ	16(R4), F0
-	FMOVQ	48(R1), F1
-	WORD	$0x4ea09428 // mla v8.4s, v1.4s, v0.4s
-	WORD	$0x4ea09424 // mla v4.4s, v1.4s, v0.4s
 
 done:
 	MOVD	ldc+40(FP), R6
@@ -1953,15 +2003,15 @@ done:
 	CMP	$16, R5
 	BNE	someStore
 	MOVD	c+32(FP), R0
-	FMOVQ	F11, 0(R0)
-	FMOVQ	F10, 16(R0)
-	FMOVQ	F9, 32(R0)
-	FMOVQ	F8, 48(R0)
+	FMOVQ	F13, 0(R0)
+	FMOVQ	F12, 16(R0)
+	FMOVQ	F11, 32(R0)
+	FMOVQ	F10, 48(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F7, 0(R0)
-	FMOVQ	F6, 16(R0)
-	FMOVQ	F5, 32(R0)
-	FMOVQ	F4, 48(R0)
+	FMOVQ	F9, 0(R0)
+	FMOVQ	F8, 16(R0)
+	FMOVQ	F7, 32(R0)
+	FMOVQ	F6, 48(R0)
 	B	doneStore
 
 someStore:
@@ -1969,10 +2019,10 @@ someStore:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
-	FMOVQ	F11, 0(R0)
-	FMOVQ	F10, 16(R0)
-	FMOVQ	F9, 32(R0)
-	FMOVQ	F8, 48(R0)
+	FMOVQ	F13, 0(R0)
+	FMOVQ	F12, 16(R0)
+	FMOVQ	F11, 32(R0)
+	FMOVQ	F10, 48(R0)
 	MOVD	R0, R1
 
 word1:
@@ -1984,10 +2034,10 @@ word1:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R1
 	MOVD	R5, R2
-	FMOVQ	F7, 0(R0)
-	FMOVQ	F6, 16(R0)
-	FMOVQ	F5, 32(R0)
-	FMOVQ	F4, 48(R0)
+	FMOVQ	F9, 0(R0)
+	FMOVQ	F8, 16(R0)
+	FMOVQ	F7, 32(R0)
+	FMOVQ	F6, 48(R0)
 	MOVD	R0, R3
 
 word2:
@@ -2005,42 +2055,50 @@ TEXT ·GemmU8S8Dot1x16NEON(SB), NOSPLIT, $64-96
 	MOVD	a+0(FP), R2
 	MOVD	lda+8(FP), R0
 	MOVD	b+16(FP), R1
+	VEOR	V8.B16, V8.B16, V8.B16
+	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
 	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	VEOR	V3.B16, V3.B16, V3.B16
 	MOVD	k+48(FP), R0
 	SUBS	$4, R0, R0
 	BLT	storeTail
 
 storeLoop:
-	FMOVQ.P	16(R2), F2
+	FMOVQ.P	16(R2), F4
 	FMOVQ	0(R3), F0
-	VEOR	V0.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
-	WORD	$0x4f82e026 // sdot v6.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e005 // sdot v5.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
-	WORD	$0x4f82e024 // sdot v4.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e003 // sdot v3.4s, v0.16b, v2.4b[0]
-	FLDPQ	64(R1), (F1, F0)
-	WORD	$0x4fa2e026 // sdot v6.4s, v1.16b, v2.4b[1]
-	WORD	$0x4fa2e005 // sdot v5.4s, v0.16b, v2.4b[1]
-	FLDPQ	96(R1), (F1, F0)
-	WORD	$0x4fa2e024 // sdot v4.4s, v1.16b, v2.4b[1]
-	WORD	$0x4fa2e003 // sdot v3.4s, v0.16b, v2.4b[1]
-	FLDPQ	128(R1), (F1, F0)
-	WORD	$0x4f82e826 // sdot v6.4s, v1.16b, v2.4b[2]
-	WORD	$0x4f82e805 // sdot v5.4s, v0.16b, v2.4b[2]
-	FLDPQ	160(R1), (F1, F0)
-	WORD	$0x4f82e824 // sdot v4.4s, v1.16b, v2.4b[2]
-	WORD	$0x4f82e803 // sdot v3.4s, v0.16b, v2.4b[2]
-	FLDPQ	192(R1), (F1, F0)
-	WORD	$0x4fa2e826 // sdot v6.4s, v1.16b, v2.4b[3]
-	WORD	$0x4fa2e805 // sdot v5.4s, v0.16b, v2.4b[3]
-	FLDPQ	224(R1), (F1, F0)
-	WORD	$0x4fa2e824 // sdot v4.4s, v1.16b, v2.4b[3]
-	WORD	$0x4fa2e803 // sdot v3.4s, v0.16b, v2.4b[3]
+	VEOR	V0.B16, V4.B16, V4.B16
+	FMOVQ	0(R1), F3
+	FMOVQ	16(R1), F2
+	FMOVQ	32(R1), F1
+	FMOVQ	48(R1), F0
+	WORD	$0x4f84e068 // sdot v8.4s, v3.16b, v4.4b[0]
+	FMOVQ	64(R1), F3
+	WORD	$0x4f84e047 // sdot v7.4s, v2.16b, v4.4b[0]
+	FMOVQ	80(R1), F2
+	WORD	$0x4f84e026 // sdot v6.4s, v1.16b, v4.4b[0]
+	FMOVQ	96(R1), F1
+	WORD	$0x4f84e005 // sdot v5.4s, v0.16b, v4.4b[0]
+	FMOVQ	112(R1), F0
+	WORD	$0x4fa4e068 // sdot v8.4s, v3.16b, v4.4b[1]
+	FMOVQ	128(R1), F3
+	WORD	$0x4fa4e047 // sdot v7.4s, v2.16b, v4.4b[1]
+	FMOVQ	144(R1), F2
+	WORD	$0x4fa4e026 // sdot v6.4s, v1.16b, v4.4b[1]
+	FMOVQ	160(R1), F1
+	WORD	$0x4fa4e005 // sdot v5.4s, v0.16b, v4.4b[1]
+	FMOVQ	176(R1), F0
+	WORD	$0x4f84e868 // sdot v8.4s, v3.16b, v4.4b[2]
+	FMOVQ	192(R1), F3
+	WORD	$0x4f84e847 // sdot v7.4s, v2.16b, v4.4b[2]
+	FMOVQ	208(R1), F2
+	WORD	$0x4f84e826 // sdot v6.4s, v1.16b, v4.4b[2]
+	FMOVQ	224(R1), F1
+	WORD	$0x4f84e805 // sdot v5.4s, v0.16b, v4.4b[2]
+	FMOVQ	240(R1), F0
+	WORD	$0x4fa4e868 // sdot v8.4s, v3.16b, v4.4b[3]
+	WORD	$0x4fa4e847 // sdot v7.4s, v2.16b, v4.4b[3]
+	WORD	$0x4fa4e826 // sdot v6.4s, v1.16b, v4.4b[3]
+	WORD	$0x4fa4e805 // sdot v5.4s, v0.16b, v4.4b[3]
 	ADD	$256, R1, R1
 	SUBS	$4, R0, R0
 	BGE	storeLoop
@@ -2050,15 +2108,17 @@ storeTail:
 	CBZ	R0, store
 
 storeStep:
-	FMOVS.P	4(R2), F2
+	FMOVS.P	4(R2), F4
 	FMOVQ	0(R3), F0
-	VEOR	V0.B16, V2.B16, V2.B16
-	FLDPQ	0(R1), (F1, F0)
-	WORD	$0x4f82e026 // sdot v6.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e005 // sdot v5.4s, v0.16b, v2.4b[0]
-	FLDPQ	32(R1), (F1, F0)
-	WORD	$0x4f82e024 // sdot v4.4s, v1.16b, v2.4b[0]
-	WORD	$0x4f82e003 // sdot v3.4s, v0.16b, v2.4b[0]
+	VEOR	V0.B16, V4.B16, V4.B16
+	FMOVQ	0(R1), F3
+	FMOVQ	16(R1), F2
+	FMOVQ	32(R1), F1
+	FMOVQ	48(R1), F0
+	WORD	$0x4f84e068 // sdot v8.4s, v3.16b, v4.4b[0]
+	WORD	$0x4f84e047 // sdot v7.4s, v2.16b, v4.4b[0]
+	WORD	$0x4f84e026 // sdot v6.4s, v1.16b, v4.4b[0]
+	WORD	$0x4f84e005 // sdot v5.4s, v0.16b, v4.4b[0]
 	ADD	$64, R1, R1
 	SUBS	$1, R0, R0
 	BNE	storeStep
@@ -2072,54 +2132,54 @@ store:
 	FMOVQ	16(R3), F0
 	VSUB	V1.S4, V0.S4, V1.S4
 	FMOVQ	0(R1), F0
-	WORD	$0x4ea19406 // mla v6.4s, v0.4s, v1.4s
+	WORD	$0x4ea19408 // mla v8.4s, v0.4s, v1.4s
 	FMOVQ	16(R1), F0
-	WORD	$0x4ea19405 // mla v5.4s, v0.4s, v1.4s
+	WORD	$0x4ea19407 // mla v7.4s, v0.4s, v1.4s
 	FMOVQ	32(R1), F0
-	WORD	$0x4ea19404 // mla v4.4s, v0.4s, v1.4s
+	WORD	$0x4ea19406 // mla v6.4s, v0.4s, v1.4s
 	FMOVQ	48(R1), F0
-	WORD	$0x4ea19403 // mla v3.4s, v0.4s, v1.4s
+	WORD	$0x4ea19405 // mla v5.4s, v0.4s, v1.4s
 	MOVD	rowScale+80(FP), R1
 	MOVD	colScale+88(FP), R0
 	FMOVQ	0(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	WORD	$0x6e20dd08 // fmul v8.4s, v8.4s, v0.4s
+	FMOVQ	16(R0), F1
+	FMOVS	0(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
+	WORD	$0x6e20dce7 // fmul v7.4s, v7.4s, v0.4s
+	FMOVQ	32(R0), F1
+	FMOVS	0(R1), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4e21d8c6 // scvtf v6.4s, v6.4s
 	WORD	$0x6e20dcc6 // fmul v6.4s, v6.4s, v0.4s
-	FMOVQ	16(R0), F1
+	FMOVQ	48(R0), F1
 	FMOVS	0(R1), F0
 	VDUP	V0.S[0], V0.S4
 	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4e21d8a5 // scvtf v5.4s, v5.4s
 	WORD	$0x6e20dca5 // fmul v5.4s, v5.4s, v0.4s
-	FMOVQ	32(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d884 // scvtf v4.4s, v4.4s
-	WORD	$0x6e20dc84 // fmul v4.4s, v4.4s, v0.4s
-	FMOVQ	48(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d863 // scvtf v3.4s, v3.4s
-	WORD	$0x6e20dc63 // fmul v3.4s, v3.4s, v0.4s
 	B	done
 
 raw:
 	FMOVQ	16(R3), F0
 	FMOVQ	0(R1), F1
-	WORD	$0x4ea09426 // mla v6.4s, v1.4s, v0.4s
+	WORD	$0x4ea09428 // mla v8.4s, v1.4s, v0.4s
 	FMOVQ	16(R3), F0
 	FMOVQ	16(R1), F1
-	WORD	$0x4ea09425 // mla v5.4s, v1.4s, v0.4s
+	WORD	$0x4ea09427 // mla v7.4s, v1.4s, v0.4s
 	FMOVQ	16(R3), F0
 	FMOVQ	32(R1), F1
-	WORD	$0x4ea09424 // mla v4.4s, v1.4s, v0.4s
+	WORD	$0x4ea09426 // mla v6.4s, v1.4s, v0.4s
 	FMOVQ	16(R3), F0
 	FMOVQ	48(R1), F1
-	WORD	$0x4ea09423 // mla v3.4s, v1.4s, v0.4s
+	WORD	$0x4ea09425 // mla v5.4s, v1.4s, v0.4s
 
 done:
 	MOVD	ldc+40(FP), R0
@@ -2129,10 +2189,10 @@ done:
 	CMP	$16, R1
 	BNE	someStore
 	MOVD	c+32(FP), R0
-	FMOVQ	F6, 0(R0)
-	FMOVQ	F5, 16(R0)
-	FMOVQ	F4, 32(R0)
-	FMOVQ	F3, 48(R0)
+	FMOVQ	F8, 0(R0)
+	FMOVQ	F7, 16(R0)
+	FMOVQ	F6, 32(R0)
+	FMOVQ	F5, 48(R0)
 	B	doneStore
 
 someStore:
@@ -2140,10 +2200,10 @@ someStore:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R2, R3
 	MOVD	R1, R2
-	FMOVQ	F6, 0(R0)
-	FMOVQ	F5, 16(R0)
-	FMOVQ	F4, 32(R0)
-	FMOVQ	F3, 48(R0)
+	FMOVQ	F8, 0(R0)
+	FMOVQ	F7, 16(R0)
+	FMOVQ	F6, 32(R0)
+	FMOVQ	F5, 48(R0)
 	MOVD	R0, R1
 
 word1:
