@@ -60,6 +60,7 @@ type kernelCase struct {
 	name  string
 	flops float64 // of its matrix products, or 0
 	bytes float64 // read and written, for operations bound by memory, or 0
+	ints  bool    // the peak of float32 is not its measure
 	open  func() func(t *kernels.Team)
 }
 
@@ -73,6 +74,11 @@ func kernelCases() []kernelCase {
 	} {
 		p := product{batch: 1, m: s[0], n: s[1], k: s[2]}
 		list = append(list, p.kernelCase("gemm_f32", true), p.kernelCase("matmul_f32", false))
+	}
+	for _, s := range [][3]int{{1, 768, 768}, {1, 3072, 768}, {16, 768, 768}, {128, 768, 768}, {128, 3072, 768}, {128, 768, 3072}} {
+		for _, scheme := range []kernels.Scheme{kernels.W8A8, kernels.W8, kernels.W4} {
+			list = append(list, quantizedCase(scheme, s[0], s[1], s[2]))
+		}
 	}
 	for _, p := range []product{{12, 128, 128, 64, true}, {12, 128, 64, 128, false}, {12, 197, 197, 64, true}} {
 		list = append(list, p.kernelCase("matmul_f32", false))
@@ -125,7 +131,28 @@ func (p product) kernelCase(op string, packed bool) kernelCase {
 	if p.transposed {
 		name += "/b=nk"
 	}
-	return kernelCase{name, 2 * float64(p.batch) * float64(p.m) * float64(p.n) * float64(p.k), 0, func() func(t *kernels.Team) { return p.operation(packed) }}
+	return kernelCase{name: name, flops: 2 * float64(p.batch) * float64(p.m) * float64(p.n) * float64(p.k),
+		open: func() func(t *kernels.Team) { return p.operation(packed) }}
+}
+
+// quantizedCase is a product by a quantized weight: the activations come as
+// float32, and the weight is what is read.
+func quantizedCase(s kernels.Scheme, m, n, k int) kernelCase {
+	bits, group := 8.0, 0
+	if s == kernels.W4 {
+		bits, group = 4, 64
+	}
+	return kernelCase{
+		name:  fmt.Sprintf("gemm_%v/m=%d/n=%d/k=%d", s, m, n, k),
+		flops: 2 * float64(m) * float64(n) * float64(k),
+		bytes: float64(n) * float64(k) * bits / 8,
+		ints:  true,
+		open: func() func(t *kernels.Team) {
+			w := kernels.QuantizeF32(s, [][]float32{noise(n * k)}, []int{n}, k, group, false)
+			a, dst := noise(m*k), make([]float32, m*n)
+			return func(t *kernels.Team) { kernels.LinearQ(t, dst, n, a, k, m, w, kernels.Epilogue{}) }
+		},
+	}
 }
 
 // attentionCase is self-attention of one sequence, cut out of a product with
@@ -225,7 +252,7 @@ func (c *call) benchKernels(ctx context.Context, re *regexp.Regexp) error {
 				return err
 			}
 			r.ISA = isa
-			if peak > 0 {
+			if peak > 0 && !k.ints {
 				r.OfPeak = r.GFLOPS * 1e9 / peak / float64(r.Threads)
 			}
 			if err := c.printKernel(r); err != nil {
