@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 
 	"github.com/seed-512d3d71/weft"
 	"github.com/seed-512d3d71/weft/hub"
@@ -40,8 +41,8 @@ var (
 type Options struct {
 	Scheme kernels.Scheme
 	// Group is the number of inputs that share a scale in W4. It must divide the
-	// inputs of every layer. 0: the largest of 128, 64 and 32 that does; a layer
-	// that none of them divides stays float32.
+	// inputs of every layer. 0: a power of two from 128 to 8 that divides nearly all;
+	// a layer whose inputs it does not divide stays float32.
 	Group int
 	// Keep names layers that stay as they are: those of whose name it matches a
 	// part. May be nil.
@@ -234,23 +235,30 @@ func (j *job) plan() error {
 }
 
 // groups gives the layers of 4 bits their group: one size for all, since the
-// convention names one.
+// convention names one. The largest is taken that leaves out no more than a
+// tenth of what another one could hold.
 func (j *job) groups() error {
-	sizes := []int{128, 64, 32}
+	sizes := []int{128, 64, 32, 16, 8}
 	if j.Group > 0 {
 		sizes = []int{j.Group}
 	}
-	best, most := 0, -1
-	for _, size := range sizes {
-		n := 0
+	held := make([]int, len(sizes)) // elements
+	for i, size := range sizes {
 		for _, l := range j.layers {
 			if l.bits == 4 && l.group%size == 0 && !l.use.Transposed {
-				n++
+				held[i] += l.t.Len()
 			}
 		}
-		if n > most {
-			best, most = size, n
+	}
+	best := 0
+	for i, size := range sizes {
+		if held[i] > 0 && float64(held[i]) >= 0.9*float64(slices.Max(held)) {
+			best = size
+			break
 		}
+	}
+	if best == 0 {
+		best = sizes[0]
 	}
 	for _, l := range j.layers {
 		switch {

@@ -18,7 +18,7 @@ import (
 func runQuantize(ctx context.Context, c *call) error {
 	out := c.String("out", "", "new `directory`")
 	scheme := c.String("scheme", "w8a8", "w8a8, w8 or w4")
-	group := c.Int("group-size", 0, "inputs that share a scale in w4; 0: the largest of 128, 64 and 32 that divides them")
+	group := c.Int("group-size", 0, "inputs that share a scale in w4; 0: a power of two from 128 to 8 that divides nearly all")
 	embeddings := c.Bool("embeddings", false, "store embeddings in 8 bits too")
 	auto := c.Float64("auto", 0, "keep as few layers in float32 as reach this `cosine` with the outputs of the float32 model")
 	var keep, calibrate []string
