@@ -478,7 +478,8 @@ func attnPackValues() {
 // attnKeys writes the products of a few queries with keys that are read where
 // they lie, once: what decoding is made of. A score is one chain over the
 // dimensions, so lanes are keys: 8 keys by 4 dimensions are transposed in
-// registers.
+// registers. For few rows two groups of 8 keys side by side hide the latency of
+// the multiply-add.
 func attnKeys(rows int) {
 	text(fmt.Sprintf("AttnKeysF32Rows%d", rows), "q *float32, ldq int, k *float32, ldk int, s *float32, lds int, d int, groups int", "",
 		"multiplies queries by groups of 8 keys in place:",
@@ -491,51 +492,77 @@ func attnKeys(rows int) {
 		"	}",
 		"d is a multiple of 4 and strides are in floats.")
 	k, ldk, s, lds, groups := arg("k"), strideArg("ldk"), arg("s"), strideArg("lds"), arg("groups")
-	branchZ("CBZ", groups, "done")
-	mark("group")
-	base := cur.gp()
-	mov(base, k)
-	keys := rowsFrom(base, ldk, 8)
-	queries := rowsFrom(arg("q"), strideArg("ldq"), rows)
-	acc := make([]vecs, rows)
-	for r := range acc {
-		acc[r] = simd(2).zero()
-	}
-	d := arg("d")
-	branchZ("CBZ", d, "store")
-	mark("four")
-	var x [2][4]*reg
-	for h := range x {
-		for i := range x[h] {
-			x[h][i] = cur.v()
-			ldrQP(x[h][i], keys[4*h+i])
+	// turn multiplies by so many groups and moves on.
+	turn := func(at string, side int) {
+		base, far := cur.gp(), cur.gp()
+		mov(base, k)
+		keys := rowsFrom(base, ldk, 8)
+		lsl(far, ldk, 3) // from a key to its like in the next group
+		queries := rowsFrom(arg("q"), strideArg("ldq"), rows)
+		acc := make([]vecs, rows)
+		for r := range acc {
+			acc[r] = simd(2 * side).zero()
 		}
-		x[h] = transpose4(x[h])
-	}
-	for r := range acc {
-		q := cur.v()
-		ldrQP(q, queries[r])
-		for p := range 4 {
-			for h := range x {
-				fmlaE(acc[r][h], x[h][p], q, p)
+		d := arg("d")
+		branchZ("CBZ", d, at+"Store")
+		mark(at + "Four")
+		x := make([][4]*reg, 2*side)
+		for g := side - 1; g >= 0; g-- {
+			for h := range 2 {
+				var y [4]*reg
+				for i := range y {
+					y[i] = cur.v()
+					if g > 0 {
+						ldrQX(y[i], keys[4*h+i], far)
+					} else {
+						ldrQP(y[i], keys[4*h+i])
+					}
+				}
+				x[2*g+h] = transpose4(y)
 			}
 		}
-	}
-	subsI(d, d, 4)
-	branch("BGT", "four")
-	mark("store")
-	out := cur.gp()
-	mov(out, s)
-	for r, x := range acc {
-		stpQ(x[0], x[1], out, 0)
-		if r < rows-1 {
-			add(out, out, lds)
+		for r := range acc {
+			q := cur.v()
+			ldrQP(q, queries[r])
+			for p := range 4 {
+				for h := range x {
+					fmlaE(acc[r][h], x[h][p], q, p)
+				}
+			}
+		}
+		subsI(d, d, 4)
+		branch("BGT", at+"Four")
+		mark(at + "Store")
+		out := cur.gp()
+		mov(out, s)
+		for r, x := range acc {
+			for g := range side {
+				stpQ(x[2*g], x[2*g+1], out, 32*g)
+			}
+			if r < rows-1 {
+				add(out, out, lds)
+			}
+		}
+		addI(s, s, 32*side)
+		for range side {
+			addLSL(k, k, ldk, 3)
 		}
 	}
-	addI(s, s, 32)
-	addLSL(k, k, ldk, 3)
+	if rows <= 2 {
+		subsI(groups, groups, 2)
+		branch("BLT", "rest")
+		mark("two")
+		turn("two", 2)
+		subsI(groups, groups, 2)
+		branch("BGE", "two")
+		mark("rest")
+		addI(groups, groups, 2)
+	}
+	branchZ("CBZ", groups, "done")
+	mark("one")
+	turn("one", 1)
 	subsI(groups, groups, 1)
-	branch("BNE", "group")
+	branch("BNE", "one")
 	mark("done")
 	ret()
 }

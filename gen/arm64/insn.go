@@ -52,10 +52,8 @@ func addI(d, n *reg, c int)    { cur.op(fmt.Sprintf("ADD\t$%d, %%s, %%s", c), on
 func sub(d, n, m *reg)         { cur.op("SUB\t%s, %s, %s", one(d), two(n, m), m, n, d) }
 func subI(d, n *reg, c int)    { cur.op(fmt.Sprintf("SUB\t$%d, %%s, %%s", c), one(d), one(n), n, d) }
 func subsI(d, n *reg, c int)   { cur.op(fmt.Sprintf("SUBS\t$%d, %%s, %%s", c), one(d), one(n), n, d) }
-func andI(d, n *reg, c int)    { cur.op(fmt.Sprintf("AND\t$%d, %%s, %%s", c), one(d), one(n), n, d) }
 func eorI(d, n *reg, c int)    { cur.op(fmt.Sprintf("EOR\t$%d, %%s, %%s", c), one(d), one(n), n, d) }
 func lsl(d, n *reg, c int)     { cur.op(fmt.Sprintf("LSL\t$%d, %%s, %%s", c), one(d), one(n), n, d) }
-func madd(d, n, m, a *reg)     { cur.op("MADD\t%s, %s, %s, %s", one(d), []*reg{n, m, a}, m, a, n, d) }
 func cmp(n, m *reg)            { cur.op("CMP\t%s, %s", nil, two(n, m), m, n) }
 func cmpI(n *reg, c int)       { cur.op(fmt.Sprintf("CMP\t$%d, %%s", c), nil, one(n), n) }
 func mark(label string)        { cur.mark(label) }
@@ -96,7 +94,6 @@ func store(op string, s, base *reg, disp int) {
 func ldrQ(d, base *reg, disp int) { load("FMOVQ", d, base, disp) }
 func strQ(s, base *reg, disp int) { store("FMOVQ", s, base, disp) }
 func ldrD(d, base *reg, disp int) { load("FMOVD", d, base, disp) }
-func strD(s, base *reg, disp int) { store("FMOVD", s, base, disp) }
 func ldrS(d, base *reg, disp int) { load("FMOVS", d, base, disp) } // the other lanes are 0
 func strS(s, base *reg, disp int) { store("FMOVS", s, base, disp) }
 
@@ -106,6 +103,13 @@ func ldrSP(d, base *reg) { post("FMOVS.P\t4(%s), %s", d, base) }
 
 func post(format string, d, base *reg) {
 	cur.emit(insn{def: two(d, base), use: one(base), text: func() string { return fmt.Sprintf(format, base.x(), d.f()) }})
+}
+
+// ldrQX loads from base + offset.
+func ldrQX(d, base, offset *reg) {
+	cur.emit(insn{def: one(d), use: two(base, offset),
+		word: func() uint32 { return 0x3ce06800 | uint32(offset.num)<<16 | uint32(base.num)<<5 | uint32(d.num) },
+		text: func() string { return fmt.Sprintf("ldr q%d, [x%d, x%d]", d.num, base.num, offset.num) }})
 }
 
 // ldpQ loads two registers.

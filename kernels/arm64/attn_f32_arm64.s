@@ -4183,33 +4183,138 @@ done:
 
 // func AttnKeysF32Rows1NEON(q *float32, ldq int, k *float32, ldk int, s *float32, lds int, d int, groups int)
 TEXT ·AttnKeysF32Rows1NEON(SB), NOSPLIT, $0-64
-	MOVD	k+16(FP), R13
-	MOVD	ldk+24(FP), R12
-	LSL	$2, R12, R12
-	MOVD	s+32(FP), R11
+	MOVD	k+16(FP), R14
+	MOVD	ldk+24(FP), R13
+	LSL	$2, R13, R13
+	MOVD	s+32(FP), R12
 	MOVD	lds+40(FP), R0
 	LSL	$2, R0, R0
-	MOVD	groups+56(FP), R10
-	CBZ	R10, done
+	MOVD	groups+56(FP), R11
+	SUBS	$2, R11, R11
+	BLT	rest
 
-group:
-	MOVD	R13, R9
-	ADD	R12, R9, R8
-	ADD	R12, R8, R7
-	ADD	R12, R7, R6
-	ADD	R12, R6, R5
-	ADD	R12, R5, R4
-	ADD	R12, R4, R3
-	ADD	R12, R3, R2
+two:
+	MOVD	R14, R10
+	ADD	R13, R10, R8
+	ADD	R13, R8, R7
+	ADD	R13, R7, R6
+	ADD	R13, R6, R5
+	ADD	R13, R5, R4
+	ADD	R13, R4, R3
+	ADD	R13, R3, R2
+	LSL	$3, R13, R9
+	MOVD	q+0(FP), R1
+	MOVD	ldq+8(FP), R0
+	LSL	$2, R0, R0
+	VEOR	V20.B16, V20.B16, V20.B16
+	VEOR	V19.B16, V19.B16, V19.B16
+	VEOR	V18.B16, V18.B16, V18.B16
+	VEOR	V17.B16, V17.B16, V17.B16
+	MOVD	d+48(FP), R0
+	CBZ	R0, twoStore
+
+twoFour:
+	WORD	$0x3ce96942 // ldr q2, [x10, x9]
+	WORD	$0x3ce96904 // ldr q4, [x8, x9]
+	WORD	$0x3ce968e1 // ldr q1, [x7, x9]
+	WORD	$0x3ce968c0 // ldr q0, [x6, x9]
+	VZIP1	V1.S4, V2.S4, V3.S4
+	VZIP2	V1.S4, V2.S4, V1.S4
+	VZIP1	V0.S4, V4.S4, V2.S4
+	VZIP2	V0.S4, V4.S4, V0.S4
+	VZIP1	V2.S4, V3.S4, V16.S4
+	VZIP2	V2.S4, V3.S4, V15.S4
+	VZIP1	V0.S4, V1.S4, V14.S4
+	VZIP2	V0.S4, V1.S4, V13.S4
+	WORD	$0x3ce968a2 // ldr q2, [x5, x9]
+	WORD	$0x3ce96884 // ldr q4, [x4, x9]
+	WORD	$0x3ce96861 // ldr q1, [x3, x9]
+	WORD	$0x3ce96840 // ldr q0, [x2, x9]
+	VZIP1	V1.S4, V2.S4, V3.S4
+	VZIP2	V1.S4, V2.S4, V1.S4
+	VZIP1	V0.S4, V4.S4, V2.S4
+	VZIP2	V0.S4, V4.S4, V0.S4
+	VZIP1	V2.S4, V3.S4, V12.S4
+	VZIP2	V2.S4, V3.S4, V11.S4
+	VZIP1	V0.S4, V1.S4, V10.S4
+	VZIP2	V0.S4, V1.S4, V9.S4
+	FMOVQ.P	16(R10), F2
+	FMOVQ.P	16(R8), F4
+	FMOVQ.P	16(R7), F1
+	FMOVQ.P	16(R6), F0
+	VZIP1	V1.S4, V2.S4, V3.S4
+	VZIP2	V1.S4, V2.S4, V1.S4
+	VZIP1	V0.S4, V4.S4, V2.S4
+	VZIP2	V0.S4, V4.S4, V0.S4
+	VZIP1	V2.S4, V3.S4, V8.S4
+	VZIP2	V2.S4, V3.S4, V7.S4
+	VZIP1	V0.S4, V1.S4, V6.S4
+	VZIP2	V0.S4, V1.S4, V5.S4
+	FMOVQ.P	16(R5), F2
+	FMOVQ.P	16(R4), F4
+	FMOVQ.P	16(R3), F1
+	FMOVQ.P	16(R2), F0
+	VZIP1	V1.S4, V2.S4, V3.S4
+	VZIP2	V1.S4, V2.S4, V1.S4
+	VZIP1	V0.S4, V4.S4, V2.S4
+	VZIP2	V0.S4, V4.S4, V0.S4
+	VZIP1	V2.S4, V3.S4, V4.S4
+	VZIP2	V2.S4, V3.S4, V3.S4
+	VZIP1	V0.S4, V1.S4, V2.S4
+	VZIP2	V0.S4, V1.S4, V1.S4
+	FMOVQ.P	16(R1), F0
+	WORD	$0x4f801114 // fmla v20.4s, v8.4s, v0.s[0]
+	WORD	$0x4f801093 // fmla v19.4s, v4.4s, v0.s[0]
+	WORD	$0x4f801212 // fmla v18.4s, v16.4s, v0.s[0]
+	WORD	$0x4f801191 // fmla v17.4s, v12.4s, v0.s[0]
+	WORD	$0x4fa010f4 // fmla v20.4s, v7.4s, v0.s[1]
+	WORD	$0x4fa01073 // fmla v19.4s, v3.4s, v0.s[1]
+	WORD	$0x4fa011f2 // fmla v18.4s, v15.4s, v0.s[1]
+	WORD	$0x4fa01171 // fmla v17.4s, v11.4s, v0.s[1]
+	WORD	$0x4f8018d4 // fmla v20.4s, v6.4s, v0.s[2]
+	WORD	$0x4f801853 // fmla v19.4s, v2.4s, v0.s[2]
+	WORD	$0x4f8019d2 // fmla v18.4s, v14.4s, v0.s[2]
+	WORD	$0x4f801951 // fmla v17.4s, v10.4s, v0.s[2]
+	WORD	$0x4fa018b4 // fmla v20.4s, v5.4s, v0.s[3]
+	WORD	$0x4fa01833 // fmla v19.4s, v1.4s, v0.s[3]
+	WORD	$0x4fa019b2 // fmla v18.4s, v13.4s, v0.s[3]
+	WORD	$0x4fa01931 // fmla v17.4s, v9.4s, v0.s[3]
+	SUBS	$4, R0, R0
+	BGT	twoFour
+
+twoStore:
+	MOVD	R12, R0
+	FSTPQ	(F20, F19), 0(R0)
+	FSTPQ	(F18, F17), 32(R0)
+	ADD	$64, R12, R12
+	ADD	R13<<3, R14, R14
+	ADD	R13<<3, R14, R14
+	SUBS	$2, R11, R11
+	BGE	two
+
+rest:
+	ADD	$2, R11, R11
+	CBZ	R11, done
+
+one:
+	MOVD	R14, R9
+	ADD	R13, R9, R8
+	ADD	R13, R8, R7
+	ADD	R13, R7, R6
+	ADD	R13, R6, R5
+	ADD	R13, R5, R4
+	ADD	R13, R4, R3
+	ADD	R13, R3, R2
+	LSL	$3, R13, R0
 	MOVD	q+0(FP), R1
 	MOVD	ldq+8(FP), R0
 	LSL	$2, R0, R0
 	VEOR	V10.B16, V10.B16, V10.B16
 	VEOR	V9.B16, V9.B16, V9.B16
 	MOVD	d+48(FP), R0
-	CBZ	R0, store
+	CBZ	R0, oneStore
 
-four:
+oneFour:
 	FMOVQ.P	16(R9), F2
 	FMOVQ.P	16(R8), F4
 	FMOVQ.P	16(R7), F1
@@ -4244,39 +4349,169 @@ four:
 	WORD	$0x4fa018aa // fmla v10.4s, v5.4s, v0.s[3]
 	WORD	$0x4fa01829 // fmla v9.4s, v1.4s, v0.s[3]
 	SUBS	$4, R0, R0
-	BGT	four
+	BGT	oneFour
 
-store:
-	MOVD	R11, R0
+oneStore:
+	MOVD	R12, R0
 	FSTPQ	(F10, F9), 0(R0)
-	ADD	$32, R11, R11
-	ADD	R12<<3, R13, R13
-	SUBS	$1, R10, R10
-	BNE	group
+	ADD	$32, R12, R12
+	ADD	R13<<3, R14, R14
+	SUBS	$1, R11, R11
+	BNE	one
 
 done:
 	RET
 
 // func AttnKeysF32Rows2NEON(q *float32, ldq int, k *float32, ldk int, s *float32, lds int, d int, groups int)
 TEXT ·AttnKeysF32Rows2NEON(SB), NOSPLIT, $0-64
-	MOVD	k+16(FP), R15
-	MOVD	ldk+24(FP), R14
-	LSL	$2, R14, R14
-	MOVD	s+32(FP), R13
-	MOVD	lds+40(FP), R12
-	LSL	$2, R12, R12
-	MOVD	groups+56(FP), R11
-	CBZ	R11, done
+	MOVD	k+16(FP), R19
+	MOVD	ldk+24(FP), R15
+	LSL	$2, R15, R15
+	MOVD	s+32(FP), R14
+	MOVD	lds+40(FP), R13
+	LSL	$2, R13, R13
+	MOVD	groups+56(FP), R12
+	SUBS	$2, R12, R12
+	BLT	rest
 
-group:
-	MOVD	R15, R10
-	ADD	R14, R10, R9
-	ADD	R14, R9, R8
-	ADD	R14, R8, R7
-	ADD	R14, R7, R6
-	ADD	R14, R6, R5
-	ADD	R14, R5, R4
-	ADD	R14, R4, R3
+two:
+	MOVD	R19, R11
+	ADD	R15, R11, R9
+	ADD	R15, R9, R8
+	ADD	R15, R8, R7
+	ADD	R15, R7, R6
+	ADD	R15, R6, R5
+	ADD	R15, R5, R4
+	ADD	R15, R4, R3
+	LSL	$3, R15, R10
+	MOVD	q+0(FP), R2
+	MOVD	ldq+8(FP), R0
+	LSL	$2, R0, R0
+	ADD	R0, R2, R1
+	VEOR	V24.B16, V24.B16, V24.B16
+	VEOR	V23.B16, V23.B16, V23.B16
+	VEOR	V22.B16, V22.B16, V22.B16
+	VEOR	V21.B16, V21.B16, V21.B16
+	VEOR	V20.B16, V20.B16, V20.B16
+	VEOR	V19.B16, V19.B16, V19.B16
+	VEOR	V18.B16, V18.B16, V18.B16
+	VEOR	V17.B16, V17.B16, V17.B16
+	MOVD	d+48(FP), R0
+	CBZ	R0, twoStore
+
+twoFour:
+	WORD	$0x3cea6962 // ldr q2, [x11, x10]
+	WORD	$0x3cea6924 // ldr q4, [x9, x10]
+	WORD	$0x3cea6901 // ldr q1, [x8, x10]
+	WORD	$0x3cea68e0 // ldr q0, [x7, x10]
+	VZIP1	V1.S4, V2.S4, V3.S4
+	VZIP2	V1.S4, V2.S4, V1.S4
+	VZIP1	V0.S4, V4.S4, V2.S4
+	VZIP2	V0.S4, V4.S4, V0.S4
+	VZIP1	V2.S4, V3.S4, V16.S4
+	VZIP2	V2.S4, V3.S4, V15.S4
+	VZIP1	V0.S4, V1.S4, V14.S4
+	VZIP2	V0.S4, V1.S4, V13.S4
+	WORD	$0x3cea68c2 // ldr q2, [x6, x10]
+	WORD	$0x3cea68a4 // ldr q4, [x5, x10]
+	WORD	$0x3cea6881 // ldr q1, [x4, x10]
+	WORD	$0x3cea6860 // ldr q0, [x3, x10]
+	VZIP1	V1.S4, V2.S4, V3.S4
+	VZIP2	V1.S4, V2.S4, V1.S4
+	VZIP1	V0.S4, V4.S4, V2.S4
+	VZIP2	V0.S4, V4.S4, V0.S4
+	VZIP1	V2.S4, V3.S4, V12.S4
+	VZIP2	V2.S4, V3.S4, V11.S4
+	VZIP1	V0.S4, V1.S4, V10.S4
+	VZIP2	V0.S4, V1.S4, V9.S4
+	FMOVQ.P	16(R11), F2
+	FMOVQ.P	16(R9), F4
+	FMOVQ.P	16(R8), F1
+	FMOVQ.P	16(R7), F0
+	VZIP1	V1.S4, V2.S4, V3.S4
+	VZIP2	V1.S4, V2.S4, V1.S4
+	VZIP1	V0.S4, V4.S4, V2.S4
+	VZIP2	V0.S4, V4.S4, V0.S4
+	VZIP1	V2.S4, V3.S4, V8.S4
+	VZIP2	V2.S4, V3.S4, V7.S4
+	VZIP1	V0.S4, V1.S4, V6.S4
+	VZIP2	V0.S4, V1.S4, V5.S4
+	FMOVQ.P	16(R6), F2
+	FMOVQ.P	16(R5), F4
+	FMOVQ.P	16(R4), F1
+	FMOVQ.P	16(R3), F0
+	VZIP1	V1.S4, V2.S4, V3.S4
+	VZIP2	V1.S4, V2.S4, V1.S4
+	VZIP1	V0.S4, V4.S4, V2.S4
+	VZIP2	V0.S4, V4.S4, V0.S4
+	VZIP1	V2.S4, V3.S4, V4.S4
+	VZIP2	V2.S4, V3.S4, V3.S4
+	VZIP1	V0.S4, V1.S4, V2.S4
+	VZIP2	V0.S4, V1.S4, V1.S4
+	FMOVQ.P	16(R2), F0
+	WORD	$0x4f801118 // fmla v24.4s, v8.4s, v0.s[0]
+	WORD	$0x4f801097 // fmla v23.4s, v4.4s, v0.s[0]
+	WORD	$0x4f801216 // fmla v22.4s, v16.4s, v0.s[0]
+	WORD	$0x4f801195 // fmla v21.4s, v12.4s, v0.s[0]
+	WORD	$0x4fa010f8 // fmla v24.4s, v7.4s, v0.s[1]
+	WORD	$0x4fa01077 // fmla v23.4s, v3.4s, v0.s[1]
+	WORD	$0x4fa011f6 // fmla v22.4s, v15.4s, v0.s[1]
+	WORD	$0x4fa01175 // fmla v21.4s, v11.4s, v0.s[1]
+	WORD	$0x4f8018d8 // fmla v24.4s, v6.4s, v0.s[2]
+	WORD	$0x4f801857 // fmla v23.4s, v2.4s, v0.s[2]
+	WORD	$0x4f8019d6 // fmla v22.4s, v14.4s, v0.s[2]
+	WORD	$0x4f801955 // fmla v21.4s, v10.4s, v0.s[2]
+	WORD	$0x4fa018b8 // fmla v24.4s, v5.4s, v0.s[3]
+	WORD	$0x4fa01837 // fmla v23.4s, v1.4s, v0.s[3]
+	WORD	$0x4fa019b6 // fmla v22.4s, v13.4s, v0.s[3]
+	WORD	$0x4fa01935 // fmla v21.4s, v9.4s, v0.s[3]
+	FMOVQ.P	16(R1), F0
+	WORD	$0x4f801114 // fmla v20.4s, v8.4s, v0.s[0]
+	WORD	$0x4f801093 // fmla v19.4s, v4.4s, v0.s[0]
+	WORD	$0x4f801212 // fmla v18.4s, v16.4s, v0.s[0]
+	WORD	$0x4f801191 // fmla v17.4s, v12.4s, v0.s[0]
+	WORD	$0x4fa010f4 // fmla v20.4s, v7.4s, v0.s[1]
+	WORD	$0x4fa01073 // fmla v19.4s, v3.4s, v0.s[1]
+	WORD	$0x4fa011f2 // fmla v18.4s, v15.4s, v0.s[1]
+	WORD	$0x4fa01171 // fmla v17.4s, v11.4s, v0.s[1]
+	WORD	$0x4f8018d4 // fmla v20.4s, v6.4s, v0.s[2]
+	WORD	$0x4f801853 // fmla v19.4s, v2.4s, v0.s[2]
+	WORD	$0x4f8019d2 // fmla v18.4s, v14.4s, v0.s[2]
+	WORD	$0x4f801951 // fmla v17.4s, v10.4s, v0.s[2]
+	WORD	$0x4fa018b4 // fmla v20.4s, v5.4s, v0.s[3]
+	WORD	$0x4fa01833 // fmla v19.4s, v1.4s, v0.s[3]
+	WORD	$0x4fa019b2 // fmla v18.4s, v13.4s, v0.s[3]
+	WORD	$0x4fa01931 // fmla v17.4s, v9.4s, v0.s[3]
+	SUBS	$4, R0, R0
+	BGT	twoFour
+
+twoStore:
+	MOVD	R14, R0
+	FSTPQ	(F24, F23), 0(R0)
+	FSTPQ	(F22, F21), 32(R0)
+	ADD	R13, R0, R0
+	FSTPQ	(F20, F19), 0(R0)
+	FSTPQ	(F18, F17), 32(R0)
+	ADD	$64, R14, R14
+	ADD	R15<<3, R19, R19
+	ADD	R15<<3, R19, R19
+	SUBS	$2, R12, R12
+	BGE	two
+
+rest:
+	ADD	$2, R12, R12
+	CBZ	R12, done
+
+one:
+	MOVD	R19, R10
+	ADD	R15, R10, R9
+	ADD	R15, R9, R8
+	ADD	R15, R8, R7
+	ADD	R15, R7, R6
+	ADD	R15, R6, R5
+	ADD	R15, R5, R4
+	ADD	R15, R4, R3
+	LSL	$3, R15, R0
 	MOVD	q+0(FP), R2
 	MOVD	ldq+8(FP), R0
 	LSL	$2, R0, R0
@@ -4286,9 +4521,9 @@ group:
 	VEOR	V10.B16, V10.B16, V10.B16
 	VEOR	V9.B16, V9.B16, V9.B16
 	MOVD	d+48(FP), R0
-	CBZ	R0, store
+	CBZ	R0, oneStore
 
-four:
+oneFour:
 	FMOVQ.P	16(R10), F2
 	FMOVQ.P	16(R9), F4
 	FMOVQ.P	16(R8), F1
@@ -4332,17 +4567,17 @@ four:
 	WORD	$0x4fa018aa // fmla v10.4s, v5.4s, v0.s[3]
 	WORD	$0x4fa01829 // fmla v9.4s, v1.4s, v0.s[3]
 	SUBS	$4, R0, R0
-	BGT	four
+	BGT	oneFour
 
-store:
-	MOVD	R13, R0
+oneStore:
+	MOVD	R14, R0
 	FSTPQ	(F12, F11), 0(R0)
-	ADD	R12, R0, R0
+	ADD	R13, R0, R0
 	FSTPQ	(F10, F9), 0(R0)
-	ADD	$32, R13, R13
-	ADD	R14<<3, R15, R15
-	SUBS	$1, R11, R11
-	BNE	group
+	ADD	$32, R14, R14
+	ADD	R15<<3, R19, R19
+	SUBS	$1, R12, R12
+	BNE	one
 
 done:
 	RET
@@ -4358,7 +4593,7 @@ TEXT ·AttnKeysF32Rows3NEON(SB), NOSPLIT, $0-64
 	MOVD	groups+56(FP), R12
 	CBZ	R12, done
 
-group:
+one:
 	MOVD	R19, R11
 	ADD	R15, R11, R10
 	ADD	R15, R10, R9
@@ -4367,6 +4602,7 @@ group:
 	ADD	R15, R7, R6
 	ADD	R15, R6, R5
 	ADD	R15, R5, R4
+	LSL	$3, R15, R0
 	MOVD	q+0(FP), R3
 	MOVD	ldq+8(FP), R0
 	LSL	$2, R0, R0
@@ -4379,9 +4615,9 @@ group:
 	VEOR	V10.B16, V10.B16, V10.B16
 	VEOR	V9.B16, V9.B16, V9.B16
 	MOVD	d+48(FP), R0
-	CBZ	R0, store
+	CBZ	R0, oneStore
 
-four:
+oneFour:
 	FMOVQ.P	16(R11), F2
 	FMOVQ.P	16(R10), F4
 	FMOVQ.P	16(R9), F1
@@ -4434,9 +4670,9 @@ four:
 	WORD	$0x4fa018aa // fmla v10.4s, v5.4s, v0.s[3]
 	WORD	$0x4fa01829 // fmla v9.4s, v1.4s, v0.s[3]
 	SUBS	$4, R0, R0
-	BGT	four
+	BGT	oneFour
 
-store:
+oneStore:
 	MOVD	R14, R0
 	FSTPQ	(F14, F13), 0(R0)
 	ADD	R13, R0, R0
@@ -4446,7 +4682,7 @@ store:
 	ADD	$32, R14, R14
 	ADD	R15<<3, R19, R19
 	SUBS	$1, R12, R12
-	BNE	group
+	BNE	one
 
 done:
 	RET
@@ -4462,7 +4698,7 @@ TEXT ·AttnKeysF32Rows4NEON(SB), NOSPLIT, $0-64
 	MOVD	groups+56(FP), R13
 	CBZ	R13, done
 
-group:
+one:
 	MOVD	R20, R12
 	ADD	R19, R12, R11
 	ADD	R19, R11, R10
@@ -4471,6 +4707,7 @@ group:
 	ADD	R19, R8, R7
 	ADD	R19, R7, R6
 	ADD	R19, R6, R5
+	LSL	$3, R19, R0
 	MOVD	q+0(FP), R4
 	MOVD	ldq+8(FP), R0
 	LSL	$2, R0, R0
@@ -4486,9 +4723,9 @@ group:
 	VEOR	V10.B16, V10.B16, V10.B16
 	VEOR	V9.B16, V9.B16, V9.B16
 	MOVD	d+48(FP), R0
-	CBZ	R0, store
+	CBZ	R0, oneStore
 
-four:
+oneFour:
 	FMOVQ.P	16(R12), F2
 	FMOVQ.P	16(R11), F4
 	FMOVQ.P	16(R10), F1
@@ -4550,9 +4787,9 @@ four:
 	WORD	$0x4fa018aa // fmla v10.4s, v5.4s, v0.s[3]
 	WORD	$0x4fa01829 // fmla v9.4s, v1.4s, v0.s[3]
 	SUBS	$4, R0, R0
-	BGT	four
+	BGT	oneFour
 
-store:
+oneStore:
 	MOVD	R15, R0
 	FSTPQ	(F16, F15), 0(R0)
 	ADD	R14, R0, R0
@@ -4564,7 +4801,7 @@ store:
 	ADD	$32, R15, R15
 	ADD	R19<<3, R20, R20
 	SUBS	$1, R13, R13
-	BNE	group
+	BNE	one
 
 done:
 	RET
