@@ -116,7 +116,7 @@ func weightTile(bits, rows, panels int) {
 	}
 	branchZ("CBNZ", k, "group")
 
-	// Whole registers; what is left of the columns passes through the stack.
+	// A row passes through the stack: whole registers of it, then words.
 	c, ldc := arg("c"), strideArg("ldc")
 	for _, row := range acc {
 		to, left := cur.gp(), arg("cols")
