@@ -378,6 +378,9 @@ func (c *CPU) storedMatrix(name string, parts []MatrixPart) (Matrix, error) {
 			break
 		}
 	}
+	if asked := c.quant.Scheme; scheme != kernels.Float32 && asked != kernels.Float32 && (asked == kernels.W4) != (scheme == kernels.W4) {
+		return nil, InputError("quantization", "%v: %s is quantized already, as %v", asked, name, scheme)
+	}
 	if scheme != kernels.Float32 {
 		list := make([]kernels.Quantized, len(parts))
 		for i, p := range parts {

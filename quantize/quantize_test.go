@@ -370,6 +370,24 @@ func TestBadCheckpoints(t *testing.T) {
 	}
 }
 
+// TestAskedAgain: a quantized checkpoint runs by another scheme of as many
+// bits, and is refused with other bits.
+func TestAskedAgain(t *testing.T) {
+	for _, c := range []struct {
+		dir  string
+		s    kernels.Scheme
+		fine bool
+	}{{"w8a8", kernels.W8, true}, {"w8", kernels.W8A8, true}, {"w4_group", kernels.W4, true}, {"w4_group", kernels.W8, false}, {"w8", kernels.W4, false}} {
+		m, err := weft.Open("testdata/compressed_tensors/"+c.dir, weft.WithQuantization(weft.Quantization{Scheme: c.s}))
+		if err == nil {
+			m.Close()
+		}
+		if c.fine != (err == nil) || err != nil && (!errors.Is(err, weft.ErrInput) || !strings.Contains(err.Error(), "already")) {
+			t.Errorf("%s as %v: %v", c.dir, c.s, err)
+		}
+	}
+}
+
 // list returns the names in a directory.
 func list(t *testing.T, dir string) []string {
 	entries, err := os.ReadDir(dir)

@@ -68,7 +68,7 @@ def main():
     cos = (want * got).sum(1)
     upper = np.triu_indices(len(lines), 1)
     u, v = ranks((want @ want.T)[upper]), ranks((got @ got.T)[upper])
-    print(json.dumps({"sentences": len(lines), "scheme": a.scheme, "mean_cosine": round(cos.mean(), 6), "worst_cosine": round(cos.min(), 6),
+    print(json.dumps({"sentences": len(lines), "scheme": "stored" if a.quantized else a.scheme, "mean_cosine": round(cos.mean(), 6), "worst_cosine": round(cos.min(), 6),
                       "spearman": round(float(np.corrcoef(u, v)[0, 1]), 6)}))
 
 
