@@ -13,7 +13,12 @@ import (
 //
 //	dst[i][j] = act(float32(Σ_p (qa[i][p]-za[i])·qw[j][p])·(sa[i]·sw[j]) + bias[j]) + residual[i][j]
 //
-// With W8 and W4 it is LinearF32 by the weight that [QMatrix.Dequantize]
+// With W8 and one scale a row it is
+//
+//	dst[i][j] = act(fma(Σ_p a[i][p]·qw[j][p], sw[j], bias[j])) + residual[i][j]
+//
+// by the chain of multiply-adds of LinearF32; with scales that change along the
+// row, and with W4, it is LinearF32 by the weight that [QMatrix.Dequantize]
 // returns, to the bit.
 //
 // Both operands of W8A8 have 8 full bits on every instruction set, and the

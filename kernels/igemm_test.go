@@ -3,6 +3,7 @@ package kernels
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/seed-512d3d71/weft/internal/ktest"
@@ -33,6 +34,9 @@ func randomQ(s Scheme, seed uint64, n, k, group int) *QMatrix {
 	groups := 1
 	if s != W8A8 {
 		groups = (k + group - 1) / max(1, group)
+		if group == 0 {
+			groups = 1
+		}
 	}
 	if s == W4 {
 		lo, hi = -8, 7
@@ -111,7 +115,8 @@ func TestLinearW8A8(t *testing.T) {
 }
 
 // TestLinearWeightOnly holds the products by weights of 8 and 4 bits against
-// the product by the dequantized weight, to the bit.
+// the product by the dequantized weight, to the bit, or by the integers if the
+// sum is scaled.
 func TestLinearWeightOnly(t *testing.T) {
 	sizes := [][3]int{{1, 1, 0}, {6, 7, 0}, {1, 130, 1024}, {5, 40, 520}, {30, 33, 1100}}
 	for m := 1; m <= 6; m++ {
@@ -128,6 +133,9 @@ func TestLinearWeightOnly(t *testing.T) {
 				for i, size := range sizes {
 					m, n, k := size[0], size[1], size[2]
 					group := []int{8, 16, 32}[i%3]
+					if s == W8 && i%2 == 0 {
+						group = 0
+					}
 					x := make([]float32, m*k)
 					ktest.Fill(ktest.Rand(uint64(i)), x)
 					if i%4 == 0 {
@@ -135,7 +143,14 @@ func TestLinearWeightOnly(t *testing.T) {
 					}
 					w := randomQ(s, uint64(i), n, k, group)
 					want := make([]float32, m*n)
-					LinearF32(nil, want, n, x, k, m, PackF32(w.Dequantize(), n, k, k), Epilogue{})
+					if w.shift != nil {
+						plain := *w
+						plain.scale = slices.Repeat([]float32{1}, len(w.scale))
+						LinearF32(nil, want, n, x, k, m, PackF32(plain.Dequantize(), n, k, k), Epilogue{})
+						AffineF32(nil, want, n, want, n, w.scale[:n], w.shift[:n], m, n)
+					} else {
+						LinearF32(nil, want, n, x, k, m, PackF32(w.Dequantize(), n, k, k), Epilogue{})
+					}
 					edge := ktest.Edges[i%2]
 					a, dst := ktest.GuardCopy(t, x, edge), ktest.Guard[float32](t, m*n, edge)
 					w.data, w.scale = ktest.GuardCopy(t, w.data, edge), ktest.GuardCopy(t, w.scale, edge)
@@ -216,7 +231,11 @@ func TestLinearQSplits(t *testing.T) {
 			ktest.Fill(r, a)
 			ktest.Fill(r, bias)
 			ktest.Fill(r, residual)
-			w := randomQ(s, 5, n, k, 32)
+			group := 32
+			if s == W8 {
+				group = 0
+			}
+			w := randomQ(s, 5, n, k, group)
 			var want []float32
 			eachISA(t, func(t *testing.T) {
 				for _, threads := range []int{1, 2, 3, 8} {

@@ -65,6 +65,7 @@ type QMatrix struct {
 	data   []int8    // two's complement; nibbles low one first
 	scale  []float32 // [panel][group][16]
 	sums   []int32   // of each row, for activations with a zero point
+	shift  []float32 // zeros in the place of a bias; nil if scales change along a row
 }
 
 // Rows returns the number of out features.
@@ -77,7 +78,7 @@ func (m *QMatrix) Cols() int { return m.k }
 func (m *QMatrix) Scheme() Scheme { return m.scheme }
 
 // Bytes returns the memory the packed weight takes.
-func (m *QMatrix) Bytes() int { return len(m.data) + 4*len(m.scale) + 4*len(m.sums) }
+func (m *QMatrix) Bytes() int { return len(m.data) + 4*len(m.scale) + 4*len(m.sums) + 4*len(m.shift) }
 
 // Quantized is a stored weight [n, k] before it is packed: one part of a
 // QMatrix.
@@ -229,6 +230,9 @@ func newQMatrix(s Scheme, n, k, group int) *QMatrix {
 	m.step = (k + m.per() - 1) / m.per() * panelWidth * 4
 	m.data = make([]int8, panels*m.step)
 	m.scale = make([]float32, panels*panelWidth*m.groups())
+	if s == W8 && m.groups() == 1 {
+		m.shift = make([]float32, panels*panelWidth)
+	}
 	if s == W8A8 {
 		m.sums = make([]int32, panels*panelWidth)
 	}

@@ -11,14 +11,14 @@ import (
 type weightRow struct {
 	rows   int    // the most that a tile multiplies by a weight in registers
 	panels [5]int // of the widest tile of so many rows
+	plain  bool   // tile takes no scale, with W8
 	tile   func(s Scheme, h, n int, a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc, k, cols, group int)
 	unpack func(s Scheme, dst *float32, b *int8, scale *float32, k int)
 }
 
 // linearWeightOnly is LinearQ with W8 and W4. Few rows multiply by the weight
 // as it is unpacked in registers; more rows share a block of it that is
-// unpacked into the cache. Either way it is LinearF32 by the dequantized
-// weight.
+// unpacked into the cache. Where a row has one scale it multiplies the sum.
 func linearWeightOnly(t *par.Team, dst []float32, ldd int, a []float32, lda, m int, w *QMatrix, ep Epilogue) {
 	task := weightTasks.Get().(*weightTask)
 	*task = weightTask{dst: dst, ldd: ldd, a: a, lda: lda, m: m, w: w, ep: ep}
@@ -53,8 +53,26 @@ func (g *weightTask) Do(chunk int) {
 	}
 	j0, j1 = 2*j0, 2*j1
 	g.direct(i0, i1, j0, j1)
-	g.ep.apply(g.dst, g.ldd, i0, i1, j0*panelWidth, min(j1*panelWidth, g.w.n))
+	g.finish(i0, i1, j0*panelWidth, min(j1*panelWidth, g.w.n))
 }
+
+// finish scales rows [i0, i1) and columns [c0, c1) of the sums if they are not
+// yet, adding the bias in the same rounding, and does the rest of the epilogue.
+func (g *weightTask) finish(i0, i1, c0, c1 int) {
+	ep := g.ep
+	if shift := g.w.shift; shift != nil && c0 < c1 {
+		if ep.Bias != nil {
+			shift = ep.Bias
+			ep.Bias = nil
+		}
+		dst := g.dst[i0*g.ldd+c0:]
+		AffineF32(nil, dst, g.ldd, dst, g.ldd, g.w.scale[c0:c1], shift[c0:c1], i1-i0, c1-c0)
+	}
+	ep.apply(g.dst, g.ldd, i0, i1, c0, c1)
+}
+
+// ones are the scales of a panel that is to be scaled later.
+var ones = [panelWidth]float32{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
 
 // direct multiplies the few rows [i0, i1) by panels [j0, j1).
 func (g *weightTask) direct(i0, i1, j0, j1 int) {
@@ -70,7 +88,14 @@ func (g *weightTask) direct(i0, i1, j0, j1 int) {
 				clear(g.dst[i*g.ldd+j*panelWidth:][:cols])
 			}
 		} else {
-			row.tile(w.scheme, h, n, &g.a[i0*g.lda], g.lda, &w.data[j*w.step], w.step, &w.scale[j*w.groups()*panelWidth], w.groups()*panelWidth,
+			scale, lds := &w.scale[j*w.groups()*panelWidth], w.groups()*panelWidth
+			switch {
+			case w.shift != nil && row.plain:
+				scale = nil
+			case w.shift != nil:
+				scale, lds = &ones[0], 0
+			}
+			row.tile(w.scheme, h, n, &g.a[i0*g.lda], g.lda, &w.data[j*w.step], w.step, scale, lds,
 				&g.dst[i0*g.ldd+j*panelWidth], g.ldd, w.k, cols, w.group)
 		}
 		j += n
@@ -105,7 +130,7 @@ func (g *weightTask) unpacked(i0, i1, j0, j1 int) {
 				s.fresh = false
 			}
 		}
-		g.ep.apply(g.dst, g.ldd, i0, i1, j0*panelWidth, min(end*panelWidth, w.n))
+		g.finish(i0, i1, j0*panelWidth, min(end*panelWidth, w.n))
 	}
 	scratches.Put(scratch)
 }
@@ -114,12 +139,15 @@ func (g *weightTask) unpacked(i0, i1, j0, j1 int) {
 //
 //	dst[i*16+j] = q(j, p+i)·scale(j, p+i)
 //
-// p is a multiple of 8.
+// or to q itself if the sum is scaled. p is a multiple of 8.
 func (m *QMatrix) unpack(dst []float32, panel, p, k int) {
 	for end := p + k; p < end; {
 		group := p / m.group
 		n := min((group+1)*m.group, end) - p
 		scale := m.scale[(panel*m.groups()+group)*panelWidth:][:panelWidth]
+		if m.shift != nil {
+			scale = ones[:]
+		}
 		if row := &weight.active; row.unpack != nil {
 			row.unpack(m.scheme, &dst[0], &m.data[panel*m.step+p/m.per()*64], &scale[0], n)
 		} else {

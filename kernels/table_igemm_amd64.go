@@ -18,9 +18,9 @@ var igemm = family[igemmRow]{op: "gemm_s8", rows: []row[igemmRow]{
 
 var weight = family[weightRow]{op: "gemm_f32_weight", rows: []row[weightRow]{
 	{name: "GemmF32S8Tile4x32AVX512", isa: ISAAVX512, tile: "4x32", impl: weightRow{
-		rows: 4, panels: [5]int{1: 4, 2: 4, 3: 2, 4: 2}, tile: weightTileAVX512, unpack: unpackAVX512}},
+		rows: 4, panels: [5]int{1: 4, 2: 4, 3: 2, 4: 2}, plain: true, tile: weightTileAVX512, unpack: unpackAVX512}},
 	{name: "GemmF32S8Tile4x16AVX2", isa: ISAAVX2, tile: "4x16", impl: weightRow{
-		rows: 4, panels: [5]int{1: 4, 2: 2, 3: 1, 4: 1}, tile: weightTileAVX2, unpack: unpackAVX2}},
+		rows: 4, panels: [5]int{1: 4, 2: 2, 3: 1, 4: 1}, plain: true, tile: weightTileAVX2, unpack: unpackAVX2}},
 	{name: "ref.GemmRowF32", isa: ISARef},
 }}
 

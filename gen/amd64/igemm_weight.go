@@ -96,8 +96,8 @@ func weightTile(v isa, bits, rows, panels int) {
 		"		}",
 		"	}",
 		fmt.Sprintf("q(j, p) is element p%%%d of lane j%%16 of the 64 bytes at b[j/16*ldb+p/%d*64]. lda, ldc and", 32/bits, 32/bits),
-		fmt.Sprintf("lds are in floats. k > 0, 0 < cols <= %d; group is a multiple of 8. What follows the panels", panels*panel),
-		"is brought into L2.")
+		fmt.Sprintf("lds are in floats. k > 0, 0 < cols <= %d; group is a multiple of 8. If scale is nil, and the", panels*panel),
+		"weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.")
 	w := newWeights(v, bits)
 	per := panel / v.lanes // registers a panel
 
@@ -120,83 +120,102 @@ func weightTile(v isa, bits, rows, panels int) {
 			v.clear(acc[r][i])
 		}
 	}
-	// AVX-512 has registers for what a group and a lane need; AVX2 reads L1.
-	scales, lanes := make([]Op, panels*per), make([]VecVirtual, panels*per)
-	load := func() {
-		for i := range panels {
-			PREFETCHT1(aheadAt(i, 0))
-		}
-		for i := range lanes {
-			if v.lanes == 16 {
-				lanes[i] = v.vec()
-				VMOVUPS(bAt(i/per, i%per*32), lanes[i])
-			}
-		}
-	}
-	step := func(u int) {
-		x := make([]VecVirtual, rows)
-		for r := range x {
-			x[r] = v.vec()
-			VBROADCASTSS(row(r, 4*u), x[r])
-		}
-		for i := range scales {
-			l := lanes[i]
-			if l == nil {
-				l = v.vec()
-				VMOVUPS(bAt(i/per, i%per*32), l)
-			}
-			y := w.value(l, u)
-			VMULPS(scales[i], y, y)
-			for r := range x {
-				VFMADD231PS(x[r], y, acc[r][i])
-			}
-		}
-	}
 	k, n := Load(Param("k"), GP64()), GP64()
-	Label("group")
-	Load(Param("group"), n)
-	CMPQ(n, k)
-	CMOVQGT(k, n)
-	SUBQ(n, k)
-	for i := range scales {
-		at := sAt(i/per, i%per*32)
-		scales[i] = at
-		if v.lanes == 16 {
-			y := v.vec()
-			VMOVUPS(at, y)
-			scales[i] = y
+	// product adds all of k, scaled or not.
+	product := func(scaled bool, at string) {
+		// AVX-512 has registers for what a group and a lane need; AVX2 reads L1.
+		scales, lanes := make([]Op, panels*per), make([]VecVirtual, panels*per)
+		load := func() {
+			for i := range panels {
+				PREFETCHT1(aheadAt(i, 0))
+			}
+			for i := range lanes {
+				if v.lanes == 16 {
+					lanes[i] = v.vec()
+					VMOVUPS(bAt(i/per, i%per*32), lanes[i])
+				}
+			}
 		}
+		step := func(u int) {
+			x := make([]VecVirtual, rows)
+			for r := range x {
+				x[r] = v.vec()
+				VBROADCASTSS(row(r, 4*u), x[r])
+			}
+			for i := range scales {
+				l := lanes[i]
+				if l == nil {
+					l = v.vec()
+					VMOVUPS(bAt(i/per, i%per*32), l)
+				}
+				y := w.value(l, u)
+				if scaled {
+					VMULPS(scales[i], y, y)
+				}
+				for r := range x {
+					VFMADD231PS(x[r], y, acc[r][i])
+				}
+			}
+		}
+		Label(at + "group")
+		Load(Param("group"), n)
+		CMPQ(n, k)
+		CMOVQGT(k, n)
+		SUBQ(n, k)
+		for i := range scales {
+			if !scaled {
+				break
+			}
+			at := sAt(i/per, i%per*32)
+			scales[i] = at
+			if v.lanes == 16 {
+				y := v.vec()
+				VMOVUPS(at, y)
+				scales[i] = y
+			}
+		}
+		SUBQ(Imm(uint64(w.per())), n)
+		JL(LabelRef(at + "tail"))
+		Label(at + "loop")
+		load()
+		for u := range w.per() {
+			step(u)
+		}
+		for _, r := range bases {
+			ADDQ(Imm(uint64(4*w.per())), r)
+		}
+		for _, r := range append(bs, as...) {
+			ADDQ(Imm(64), r)
+		}
+		SUBQ(Imm(uint64(w.per())), n)
+		JGE(LabelRef(at + "loop"))
+		Label(at + "tail")
+		ADDQ(Imm(uint64(w.per())), n)
+		JZ(LabelRef(at + "next"))
+		load()
+		for u := range w.per() - 1 { // only at the end of k
+			step(u)
+			DECQ(n)
+			JZ(LabelRef(at + "next"))
+		}
+		Label(at + "next")
+		if scaled {
+			for _, r := range ss {
+				ADDQ(Imm(64), r)
+			}
+		}
+		TESTQ(k, k)
+		JNZ(LabelRef(at + "group"))
 	}
-	SUBQ(Imm(uint64(w.per())), n)
-	JL(LabelRef("tail"))
-	Label("loop")
-	load()
-	for u := range w.per() {
-		step(u)
+	if bits == 8 {
+		TESTQ(s, s)
+		JNZ(LabelRef("scaled"))
+		product(false, "plain")
+		JMP(LabelRef("store"))
+		Label("scaled")
 	}
-	for _, r := range bases {
-		ADDQ(Imm(uint64(4*w.per())), r)
-	}
-	for _, r := range append(bs, as...) {
-		ADDQ(Imm(64), r)
-	}
-	SUBQ(Imm(uint64(w.per())), n)
-	JGE(LabelRef("loop"))
-	Label("tail")
-	ADDQ(Imm(uint64(w.per())), n)
-	JZ(LabelRef("next"))
-	load()
-	for u := range w.per() - 1 { // only at the end of k
-		step(u)
-		DECQ(n)
-		JZ(LabelRef("next"))
-	}
-	Label("next")
-	for _, r := range ss {
-		ADDQ(Imm(64), r)
-	}
-	TESTQ(k, k)
-	JNZ(LabelRef("group"))
+	product(true, "")
+	Label("store")
 	weightStore(v, acc, panels*panel)
 }
 

@@ -15,8 +15,8 @@ package amd64
 //	}
 //
 // q(j, p) is element p%4 of lane j%16 of the 64 bytes at b[j/16*ldb+p/4*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 64; group is a multiple of 8. What follows the panels
-// is brought into L2.
+// lds are in floats. k > 0, 0 < cols <= 64; group is a multiple of 8. If scale is nil, and the
+// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
 //
 //go:noescape
 func GemmF32S8Tile1x64AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
@@ -32,8 +32,8 @@ func GemmF32S8Tile1x64AVX2(a *float32, lda int, b *int8, ldb int, scale *float32
 //	}
 //
 // q(j, p) is element p%4 of lane j%16 of the 64 bytes at b[j/16*ldb+p/4*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 32; group is a multiple of 8. What follows the panels
-// is brought into L2.
+// lds are in floats. k > 0, 0 < cols <= 32; group is a multiple of 8. If scale is nil, and the
+// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
 //
 //go:noescape
 func GemmF32S8Tile1x32AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
@@ -49,8 +49,8 @@ func GemmF32S8Tile1x32AVX2(a *float32, lda int, b *int8, ldb int, scale *float32
 //	}
 //
 // q(j, p) is element p%4 of lane j%16 of the 64 bytes at b[j/16*ldb+p/4*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 32; group is a multiple of 8. What follows the panels
-// is brought into L2.
+// lds are in floats. k > 0, 0 < cols <= 32; group is a multiple of 8. If scale is nil, and the
+// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
 //
 //go:noescape
 func GemmF32S8Tile2x32AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
@@ -66,8 +66,8 @@ func GemmF32S8Tile2x32AVX2(a *float32, lda int, b *int8, ldb int, scale *float32
 //	}
 //
 // q(j, p) is element p%4 of lane j%16 of the 64 bytes at b[j/16*ldb+p/4*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 16; group is a multiple of 8. What follows the panels
-// is brought into L2.
+// lds are in floats. k > 0, 0 < cols <= 16; group is a multiple of 8. If scale is nil, and the
+// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
 //
 //go:noescape
 func GemmF32S8Tile3x16AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
@@ -83,8 +83,8 @@ func GemmF32S8Tile3x16AVX2(a *float32, lda int, b *int8, ldb int, scale *float32
 //	}
 //
 // q(j, p) is element p%4 of lane j%16 of the 64 bytes at b[j/16*ldb+p/4*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 16; group is a multiple of 8. What follows the panels
-// is brought into L2.
+// lds are in floats. k > 0, 0 < cols <= 16; group is a multiple of 8. If scale is nil, and the
+// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
 //
 //go:noescape
 func GemmF32S8Tile4x16AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
@@ -111,8 +111,8 @@ func UnpackS8F32AVX2(dst *float32, b *int8, scale *float32, k int)
 //	}
 //
 // q(j, p) is element p%8 of lane j%16 of the 64 bytes at b[j/16*ldb+p/8*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 64; group is a multiple of 8. What follows the panels
-// is brought into L2.
+// lds are in floats. k > 0, 0 < cols <= 64; group is a multiple of 8. If scale is nil, and the
+// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
 //
 //go:noescape
 func GemmF32S4Tile1x64AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
@@ -128,8 +128,8 @@ func GemmF32S4Tile1x64AVX2(a *float32, lda int, b *int8, ldb int, scale *float32
 //	}
 //
 // q(j, p) is element p%8 of lane j%16 of the 64 bytes at b[j/16*ldb+p/8*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 32; group is a multiple of 8. What follows the panels
-// is brought into L2.
+// lds are in floats. k > 0, 0 < cols <= 32; group is a multiple of 8. If scale is nil, and the
+// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
 //
 //go:noescape
 func GemmF32S4Tile1x32AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
@@ -145,8 +145,8 @@ func GemmF32S4Tile1x32AVX2(a *float32, lda int, b *int8, ldb int, scale *float32
 //	}
 //
 // q(j, p) is element p%8 of lane j%16 of the 64 bytes at b[j/16*ldb+p/8*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 32; group is a multiple of 8. What follows the panels
-// is brought into L2.
+// lds are in floats. k > 0, 0 < cols <= 32; group is a multiple of 8. If scale is nil, and the
+// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
 //
 //go:noescape
 func GemmF32S4Tile2x32AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
@@ -162,8 +162,8 @@ func GemmF32S4Tile2x32AVX2(a *float32, lda int, b *int8, ldb int, scale *float32
 //	}
 //
 // q(j, p) is element p%8 of lane j%16 of the 64 bytes at b[j/16*ldb+p/8*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 16; group is a multiple of 8. What follows the panels
-// is brought into L2.
+// lds are in floats. k > 0, 0 < cols <= 16; group is a multiple of 8. If scale is nil, and the
+// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
 //
 //go:noescape
 func GemmF32S4Tile3x16AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
@@ -179,8 +179,8 @@ func GemmF32S4Tile3x16AVX2(a *float32, lda int, b *int8, ldb int, scale *float32
 //	}
 //
 // q(j, p) is element p%8 of lane j%16 of the 64 bytes at b[j/16*ldb+p/8*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 16; group is a multiple of 8. What follows the panels
-// is brought into L2.
+// lds are in floats. k > 0, 0 < cols <= 16; group is a multiple of 8. If scale is nil, and the
+// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
 //
 //go:noescape
 func GemmF32S4Tile4x16AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
