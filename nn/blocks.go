@@ -112,7 +112,11 @@ func (m MLP) Forward(p Pass, x, residual tensor.Tensor) tensor.Tensor {
 // Into is Forward with the result in dst.
 func (m MLP) Into(p Pass, dst, x, residual tensor.Tensor) {
 	mark := p.Mark()
-	h := m.Up.Forward(p, x, m.Act)
+	// The rows lie a little apart: their width is often a multiple of 1024, and
+	// a stride of 4 KiB would put the same column of all rows into one cache set.
+	n := m.Up.W.Out()
+	h := p.New(x.Rows(), n+16).SliceCols(0, n)
+	p.Linear(h, x, m.Up.W, Epilogue{Bias: m.Up.B, Act: m.Act})
 	p.Linear(dst, h, m.Down.W, Epilogue{Bias: m.Down.B, Residual: residual})
 	p.Release(mark)
 }
