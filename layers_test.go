@@ -49,7 +49,7 @@ var layers = map[string][]string{
 	"nn/wav2vec":        {"nn", "tensor", "kernels", "internal/hfconfig"},
 	"task":              {"nn/…", "hub", "text", "vision", "audio", "video", "tensor", "safetensors", "kernels", "internal/hfconfig"},
 	"":                  {"task/…", "nn/…", "hub", "text", "vision", "audio", "video", "tensor", "safetensors", "kernels", "internal/hfconfig"},
-	"quantize":          {"", "nn", "hub", "tensor", "safetensors", "kernels"},
+	"quantize":          {"", "nn", "hub", "tensor", "safetensors", "kernels", "internal/hfconfig"},
 	"serve":             {"", "task/…", "tensor"},
 	"cmd":               {"", "quantize", "task/…", "nn", "nn/moe", "hub", "text", "vision", "audio", "tensor", "safetensors", "kernels", "internal/hfconfig"},
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/seed-512d3d71/weft"
+	"github.com/seed-512d3d71/weft/internal/hfconfig"
 	"github.com/seed-512d3d71/weft/nn"
 	"github.com/seed-512d3d71/weft/tensor"
 )
@@ -217,45 +218,56 @@ func (m *moments) stop() {
 }
 
 // madeUp are inputs for a model of which no samples are at hand: token ids,
-// or noise for pictures and sounds.
+// and noise for pictures and sounds.
 func madeUp(m *weft.Model) ([]weft.Inputs, error) {
 	r := rand.New(rand.NewPCG(1, 2))
 	noise := func(shape ...int) weft.Tensor {
-		n := 1
-		for _, d := range shape {
-			n *= d
-		}
+		n, _ := tensor.Elems(shape...)
 		x := make([]float32, n)
 		for i := range x {
 			x[i] = float32(r.NormFloat64())
 		}
 		return tensor.FromF32(x, shape...)
 	}
-	c := m.Config()
-	switch {
-	case c.Has("vocab_size") && !c.Has("conv_dim"):
-		vocab := c.Dim("vocab_size", 0)
-		length := min(24, c.IntRange("max_position_embeddings", 24, 4, 1<<30)-2)
-		var list []weft.Inputs
-		for range 4 {
-			ids := make([]int64, max(2, length))
-			for i := range ids {
-				ids[i] = int64(r.IntN(vocab))
-			}
-			list = append(list, weft.Inputs{"input_ids": tensor.FromI64(ids, 1, len(ids))})
+	ids := func(c *hfconfig.Config) weft.Tensor {
+		length := max(2, min(24, c.IntRange("max_position_embeddings", 24, 4, 1<<30)-2))
+		x := make([]int64, length)
+		for i := range x {
+			x[i] = int64(r.IntN(c.Dim("vocab_size", 0)))
 		}
-		return list, c.Err()
-	case c.Has("image_size"):
-		h, w := 224, 224
-		if size, ok := c.List("image_size"); ok && len(size) == 2 {
-			h, w = size[0], size[1]
-		} else {
-			h = c.Dim("image_size", 224)
-			w = h
-		}
-		return []weft.Inputs{{"pixel_values": noise(1, c.Dim("num_channels", 3), h, w)}}, c.Err()
-	case c.Has("conv_dim"):
-		return []weft.Inputs{{"input_values": noise(1, 16000)}}, c.Err()
+		return tensor.FromI64(x, 1, length)
 	}
-	return nil, nn.Unsupported("samples made up for this model: give some")
+	pixels := func(c *hfconfig.Config) weft.Tensor {
+		size, ok := c.List("image_size")
+		if !ok || len(size) != 2 {
+			n := c.IntRange("image_size", 224, 1, 4096)
+			size = []int{n, n}
+		}
+		return noise(1, c.IntRange("num_channels", 3, 1, 64), min(max(1, size[0]), 4096), min(max(1, size[1]), 4096))
+	}
+	c := m.Config()
+	var list []weft.Inputs
+	for range 4 {
+		in := weft.Inputs{}
+		switch {
+		case c.Has("conv_dim"):
+			in["input_values"] = noise(1, 16000)
+		case c.Has("vocab_size"):
+			in["input_ids"] = ids(c)
+			if c.Bool("is_encoder_decoder", false) {
+				in["decoder_input_ids"] = ids(c)
+			}
+		case c.Has("text_config") && c.Has("vision_config"):
+			in["input_ids"], in["pixel_values"] = ids(c.Sub("text_config")), pixels(c.Sub("vision_config"))
+		case c.Has("image_size"):
+			in["pixel_values"] = pixels(c)
+		default:
+			return nil, nn.Unsupported("samples made up for this model: give some")
+		}
+		if err := c.Err(); err != nil {
+			return nil, fmt.Errorf("config.json: %w", err)
+		}
+		list = append(list, in)
+	}
+	return list, nil
 }
