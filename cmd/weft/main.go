@@ -48,7 +48,7 @@ func commands() []command {
 		{"info", "PATH [--json]", "what a model directory or a safetensors file holds", runInfo},
 		{"kernels", "[--json]", "the dispatch table of this machine", runKernels},
 		{"devices", "[--json]", "the devices that can compute", runDevices},
-		{"bench", "[REGEX] [--json] | --serve --models DIR", "matrix products of this machine, or the worker of a harness", runBench},
+		{"bench", "[REGEX] [--json] | --serve --models DIR", "kernel benchmarks of this machine, or the worker of a harness", runBench},
 		{"version", "", "the version of this binary", runVersion},
 	}
 }
