@@ -52,17 +52,8 @@ func parseDecoder(v value, depth int) (decoder, error) {
 	case "CTC":
 		d = ctcDecoder{pad: r.str("pad_token"), delimiter: r.str("word_delimiter_token"), cleanup: r.bool("cleanup")}
 	case "Sequence":
-		var seq decoders
-		list := field(r, "decoders", func(v value) (value, error) { return v, nil })
-		if r.err != nil {
-			return nil, r.err
-		}
-		err := list.each(func(_ int, e value) error {
-			d, err := parseDecoder(e, depth+1)
-			seq = append(seq, d)
-			return err
-		})
-		return seq, err
+		seq, err := sequence(r, "decoders", depth, parseDecoder)
+		return decoders(seq), err
 	default:
 		return nil, unsupported(v, "decoder", kind)
 	}

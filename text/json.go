@@ -273,7 +273,6 @@ func (v value) errorf(format string, args ...any) error {
 	return fmt.Errorf("%s: %w", v.path(), fmt.Errorf(format, args...))
 }
 
-func (v value) isNull() bool   { return len(v.raw) == 0 || v.raw[0] == 'n' }
 func (v value) isObject() bool { return len(v.raw) > 0 && v.raw[0] == '{' }
 func (v value) isList() bool   { return len(v.raw) > 0 && v.raw[0] == '[' }
 func (v value) isString() bool { return len(v.raw) > 0 && v.raw[0] == '"' }
@@ -437,6 +436,21 @@ func fieldOr[T any](r *fieldReader, key string, def T, get func(value) (T, error
 		return def
 	}
 	return field(r, key, get)
+}
+
+// sequence reads the field key of a component made of others: a list, each of
+// which parse reads one level down.
+func sequence[T any](r *fieldReader, key string, depth int, parse func(v value, depth int) (T, error)) (parts []T, err error) {
+	list := field(r, key, func(v value) (value, error) { return v, nil })
+	if r.err != nil {
+		return nil, r.err
+	}
+	err = list.each(func(_ int, e value) error {
+		part, err := parse(e, depth+1)
+		parts = append(parts, part)
+		return err
+	})
+	return parts, err
 }
 
 func (r *fieldReader) str(key string) string { return field(r, key, value.str) }

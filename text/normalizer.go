@@ -68,17 +68,8 @@ func parseNormalizer(v value, depth int) (normalizer, error) {
 	case "ByteLevel":
 		n = byteLevelNormalizer{}
 	case "Sequence":
-		var seq normalizers
-		list := field(r, "normalizers", func(v value) (value, error) { return v, nil })
-		if r.err != nil {
-			return nil, r.err
-		}
-		err := list.each(func(_ int, e value) error {
-			n, err := parseNormalizer(e, depth+1)
-			seq = append(seq, n)
-			return err
-		})
-		return seq, err
+		seq, err := sequence(r, "normalizers", depth, parseNormalizer)
+		return normalizers(seq), err
 	default:
 		return nil, unsupported(v, "normalizer", kind)
 	}

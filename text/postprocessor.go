@@ -49,17 +49,8 @@ func parsePostProcessor(v value, depth int) (postProcessor, error) {
 	case "TemplateProcessing":
 		return parseTemplate(r)
 	case "Sequence":
-		var seq postProcessors
-		list := field(r, "processors", func(v value) (value, error) { return v, nil })
-		if r.err != nil {
-			return nil, r.err
-		}
-		err := list.each(func(_ int, e value) error {
-			p, err := parsePostProcessor(e, depth+1)
-			seq = append(seq, p)
-			return err
-		})
-		return seq, err
+		seq, err := sequence(r, "processors", depth, parsePostProcessor)
+		return postProcessors(seq), err
 	}
 	return nil, unsupported(v, "post_processor", kind)
 }

@@ -60,17 +60,8 @@ func parsePreTokenizer(v value, depth int) (preTokenizer, error) {
 		}
 		p = f
 	case "Sequence":
-		var seq preTokenizers
-		list := field(r, "pretokenizers", func(v value) (value, error) { return v, nil })
-		if r.err != nil {
-			return nil, r.err
-		}
-		err := list.each(func(_ int, e value) error {
-			p, err := parsePreTokenizer(e, depth+1)
-			seq = append(seq, p)
-			return err
-		})
-		return seq, err
+		seq, err := sequence(r, "pretokenizers", depth, parsePreTokenizer)
+		return preTokenizers(seq), err
 	default:
 		return nil, unsupported(v, "pre_tokenizer", kind)
 	}

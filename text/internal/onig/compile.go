@@ -72,7 +72,6 @@ type compiler struct {
 	pattern string
 	classes map[string]*class
 	empties []int32 // registers of the enclosing loops of this sub-program
-	behind  bool    // within look-behind
 	depth   int
 }
 
