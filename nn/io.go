@@ -99,6 +99,29 @@ func (in Inputs) IDs(name string, limit, b, t int) ([]int32, error) {
 	return CheckIDs(name, x.I64(), limit)
 }
 
+// Tokens returns what a text encoder or decoder reads: input_ids [B, T] below
+// vocab, or inputs_embeds [B, T, width] in their place, and B and T, which are
+// not 0. The other of the two is nil or the zero Tensor.
+func (in Inputs) Tokens(vocab, width int) (ids []int32, embeds tensor.Tensor, b, t int, err error) {
+	name := "input_ids"
+	if in.Has(name) == in.Has("inputs_embeds") {
+		return nil, embeds, 0, 0, InputError(name, "exactly one of input_ids and inputs_embeds is needed")
+	}
+	if in.Has(name) {
+		ids, err = in.IDs(name, vocab, -1, -1)
+	} else {
+		name = "inputs_embeds"
+		embeds, err = in.F32(name, -1, -1, width)
+	}
+	if err != nil {
+		return nil, embeds, 0, 0, err
+	}
+	if b, t = in[name].Dim(0), in[name].Dim(1); b == 0 || t == 0 {
+		return nil, embeds, 0, 0, InputError(name, "shape %v is empty", in[name].Shape())
+	}
+	return ids, embeds, b, t, nil
+}
+
 // BroadcastIDs is IDs for an input that may be given once for all rows [1, T].
 func (in Inputs) BroadcastIDs(name string, limit, b, t int) ([]int32, error) {
 	rows := b

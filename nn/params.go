@@ -1,7 +1,6 @@
 package nn
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -244,6 +243,17 @@ func (p Params) pack(name string, parts []MatrixPart, bias []float32) Linear {
 	return l
 }
 
+// TiedLinear binds name.weight [out, in], without bias, where the checkpoint
+// holds it and else, if tied, the table of that name under base.
+func (p Params) TiedLinear(name string, base Params, table string, out, in int, tied bool) Linear {
+	src, weight := p, name+".weight"
+	if tied && !p.Has(weight) {
+		src, weight = base, table
+	}
+	w, _ := src.F32(weight, out, in)
+	return p.LinearFrom(name, []MatrixPart{{Data: w, Out: out, In: in}}, nil)
+}
+
 // LayerNorm binds name.weight and name.bias; old checkpoints call them gamma
 // and beta.
 func (p Params) LayerNorm(name string, n int, eps float32) LayerNorm {
@@ -285,6 +295,3 @@ func (p Params) CheckFinite() error {
 	}
 	return nil
 }
-
-// IsMissing reports whether err says that a tensor is missing.
-func IsMissing(err error) bool { return errors.Is(err, ErrMissingWeight) }

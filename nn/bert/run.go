@@ -57,26 +57,9 @@ func (m *Model) batch(p nn.Pass, in nn.Inputs) (Batch, error) {
 		return Batch{}, err
 	}
 	var b Batch
-	var ids []int32
-	var embeds tensor.Tensor
-	var err error
-	if in.Has("input_ids") == in.Has("inputs_embeds") {
-		return b, nn.InputError("input_ids", "exactly one of input_ids and inputs_embeds is needed")
-	}
-	name := "input_ids"
-	if in.Has("inputs_embeds") {
-		name = "inputs_embeds"
-		embeds, err = in.F32(name, -1, -1, c.HiddenSize)
-	} else {
-		ids, err = in.IDs(name, c.VocabSize, -1, -1)
-	}
+	ids, embeds, batch, t, err := in.Tokens(c.VocabSize, c.HiddenSize)
 	if err != nil {
 		return b, err
-	}
-	bt := in[name].Shape()
-	batch, t := bt[0], bt[1]
-	if batch == 0 || t == 0 {
-		return b, nn.InputError(name, "shape %v is empty", bt)
 	}
 	mask, err := in.Mask("attention_mask", batch, t)
 	if err != nil {

@@ -46,9 +46,9 @@ func Load(c *hfconfig.Config, class string, p nn.Params) (*Model, error) {
 	switch task {
 	case "Model":
 	case "LMHeadModel":
-		m.output = bindLMHead(p, base, cfg)
+		m.output = p.TiedLinear("lm_head", base, "wte.weight", cfg.VocabSize, cfg.NEmbd, cfg.TieWordEmbeddings)
 	case "DoubleHeadsModel":
-		m.output = bindLMHead(p, base, cfg)
+		m.output = p.TiedLinear("lm_head", base, "wte.weight", cfg.VocabSize, cfg.NEmbd, cfg.TieWordEmbeddings)
 		err = m.bindSummary(cfg)
 	case "ForSequenceClassification":
 		m.output = p.Linear("score", cfg.NEmbd, cfg.NumLabels, false)
@@ -66,17 +66,6 @@ func Load(c *hfconfig.Config, class string, p nn.Params) (*Model, error) {
 		return nil, err
 	}
 	return m, nil
-}
-
-// bindLMHead binds the projection to the vocabulary: the checkpoint's own where
-// it holds one and else, if tied, the token embeddings.
-func bindLMHead(p, base nn.Params, c Config) nn.Linear {
-	src, name := p, "lm_head.weight"
-	if !p.Has(name) && c.TieWordEmbeddings {
-		src, name = base, "wte.weight"
-	}
-	w, _ := src.F32(name, c.VocabSize, c.NEmbd)
-	return p.LinearFrom("lm_head", []nn.MatrixPart{{Data: w, Out: c.VocabSize, In: c.NEmbd}}, nil)
 }
 
 func (m *Model) bindSummary(c Config) error {

@@ -104,35 +104,20 @@ func (m *Model) input(p nn.Pass, in nn.Inputs) (*input, error) {
 	if err := in.Known(known...); err != nil {
 		return nil, err
 	}
-	if in.Has("input_ids") == in.Has("inputs_embeds") {
-		return nil, nn.InputError("input_ids", "exactly one of input_ids and inputs_embeds is needed")
-	}
 	b := &input{}
 	in, err := b.flatten(in)
 	if err != nil {
 		return nil, err
 	}
-	name := "input_ids"
-	var ids []int32
-	var embeds tensor.Tensor
-	if in.Has("inputs_embeds") {
-		name = "inputs_embeds"
-		embeds, err = in.F32(name, -1, -1, c.NEmbd)
-	} else {
-		ids, err = in.IDs(name, c.VocabSize, -1, -1)
-	}
+	ids, embeds, batch, t, err := in.Tokens(c.VocabSize, c.NEmbd)
 	if err != nil {
 		return nil, err
-	}
-	batch, t := in[name].Dim(0), in[name].Dim(1)
-	if batch == 0 || t == 0 {
-		return nil, nn.InputError(name, "shape %v is empty", in[name].Shape())
 	}
 	mask, err := in.Mask("attention_mask", batch, t)
 	if err != nil {
 		return nil, err
 	}
-	positions, err := m.positions(in, name, batch, t)
+	positions, err := m.positions(in, batch, t)
 	if err != nil {
 		return nil, err
 	}
@@ -191,12 +176,16 @@ func (b *input) flatten(in nn.Inputs) (nn.Inputs, error) {
 }
 
 // positions returns the position ids [B·T]: those given, else 0 … T-1.
-func (m *Model) positions(in nn.Inputs, name string, batch, t int) ([]int32, error) {
+func (m *Model) positions(in nn.Inputs, batch, t int) ([]int32, error) {
 	limit := m.Transformer.Config.NPositions
 	if in.Has("position_ids") {
 		return in.BroadcastIDs("position_ids", limit, batch, t)
 	}
 	if t > limit {
+		name := "input_ids"
+		if in.Has("inputs_embeds") {
+			name = "inputs_embeds"
+		}
 		return nil, nn.InputError(name, "%d tokens; the model has %d positions (n_positions)", t, limit)
 	}
 	out := make([]int32, batch*t)

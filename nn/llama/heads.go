@@ -49,7 +49,7 @@ func Load(c *hfconfig.Config, class string, p nn.Params) (*Model, error) {
 	switch task {
 	case "Model":
 	case "ForCausalLM":
-		m.output = bindLMHead(p, base, cfg)
+		m.output = p.TiedLinear("lm_head", base, "embed_tokens.weight", cfg.VocabSize, cfg.HiddenSize, cfg.TieWordEmbeddings)
 	case "ForSequenceClassification":
 		m.output = p.Linear("score", cfg.HiddenSize, cfg.NumLabels, false)
 	case "ForTokenClassification":
@@ -63,17 +63,6 @@ func Load(c *hfconfig.Config, class string, p nn.Params) (*Model, error) {
 		return nil, err
 	}
 	return m, nil
-}
-
-// bindLMHead binds the projection to the vocabulary: the checkpoint's own where
-// it holds one and else, if tied, the token embeddings.
-func bindLMHead(p, base nn.Params, c Config) nn.Linear {
-	src, name := p, "lm_head.weight"
-	if !p.Has(name) && c.TieWordEmbeddings {
-		src, name = base, "embed_tokens.weight"
-	}
-	w, _ := src.F32(name, c.VocabSize, c.HiddenSize)
-	return p.LinearFrom("lm_head", []nn.MatrixPart{{Data: w, Out: c.VocabSize, In: c.HiddenSize}}, nil)
 }
 
 // heads adds the class's outputs, given the last hidden state x [rows, C].

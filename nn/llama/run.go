@@ -88,25 +88,9 @@ func (m *Model) input(p nn.Pass, in nn.Inputs, routers, packed bool) (*input, er
 	if err := in.Known("input_ids", "attention_mask", "position_ids", "inputs_embeds"); err != nil {
 		return nil, err
 	}
-	if in.Has("input_ids") == in.Has("inputs_embeds") {
-		return nil, nn.InputError("input_ids", "exactly one of input_ids and inputs_embeds is needed")
-	}
-	name := "input_ids"
-	var ids []int32
-	var embeds tensor.Tensor
-	var err error
-	if in.Has("inputs_embeds") {
-		name = "inputs_embeds"
-		embeds, err = in.F32(name, -1, -1, c.HiddenSize)
-	} else {
-		ids, err = in.IDs(name, c.VocabSize, -1, -1)
-	}
+	ids, embeds, batch, t, err := in.Tokens(c.VocabSize, c.HiddenSize)
 	if err != nil {
 		return nil, err
-	}
-	batch, t := in[name].Dim(0), in[name].Dim(1)
-	if batch == 0 || t == 0 {
-		return nil, nn.InputError(name, "shape %v is empty", in[name].Shape())
 	}
 	b := &input{}
 	if b.mask, err = in.Mask("attention_mask", batch, t); err != nil {
