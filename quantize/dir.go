@@ -8,9 +8,10 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/seed-512d3d71/weft/safetensors"
 )
 
 // vacant returns an error unless dir can become the new directory.
@@ -55,7 +56,7 @@ func replace(dir string, fill func(tmp string) error) (err error) {
 	if err := os.Rename(tmp, dir); err != nil {
 		return err
 	}
-	return syncDir(parent)
+	return safetensors.SyncDir(parent)
 }
 
 // syncTree makes the entries of a directory and of those below it last.
@@ -64,23 +65,8 @@ func syncTree(dir string) error {
 		if err != nil || !d.IsDir() {
 			return err
 		}
-		return syncDir(p)
+		return safetensors.SyncDir(p)
 	})
-}
-
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" || runtime.GOOS == "plan9" {
-		return nil // a directory cannot be synced there
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrInvalid) {
-		return err
-	}
-	return nil
 }
 
 // otherWeights reports whether a file holds the weights once more, for another

@@ -249,11 +249,11 @@ func WriteFile(path string, entries []Entry, meta map[string]string) (err error)
 	if err := os.Rename(tmp, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
-// syncDir makes a rename in dir last.
-func syncDir(dir string) error {
+// SyncDir makes the names in dir last, such as that of a file just renamed.
+func SyncDir(dir string) error {
 	if runtime.GOOS == "windows" || runtime.GOOS == "plan9" {
 		return nil // a folder cannot be synced there
 	}
