@@ -174,7 +174,11 @@ func parseProduct(s string) (product, error) {
 }
 
 func (p product) open(packed bool) *benchCase {
-	run := p.operation(packed)
+	return productCase(p.operation(packed))
+}
+
+// productCase times run, which nothing checks.
+func productCase(run func(*kernels.Team)) *benchCase {
 	return &benchCase{
 		run: func(ctx context.Context, threads int) error {
 			t := kernels.Enter(threads)
@@ -221,17 +225,7 @@ func (p product) openBytes() (*benchCase, error) {
 	if p.k > kernels.MaxQuantK {
 		return nil, fmt.Errorf("%w: a product of bytes over %d", weft.ErrUnsupported, p.k)
 	}
-	run := p.bytes()
-	return &benchCase{
-		run: func(ctx context.Context, threads int) error {
-			t := kernels.Enter(threads)
-			run(t)
-			t.Leave()
-			return ctx.Err()
-		},
-		check: func() *check { return nil },
-		close: func() {},
-	}, nil
+	return productCase(p.bytes()), nil
 }
 
 // bytes makes the operands of a product of bytes and returns the product.
