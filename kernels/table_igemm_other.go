@@ -3,5 +3,3 @@
 package kernels
 
 var igemm = family[igemmRow]{op: "gemm_s8", rows: []row[igemmRow]{{name: "ref.DotU8S8", isa: ISARef}}}
-
-var weight = family[weightRow]{op: "gemm_f32_weight", rows: []row[weightRow]{{name: "ref.GemmRowF32", isa: ISARef}}}
