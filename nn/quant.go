@@ -38,10 +38,10 @@ func (q Quantization) group(in int) int {
 	return 32
 }
 
-// IsRouter reports whether a layer chooses experts, by its name. A choice jumps
+// IsRouter reports whether a layer chooses experts or codevectors, by its name. A choice jumps
 // where a value only drifts, so routers stay float32.
 func IsRouter(name string) bool {
-	for _, end := range []string{"gate", "router", "router.classifier", "router.layer", "shared_expert_gate"} {
+	for _, end := range []string{"gate", "router", "router.classifier", "router.layer", "shared_expert_gate", "quantizer.weight_proj"} {
 		if name == end || strings.HasSuffix(name, "."+end) {
 			return true
 		}

@@ -44,6 +44,11 @@ type Config struct {
 	TDNNDilation         []int
 	XVectorOutputDim     int
 	NumLabels            int
+
+	NumCodevectorsPerGroup int // of the pre-training head's quantizer
+	NumCodevectorGroups    int
+	CodevectorDim          int
+	ProjCodevectorDim      int
 }
 
 // ParseConfig reads config.json.
@@ -73,6 +78,11 @@ func ParseConfig(c *hfconfig.Config) (Config, error) {
 		TDNNDilation:         ints(c, "tdnn_dilation", 1, 2, 3, 1, 1),
 		XVectorOutputDim:     c.Dim("xvector_output_dim", 512),
 		NumLabels:            nn.NumLabels(c),
+
+		NumCodevectorsPerGroup: c.Dim("num_codevectors_per_group", 320),
+		NumCodevectorGroups:    c.Dim("num_codevector_groups", 2),
+		CodevectorDim:          c.Dim("codevector_dim", 256),
+		ProjCodevectorDim:      c.Dim("proj_codevector_dim", 256),
 	}
 	cfg.OutputHiddenSize = cfg.HiddenSize
 	if cfg.HuBERT {
@@ -106,6 +116,9 @@ func ParseConfig(c *hfconfig.Config) (Config, error) {
 	}
 	if cfg.HiddenSize%cfg.NumConvPosGroups != 0 {
 		return cfg, fmt.Errorf("hidden_size %d is not a multiple of num_conv_pos_embedding_groups %d", cfg.HiddenSize, cfg.NumConvPosGroups)
+	}
+	if g := cfg.NumCodevectorGroups; cfg.CodevectorDim%g != 0 {
+		return cfg, fmt.Errorf("codevector_dim %d is not a multiple of num_codevector_groups %d", cfg.CodevectorDim, g)
 	}
 	if err := nn.CheckHeads(cfg.HiddenSize, cfg.NumAttentionHeads); err != nil {
 		return cfg, err

@@ -1,5 +1,5 @@
 // Package wav2vec is wav2vec 2.0 and HuBERT, with their heads for CTC, sequence
-// and frame classification and x-vectors.
+// and frame classification, x-vectors and pre-training.
 //
 // Papers: Baevski et al. 2020, arXiv:2006.11477 (wav2vec 2.0); Hsu et al. 2021,
 // arXiv:2106.07447 (HuBERT). Reference: transformers 5.23,
@@ -9,6 +9,5 @@
 // padding included, so that a padded sound gives other features than the bare
 // one; a padded batch gets Hugging Face's values.
 //
-// Left out, refused by name: quantization and the contrastive head
-// (Wav2Vec2ForPreTraining).
+// Left out: the contrastive loss of pre-training, for which negatives are drawn.
 package wav2vec

@@ -95,7 +95,7 @@ func (m *Encoder) extract(p nn.Pass, samples tensor.Tensor) tensor.Tensor {
 type Batch struct {
 	Samples tensor.Tensor // [B, S]
 	R       *nn.Ragged    // over feature frames
-	Masked  []int64       // 1 for each frame [B·T] that MaskEmbed replaces; nil: none
+	Masked  []int64       // mask_time_indices [B·T]; nil: none
 }
 
 // Forward returns the normalised features of the sounds as [B·T, C] and the
@@ -117,7 +117,7 @@ func (m *Encoder) Forward(p nn.Pass, b Batch, layer func(i int, x tensor.Tensor)
 	}
 	h := m.Projection.Linear.Forward(p, r.Pack(p, features), kernels.ActNone)
 	for i, g := range r.Row {
-		if b.Masked != nil && b.Masked[g] != 0 {
+		if c.ApplySpecAugment && b.Masked != nil && b.Masked[g] != 0 {
 			p.Scale(h.SliceRows(i, i+1), m.MaskEmbed, 1)
 		}
 	}

@@ -24,6 +24,7 @@ type Model struct {
 	projector    nn.Linear
 	output       nn.Linear // to the vocabulary or to labels
 	xvector      *XVector  // nil: none
+	pretraining  *PreTraining
 }
 
 // Load binds class ("Wav2Vec2ForCTC", "HubertModel", …).
@@ -49,12 +50,16 @@ func Load(c *hfconfig.Config, class string, p nn.Params) (*Model, error) {
 			h = cfg.OutputHiddenSize
 		}
 		m.output = p.Linear("lm_head", h, cfg.VocabSize, true)
-	case "ForSequenceClassification", "ForAudioFrameClassification", "ForXVector":
+	case "ForSequenceClassification", "ForAudioFrameClassification", "ForXVector", "ForPreTraining":
 		if cfg.AddAdapter {
 			return nil, nn.Unsupported("config.json: add_adapter with %s", class)
 		}
 		if cfg.HuBERT && m.task != "ForSequenceClassification" {
 			return nil, nn.Unsupported("class %q", class)
+		}
+		if m.task == "ForPreTraining" {
+			m.pretraining = bindPreTraining(p, cfg)
+			break
 		}
 		labels := cfg.NumLabels
 		switch m.task {
@@ -93,7 +98,7 @@ func softmax(x []float32) []float32 {
 
 // Run does one forward pass. Inputs: input_values [B, S] and, optionally,
 // attention_mask [B, S], whose rows say how many samples are real; for the base
-// model also mask_time_indices [B, frames].
+// model and pre-training also mask_time_indices [B, frames].
 func (m *Model) Run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outputs, error) {
 	b, err := m.batch(in, o)
 	if err != nil {
@@ -119,7 +124,7 @@ func (m *Model) Run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outp
 	if m.layerWeights != nil {
 		x = sum
 	}
-	m.heads(p, &out, r, features, x)
+	m.heads(p, &out, b, features, x)
 	return nn.Finish(p, m.params, append(out, hidden...))
 }
 
@@ -136,8 +141,8 @@ func accumulate(p nn.Pass, sum, x tensor.Tensor, w float32, first bool) {
 	p.Release(mark)
 }
 
-func (m *Model) heads(p nn.Pass, out *nn.Outputs, r *nn.Ragged, features, x tensor.Tensor) {
-	t := r.T
+func (m *Model) heads(p nn.Pass, out *nn.Outputs, b Batch, features, x tensor.Tensor) {
+	r, t := b.R, b.R.T
 	pad := func(x tensor.Tensor) tensor.Tensor { return r.Pad(p, x) }
 	if a := m.Encoder.Adapter; a != nil {
 		x, t = a.Forward(p, x, r.B, r.T)
@@ -160,6 +165,12 @@ func (m *Model) heads(p nn.Pass, out *nn.Outputs, r *nn.Ragged, features, x tens
 		}
 		p.MeanRows(mean, m.projector.Forward(p, x, kernels.ActNone), off)
 		out.Add("logits", p.Host(m.output.Forward(p, mean, kernels.ActNone)).Clone())
+	case "ForPreTraining":
+		h := m.pretraining
+		out.Add("projected_states", pad(h.Hidden.Forward(p, x, kernels.ActNone)))
+		q, perplexity := h.quantize(p, features, b.Masked)
+		out.Add("projected_quantized_states", p.Host(q).Clone().Reshape(r.B, r.T, q.Cols()))
+		out.Add("codevector_perplexity", tensor.FromF32([]float32{perplexity}))
 	case "ForXVector":
 		e := m.xvector.Forward(p, x, r)
 		out.Add("logits", p.Host(m.output.Forward(p, e, kernels.ActNone)).Clone())
@@ -175,7 +186,7 @@ func (m *Model) batch(in nn.Inputs, o nn.RunOptions) (Batch, error) {
 		return out, err
 	}
 	known := []string{"input_values", "attention_mask"}
-	if m.task == "Model" {
+	if m.task == "Model" || m.task == "ForPreTraining" {
 		known = append(known, "mask_time_indices")
 	}
 	if err := in.Known(known...); err != nil {
@@ -203,10 +214,7 @@ func (m *Model) batch(in nn.Inputs, o nn.RunOptions) (Batch, error) {
 	if out.Masked, err = in.Mask("mask_time_indices", b, t); err != nil {
 		return out, err
 	}
-	if !c.ApplySpecAugment {
-		out.Masked = nil
-	}
-	if out.Masked != nil && m.Encoder.MaskEmbed.IsZero() {
+	if c.ApplySpecAugment && out.Masked != nil && m.Encoder.MaskEmbed.IsZero() {
 		return out, nn.InputError("mask_time_indices", "the checkpoint has no masked_spec_embed")
 	}
 	frames := m.frameMask(mask, b, s, t)

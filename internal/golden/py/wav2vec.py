@@ -109,6 +109,11 @@ def cases():
     x = s("masked_time")
     x["mask_time_indices"] = (rng("wav2vec2.masked_time.m").random((2, 39)) < 0.3).astype(np.int64)
     yield C("mask_time_indices", "Wav2Vec2Model", config(), x, hidden=False)
+    for n, kw in {"pretraining": {}, "pretraining_mask": dict(num_codevector_groups=3, codevector_dim=48, apply_spec_augment=False), "pretraining_masked_time": dict(**STABLE)}.items():
+        x = s(n, lengths=[1600, 901] if n == "pretraining_mask" else None)
+        if n != "pretraining":
+            x["mask_time_indices"] = (rng(f"wav2vec2.{n}.m").random((2, 39)) < 0.4).astype(np.int64)
+        yield C(n, "Wav2Vec2ForPreTraining", config(**{**dict(num_codevectors_per_group=21, codevector_dim=24, proj_codevector_dim=18), **kw}), x)
     yield C("bits16", "Wav2Vec2Model", config(hidden_size=64, num_attention_heads=4), s("bits16", samples=3217), hidden=False)
 
     yield C("base", "Wav2Vec2Model", {}, s("base", batch=1, samples=32000), tol=2e-4, float64=False)
@@ -128,6 +133,8 @@ def golden():
     yield Case("wav2vec2.xvector", "Wav2Vec2ForXVector", {**small, "num_hidden_layers": 1, "feat_extract_norm": "layer", "tdnn_dim": [12, 10], "tdnn_kernel": [3, 2], "tdnn_dilation": [1, 2], "xvector_output_dim": 7, **labels(2)},
                s("wav2vec2.xvector", lengths=[400, 330]), dtype="BF16", hidden=False)  # fmt: skip
     yield Case("wav2vec2.mask_time", "Wav2Vec2Model", {**small, "num_hidden_layers": 1}, {**s("wav2vec2.mask_time"), "mask_time_indices": (rng("wav2vec2.mask_time.m").random((2, 19)) < 0.3).astype(np.int64)}, dtype="F16", hidden=False)
+    yield Case("wav2vec2.pretraining", "Wav2Vec2ForPreTraining", {**small, "num_hidden_layers": 1, "num_codevectors_per_group": 11, "codevector_dim": 12, "proj_codevector_dim": 9},
+               {**s("wav2vec2.pretraining"), "mask_time_indices": (rng("wav2vec2.pretraining.m").random((2, 19)) < 0.4).astype(np.int64)}, dtype="F16", hidden=False)  # fmt: skip
     yield Case("hubert.ctc", "HubertForCTC", {**small, **STABLE, "num_hidden_layers": 1}, s("hubert.ctc", lengths=[400, 290]), dtype="F16", hidden=False)
     yield Case("hubert.seqcls_batchnorm", "HubertForSequenceClassification", {**small, "hidden_size": 20, "num_hidden_layers": 1, "conv_pos_batch_norm": True, "classifier_proj_size": 9, **labels(3)},
                s("hubert.seqcls_batchnorm", lengths=[400, 290]), dtype="F16", hidden=False)  # fmt: skip
