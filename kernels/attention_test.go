@@ -177,9 +177,9 @@ func use(tb testing.TB, isa string) {
 
 func attnISAs(tb testing.TB) []string {
 	tb.Cleanup(func() { install(chosen.isa) })
-	for _, isa := range []string{ISAAVX512, ISAAVX2} {
-		if _, built := isaNeeds[isa]; built && missing(isa) != "" {
-			tb.Logf("not run: %s, the CPU lacks %s", isa, missing(isa))
+	for _, s := range isas {
+		if lacks := lacking(s.needs); lacks != "" {
+			tb.Logf("not run: %s, the CPU lacks %s", s.name, lacks)
 		}
 	}
 	return ISAs()

@@ -22,6 +22,7 @@
 //     batch or a causal pass.
 //   - exp, erf, tanh and what is made of them are one polynomial each.
 //
-// Package ref states every operation so, in Go. WEFT_ISA=ref|avx2|avx512|neon
-// forces a set of rows.
+// Package ref states every operation so, in Go. WEFT_ISA forces a set of rows:
+// those that need no more than the instruction set it names, avx512vnni, avx512,
+// avxvnni or avx2 on amd64, neoni8mm, neondot or neon on arm64, or ref.
 package kernels

@@ -9,22 +9,40 @@ import (
 	"github.com/klauspost/cpuid/v2"
 )
 
-// The instruction sets, best first. ISARef is the exact Go of kernels/ref.
+// The instruction sets, best first on each architecture: each includes those
+// after it. ISARef is the exact Go of kernels/ref.
 const (
-	ISAAVX512 = "avx512"
-	ISAAVX2   = "avx2"
-	ISANEON   = "neon"
-	ISARef    = "ref"
+	ISAAVX512VNNI = "avx512vnni" // AVX-512 with products of bytes
+	ISAAVX512     = "avx512"
+	ISAAVXVNNI    = "avxvnni" // AVX2 with products of bytes
+	ISAAVX2       = "avx2"
+
+	ISANEONI8MM = "neoni8mm" // NEON with products of matrices of bytes
+	ISANEONDot  = "neondot"  // NEON with dot products of bytes
+	ISANEON     = "neon"     // of Armv8.0
+
+	ISARef = "ref"
 )
 
-var isas = []string{ISAAVX512, ISAAVX2, ISANEON, ISARef}
+// instructionSet is a set of rows: those that the CPU features in needs suffice
+// for. An array isas for each architecture lists those of the build, best first.
+type instructionSet struct {
+	name  string
+	needs []cpuid.FeatureID
+}
+
+// rank is the place of an instruction set among those of this build.
+func rank(isa string) int {
+	return slices.IndexFunc(isas, func(s instructionSet) bool { return s.name == isa })
+}
 
 // row is one implementation of an operation. T is what the operation's facade
 // needs to run it: a function, or a struct of functions and block sizes.
 type row[T any] struct {
 	name string // of the function
 	isa  string
-	// needs are CPU features beyond those of the instruction set.
+	// needs are CPU features beyond those of the instruction set, for rows of
+	// which it has several.
 	needs []cpuid.FeatureID
 	tile  string // what the function computes at a time, if that has a name
 	impl  T
@@ -52,23 +70,13 @@ func families() []anyFamily {
 
 // use makes the family's best row that needs no more than isa its active one.
 func (f *family[T]) use(isa string) {
-	for i, r := range f.rows {
-		if slices.Index(isas, r.isa) >= slices.Index(isas, isa) && r.missing() == "" {
-			f.active, f.at = r.impl, i
-			return
-		}
-	}
+	f.at = f.best(isa)
+	f.active = f.rows[f.at].impl
 }
 
-// row returns the implementation on one instruction set, for tests; false if
-// the operation has none.
-func (f *family[T]) row(isa string) (impl T, ok bool) {
-	for _, r := range f.rows {
-		if r.isa == isa && r.missing() == "" {
-			return r.impl, true
-		}
-	}
-	return impl, false
+// best returns the index of that row.
+func (f *family[T]) best(isa string) int {
+	return slices.IndexFunc(f.rows, func(r row[T]) bool { return rank(r.isa) >= rank(isa) && r.missing() == "" })
 }
 
 // chosen is the instruction set that this process uses.
@@ -90,10 +98,13 @@ func install(isa string) {
 
 // missing names the CPU features that the machine lacks for an instruction
 // set.
-func missing(isa string) string { return lacking(isaNeeds[isa]) }
+func missing(isa string) string { return lacking(isas[rank(isa)].needs) }
 
 // missing names those that it lacks for the row.
-func (r row[T]) missing() string { return lacking(slices.Concat(isaNeeds[r.isa], r.needs)) }
+func (r row[T]) missing() string { return lacking(r.allNeeds()) }
+
+// allNeeds are the CPU features that the row needs.
+func (r row[T]) allNeeds() []cpuid.FeatureID { return slices.Concat(isas[rank(r.isa)].needs, r.needs) }
 
 func lacking(needs []cpuid.FeatureID) string {
 	var list []string
@@ -115,7 +126,11 @@ func choose(asked string) (string, error) {
 	case slices.Contains(have, asked):
 		return asked, nil
 	}
-	return ISARef, fmt.Errorf("WEFT_ISA=%s: this machine and build have %s", asked, strings.Join(have, ", "))
+	lacks := ""
+	if rank(asked) >= 0 {
+		lacks = "the CPU lacks " + missing(asked) + "; "
+	}
+	return ISARef, fmt.Errorf("WEFT_ISA=%s: %sthis machine and build have %s", asked, lacks, strings.Join(have, ", "))
 }
 
 // ISA returns the instruction set in use.
@@ -129,9 +144,9 @@ func ISAError() error { return chosen.err }
 // first.
 func ISAs() []string {
 	var list []string
-	for _, isa := range isas {
-		if _, built := isaNeeds[isa]; built && missing(isa) == "" {
-			list = append(list, isa)
+	for _, s := range isas {
+		if lacking(s.needs) == "" {
+			list = append(list, s.name)
 		}
 	}
 	return list
@@ -189,7 +204,7 @@ func Rows() []Info {
 func (f *family[T]) info(yield func(Info)) {
 	for at, r := range f.rows {
 		i := Info{Op: f.op, Name: r.name, ISA: r.isa, Tile: r.tile, Needs: []string{}, Chosen: at == f.at}
-		for _, need := range slices.Concat(isaNeeds[r.isa], r.needs) {
+		for _, need := range r.allNeeds() {
 			i.Needs = append(i.Needs, need.String())
 		}
 		lacks := r.missing()

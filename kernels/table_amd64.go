@@ -8,14 +8,21 @@ import (
 	"github.com/seed-512d3d71/weft/kernels/amd64"
 )
 
-// isaNeeds are the CPU features that each instruction set of this build takes
-// for granted. The rows of an instruction set use no others: a test compares
-// this with what the assembly says it requires.
-var isaNeeds = map[string][]cpuid.FeatureID{
-	ISAAVX512: {cpuid.AVX2, cpuid.FMA3, cpuid.BMI2, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL},
-	ISAAVX2:   {cpuid.AVX2, cpuid.FMA3, cpuid.F16C},
-	ISARef:    nil,
+// isas are the instruction sets with the CPU features that their rows take for
+// granted. They use no others: a test compares this with what the assembly says
+// it requires.
+var isas = []instructionSet{
+	{ISAAVX512VNNI, append([]cpuid.FeatureID{cpuid.AVX512VNNI}, needsAVX512...)},
+	{ISAAVX512, needsAVX512},
+	{ISAAVXVNNI, append([]cpuid.FeatureID{cpuid.AVXVNNI}, needsAVX2...)},
+	{ISAAVX2, needsAVX2},
+	{ISARef, nil},
 }
+
+var (
+	needsAVX512 = []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.BMI2, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL}
+	needsAVX2   = []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3, cpuid.F16C}
+)
 
 var gemmF32 = family[gemmRow]{op: "gemm_f32", rows: []row[gemmRow]{
 	{name: "GemmF32Tile12x32AVX512", isa: ISAAVX512, tile: "12x32", impl: gemmRow{

@@ -8,12 +8,14 @@ import (
 	"github.com/seed-512d3d71/weft/kernels/arm64"
 )
 
-// isaNeeds are the CPU features that each instruction set of this build takes
-// for granted. NEON with its float32 and float64 arithmetic is a part of every
-// CPU that Go's arm64 port runs on, on every system: nothing is to be detected.
-var isaNeeds = map[string][]cpuid.FeatureID{
-	ISANEON: nil,
-	ISARef:  nil,
+// isas are the instruction sets with the CPU features that their rows take for
+// granted. NEON with its float32 and float64 arithmetic is a part of every CPU
+// that Go's arm64 port runs on, on every system: nothing is to be detected.
+var isas = []instructionSet{
+	{ISANEONI8MM, []cpuid.FeatureID{cpuid.I8MM, cpuid.ASIMDDP}},
+	{ISANEONDot, []cpuid.FeatureID{cpuid.ASIMDDP}},
+	{ISANEON, nil},
+	{ISARef, nil},
 }
 
 var gemmF32 = family[gemmRow]{op: "gemm_f32", rows: []row[gemmRow]{

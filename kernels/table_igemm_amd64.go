@@ -2,14 +2,10 @@
 
 package kernels
 
-import (
-	"github.com/klauspost/cpuid/v2"
-
-	"github.com/seed-512d3d71/weft/kernels/amd64"
-)
+import "github.com/seed-512d3d71/weft/kernels/amd64"
 
 var igemm = family[igemmRow]{op: "gemm_s8", rows: []row[igemmRow]{
-	{name: "GemmU8S8Tile12x32AVX512VNNI", isa: ISAAVX512, needs: []cpuid.FeatureID{cpuid.AVX512VNNI}, tile: "12x32", impl: igemmRow{
+	{name: "GemmU8S8Tile12x32AVX512VNNI", isa: ISAAVX512VNNI, tile: "12x32", impl: igemmRow{
 		rows: 12, panels: 2, bytes: 1, quantize: amd64.QuantizeRowsU8AVX512, tile: igemmTileVNNI}},
 	{name: "GemmS16S8Tile6x16AVX2", isa: ISAAVX2, tile: "6x16", impl: igemmRow{
 		rows: 6, panels: 1, bytes: 2, quantize: amd64.QuantizeRowsS16AVX2, widen: amd64.WidenU8S16AVX2, tile: igemmTileAVX2}},

@@ -13,9 +13,9 @@ import (
 var _ = syscpu.ARM64.HasASIMDDP && cpuid.CPU.Enable(cpuid.ASIMDDP)
 
 var igemm = family[igemmRow]{op: "gemm_s8", rows: []row[igemmRow]{
-	{name: "GemmU8S8Matrix6x16NEON", isa: ISANEON, needs: []cpuid.FeatureID{cpuid.I8MM, cpuid.ASIMDDP}, tile: "6x16", impl: igemmRow{
+	{name: "GemmU8S8Matrix6x16NEON", isa: ISANEONI8MM, tile: "6x16", impl: igemmRow{
 		rows: 6, panels: 1, bytes: 1, quantize: arm64.QuantizeRowsU8NEON, tile: igemmTileMatrix}},
-	{name: "GemmU8S8Dot6x16NEON", isa: ISANEON, needs: []cpuid.FeatureID{cpuid.ASIMDDP}, tile: "6x16", impl: igemmRow{
+	{name: "GemmU8S8Dot6x16NEON", isa: ISANEONDot, tile: "6x16", impl: igemmRow{
 		rows: 6, panels: 1, bytes: 1, quantize: arm64.QuantizeRowsU8NEON, tile: igemmTileDot}},
 	{name: "GemmS16S8Tile4x16NEON", isa: ISANEON, tile: "4x16", impl: igemmRow{
 		rows: 4, panels: 1, bytes: 2, quantize: arm64.QuantizeRowsS16NEON, widen: arm64.WidenU8S16NEON, tile: igemmTileNEON}},

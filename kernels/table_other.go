@@ -2,9 +2,7 @@
 
 package kernels
 
-import "github.com/klauspost/cpuid/v2"
-
-var isaNeeds = map[string][]cpuid.FeatureID{ISARef: nil}
+var isas = []instructionSet{{ISARef, nil}}
 
 var gemmF32 = family[gemmRow]{op: "gemm_f32", rows: []row[gemmRow]{
 	{name: "ref.GemmRowF32", isa: ISARef},

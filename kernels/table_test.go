@@ -11,12 +11,12 @@ import (
 )
 
 // isaOfSuffix is the instruction set by the end of a function's name.
-var isaOfSuffix = map[string]string{"AVX2": ISAAVX2, "AVX512": ISAAVX512, "AVX512VNNI": ISAAVX512}
+var isaOfSuffix = map[string]string{"AVX2": ISAAVX2, "AVX512": ISAAVX512, "AVX512VNNI": ISAAVX512VNNI, "AVXVNNI": ISAAVXVNNI}
 
 // TestRequires compares the CPU features that every assembly function says it
 // requires with those that its instruction set is chosen by, on any machine.
 func TestRequires(t *testing.T) {
-	if runtime.GOARCH != "amd64" || len(isaNeeds) == 1 {
+	if runtime.GOARCH != "amd64" || len(isas) == 1 {
 		t.Skip("this build has no assembly for amd64")
 	}
 	// An instruction of an older set needs what the newer one includes.
@@ -57,12 +57,9 @@ func TestRequires(t *testing.T) {
 				continue
 			}
 			var have []string
-			for _, need := range isaNeeds[isa] {
+			for _, need := range isas[rank(isa)].needs {
 				have = append(have, need.String())
 				have = append(have, implied[need.String()]...)
-			}
-			if strings.HasSuffix(fn, "VNNI") {
-				have = append(have, "AVX512VNNI") // the row's own need
 			}
 			for _, need := range strings.Split(rest, ", ") {
 				if !slices.Contains(have, need) {
@@ -98,13 +95,13 @@ func TestRows(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		last, chosen := map[string]Info{}, map[string]int{}
 		for _, r := range Rows() {
-			if before, ok := last[r.Op]; ok && slices.Index(isas, before.ISA) > slices.Index(isas, r.ISA) {
+			if before, ok := last[r.Op]; ok && rank(before.ISA) > rank(r.ISA) {
 				t.Errorf("%s: %s comes after %s", r.Op, r.Name, before.Name)
 			}
 			last[r.Op] = r
 			if r.Chosen {
 				chosen[r.Op]++
-				if slices.Index(isas, r.ISA) < slices.Index(isas, ISA()) || !r.Usable {
+				if rank(r.ISA) < rank(ISA()) || !r.Usable {
 					t.Errorf("%s is chosen on %s", r.Name, ISA())
 				}
 			}

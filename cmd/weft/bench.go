@@ -58,6 +58,7 @@ func runBench(ctx context.Context, c *call) error {
 // least, and a function that makes the operands and returns the operation.
 type kernelCase struct {
 	name  string
+	op    string  // of the dispatch table
 	flops float64 // of its matrix products, or 0
 	bytes float64 // read and written, for operations bound by memory, or 0
 	ints  bool    // the peak of float32 is not its measure
@@ -90,9 +91,10 @@ func kernelCases() []kernelCase {
 		list = append(list, c.kernelCase())
 	}
 	const rows, cols = 128, 768
-	elementwise := func(name string, streams int, open func(dst, x, y []float32) func(t *kernels.Team)) {
+	elementwise := func(name, op string, streams int, open func(dst, x, y []float32) func(t *kernels.Team)) {
 		list = append(list, kernelCase{
 			name:  fmt.Sprintf("%s/rows=%d/cols=%d", name, rows, cols),
+			op:    op,
 			bytes: 4 * float64(streams) * rows * cols,
 			open:  func() func(t *kernels.Team) { return open(noise(rows*cols), noise(rows*cols), noise(rows*cols)) },
 		})
@@ -104,17 +106,17 @@ func kernelCases() []kernelCase {
 		{"relu", kernels.ActReLU}, {"gelu", kernels.ActGELU}, {"gelu_tanh", kernels.ActGELUTanh}, {"silu", kernels.ActSiLU},
 		{"quick_gelu", kernels.ActQuickGELU}, {"tanh", kernels.ActTanh}, {"sigmoid", kernels.ActSigmoid},
 	} {
-		elementwise("act_f32/"+a.name, 2, func(dst, x, _ []float32) func(t *kernels.Team) {
+		elementwise("act_f32/"+a.name, "act_f32/"+a.name, 2, func(dst, x, _ []float32) func(t *kernels.Team) {
 			return func(t *kernels.Team) { kernels.ActF32(t, dst, x, a.act) }
 		})
 	}
-	elementwise("add_f32", 3, func(dst, x, y []float32) func(t *kernels.Team) {
+	elementwise("add_f32", "act_f32/none", 3, func(dst, x, y []float32) func(t *kernels.Team) {
 		return func(t *kernels.Team) { kernels.AddF32(t, dst, x, y) }
 	})
-	elementwise("softmax_f32", 2, func(dst, x, _ []float32) func(t *kernels.Team) {
+	elementwise("softmax_f32", "softmax_f32", 2, func(dst, x, _ []float32) func(t *kernels.Team) {
 		return func(t *kernels.Team) { kernels.SoftmaxF32(t, dst, x, rows, cols, cols) }
 	})
-	elementwise("layer_norm_f32", 3, func(dst, x, residual []float32) func(t *kernels.Team) {
+	elementwise("layer_norm_f32", "layer_norm_f32", 3, func(dst, x, residual []float32) func(t *kernels.Team) {
 		gain, bias := noise(cols), noise(cols)
 		return func(t *kernels.Team) {
 			kernels.LayerNormF32(t, dst, cols, x, cols, residual, cols, nil, 0, gain, bias, 1e-12, rows, cols)
@@ -131,18 +133,22 @@ func (p product) kernelCase(op string, packed bool) kernelCase {
 	if p.transposed {
 		name += "/b=nk"
 	}
-	return kernelCase{name: name, flops: 2 * float64(p.batch) * float64(p.m) * float64(p.n) * float64(p.k),
+	return kernelCase{name: name, op: "gemm_f32", flops: 2 * float64(p.batch) * float64(p.m) * float64(p.n) * float64(p.k),
 		open: func() func(t *kernels.Team) { return p.operation(packed) }}
 }
 
 // quantizedCase is a product by a quantized weight: the activations come as
 // float32, and the weight is what is read.
 func quantizedCase(s kernels.Scheme, m, n, k int) kernelCase {
-	bits, group := 8.0, 0
-	if s == kernels.W4 {
+	bits, group, op := 8.0, 0, "gemm_f32_weight"
+	switch s {
+	case kernels.W4:
 		bits, group = 4, 64
+	case kernels.W8A8:
+		op = "gemm_s8"
 	}
 	return kernelCase{
+		op:    op,
 		name:  fmt.Sprintf("gemm_%v/m=%d/n=%d/k=%d", s, m, n, k),
 		flops: 2 * float64(m) * float64(n) * float64(k),
 		bytes: float64(n) * float64(k) * bits / 8,
@@ -159,6 +165,7 @@ func quantizedCase(s kernels.Scheme, m, n, k int) kernelCase {
 // the query, key and value weights stacked.
 func attentionCase(tokens, heads, d int) kernelCase {
 	return kernelCase{
+		op:    "attention_f32",
 		name:  fmt.Sprintf("attention_f32/tokens=%d/heads=%d/d=%d", tokens, heads, d),
 		flops: 4 * float64(tokens) * float64(tokens) * float64(heads*d),
 		open: func() func(t *kernels.Team) {
@@ -203,7 +210,12 @@ var convShapes = []convShape{
 func (c convShape) kernelCase() kernelCase {
 	oh, ow := c.win.Out(c.h, c.w, c.kh, c.kw)
 	weights := c.out * c.in / c.groups * c.kh * c.kw
+	op := "gemm_f32"
+	if c.groups == c.in && c.groups > 1 {
+		op = "depthwise_f32"
+	}
 	return kernelCase{
+		op: op,
 		name: fmt.Sprintf("conv_f32/h=%d/w=%d/in=%d/out=%d/kernel=%dx%d/stride=%d/groups=%d",
 			c.h, c.w, c.in, c.out, c.kh, c.kw, c.win.StrideW, c.groups),
 		flops: 2 * float64(oh*ow) * float64(weights),
@@ -229,7 +241,8 @@ type kernelResult struct {
 
 func (c *call) benchKernels(ctx context.Context, re *regexp.Regexp) error {
 	rows := kernels.ISAs()
-	if os.Getenv("WEFT_ISA") != "" {
+	forced := os.Getenv("WEFT_ISA") != ""
+	if forced {
 		rows = []string{kernels.ISA()}
 	} else if len(rows) > 1 {
 		rows = rows[:len(rows)-1] // ref is a statement, not meant to be fast
@@ -239,12 +252,18 @@ func (c *call) benchKernels(ctx context.Context, re *regexp.Regexp) error {
 		if err := kernels.Select(isa); err != nil {
 			return err
 		}
+		own := map[string]bool{} // the other operations run an older set's rows
+		for _, r := range kernels.Rows() {
+			own[r.Op] = forced || r.Chosen && r.ISA == isa || own[r.Op]
+		}
 		peak := kernels.PeakF32()
-		if err := c.printKernel(kernelResult{Name: "peak_f32", ISA: isa, Threads: 1, GFLOPS: peak / 1e9}); err != nil {
-			return err
+		if own["peak_f32"] {
+			if err := c.printKernel(kernelResult{Name: "peak_f32", ISA: isa, Threads: 1, GFLOPS: peak / 1e9}); err != nil {
+				return err
+			}
 		}
 		for _, k := range kernelCases() {
-			if !re.MatchString(k.name) {
+			if !own[k.op] || !re.MatchString(k.name) {
 				continue
 			}
 			r, err := k.measure(ctx, max(1, c.threads))
@@ -297,6 +316,6 @@ func (c *call) printKernel(r kernelResult) error {
 	if r.NS > 0 {
 		took = fmt.Sprintf("%.1f µs", r.NS/1e3)
 	}
-	_, err := fmt.Fprintf(c.stdout, "%-64s %-7s %12s %s\n", r.Name, r.ISA, took, rate)
+	_, err := fmt.Fprintf(c.stdout, "%-64s %-10s %12s %s\n", r.Name, r.ISA, took, rate)
 	return err
 }

@@ -146,8 +146,9 @@ func help(w io.Writer) {
 	}
 	fmt.Fprint(w, `
 weft COMMAND --help shows a command's flags. --threads N bounds the threads,
-WEFT_ISA=ref|avx2|avx512|neon forces the kernels. Results go to stdout, all
-else to stderr. Exit status: 0 done, 1 error, 2 wrong usage, 3 unsupported.
+WEFT_ISA=NAME forces an instruction set of those that "weft kernels" lists.
+Results go to stdout, all else to stderr. Exit status: 0 done, 1 error, 2 wrong
+usage, 3 unsupported.
 `)
 }
 
