@@ -40,10 +40,50 @@ type Prompt struct {
 	// IDs are the first tokens of each sequence, at least one, without padding.
 	// They count their positions from 0.
 	IDs [][]int32
+	// Embeds, if not nil, are the vectors [T, C] of each sequence's first
+	// positions, at least one, in place of IDs.
+	Embeds []tensor.Tensor
 	// Inputs are what an encoder reads: its rows are the sequences.
 	Inputs Inputs
 	// Room is the number of tokens that sequences are expected to grow to.
 	Room int
+}
+
+// Sequences returns the number of sequences.
+func (p Prompt) Sequences() int { return max(len(p.IDs), len(p.Embeds)) }
+
+// Len returns the number of positions that sequence s begins with.
+func (p Prompt) Len(s int) int {
+	if p.Embeds != nil {
+		return p.Embeds[s].Rows()
+	}
+	return len(p.IDs[s])
+}
+
+// Vectors returns Embeds end to end, rows of width numbers, nil if there are
+// none.
+func (p Prompt) Vectors(width int) ([]float32, error) {
+	if p.Embeds != nil && p.IDs != nil {
+		return nil, InputError("inputs_embeds", "given beside input_ids")
+	}
+	var out []float32
+	for _, x := range p.Embeds {
+		if x.DType() != tensor.F32 || x.Rank() != 2 || x.Rows() == 0 || x.Cols() != width {
+			return nil, InputError("inputs_embeds", "vectors %v of a sequence, want rows of %d", x, width)
+		}
+		for r := range x.Rows() {
+			out = append(out, x.F32()[r*x.LD():][:width]...)
+		}
+	}
+	return out, nil
+}
+
+// TokenEmbedder is a [Generator] that gives the vectors of its tokens, for
+// prompts of other vectors beside them.
+type TokenEmbedder interface {
+	Generator
+	// EmbedTokens returns the vectors [n, C] that the decoder reads for ids.
+	EmbedTokens(ctx context.Context, ids ...int32) (tensor.Tensor, error)
 }
 
 // Decoder is a batch of sequences that grow token by token, and the keys and

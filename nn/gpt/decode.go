@@ -28,6 +28,7 @@ type decoder struct {
 	m      *Model
 	cache  *nn.Cache
 	ids    []int32
+	embeds []float32 // vectors in place of ids, nil: none
 	logits nn.HostRows
 }
 
@@ -35,7 +36,11 @@ func (d *decoder) Prefill(ctx context.Context, p nn.Prompt) (tensor.Tensor, erro
 	if len(p.Inputs) > 0 {
 		return tensor.Tensor{}, fmt.Errorf("gpt2: %w", p.Inputs.Known())
 	}
-	d.cache.Reset(len(p.IDs), p.Room)
+	var err error
+	if d.embeds, err = p.Vectors(d.m.Transformer.Config.NEmbd); err != nil {
+		return tensor.Tensor{}, fmt.Errorf("gpt2: %w", err)
+	}
+	d.cache.Reset(p.Sequences(), p.Room)
 	d.ids = d.ids[:0]
 	for s, ids := range p.IDs {
 		if len(ids) == 0 {
@@ -43,14 +48,14 @@ func (d *decoder) Prefill(ctx context.Context, p nn.Prompt) (tensor.Tensor, erro
 		}
 		d.ids = append(d.ids, ids...)
 	}
-	return d.extend(ctx, func(s int) int { return len(p.IDs[s]) })
+	return d.extend(ctx, p.Len)
 }
 
 func (d *decoder) Step(ctx context.Context, ids []int32) (tensor.Tensor, error) {
 	if len(ids) != d.cache.Sequences() {
 		return tensor.Tensor{}, fmt.Errorf("gpt2: %w", nn.InputError("input_ids", "%d tokens for %d sequences", len(ids), d.cache.Sequences()))
 	}
-	d.ids = append(d.ids[:0], ids...)
+	d.ids, d.embeds = append(d.ids[:0], ids...), nil
 	return d.extend(ctx, func(int) int { return 1 })
 }
 
@@ -94,6 +99,25 @@ func (d *decoder) forward(ctx context.Context) (tensor.Tensor, error) {
 	t := d.m.Transformer
 	p := d.m.params.Backend().Begin(ctx)
 	defer p.End()
-	x := t.Forward(p, Batch{IDs: d.ids, Position: d.cache.Positions(), Attention: d.cache.Args(), Last: d.cache.LastRows()}, nil)
+	b := Batch{IDs: d.ids, Position: d.cache.Positions(), Attention: d.cache.Args(), Last: d.cache.LastRows()}
+	if d.embeds != nil {
+		b.IDs, b.Embeds = nil, p.Floats(d.embeds, len(b.Position), t.Config.NEmbd)
+	}
+	x := t.Forward(p, b, nil)
 	return d.logits.Keep(p, d.m.params, d.m.project(p, t.Norm.Forward(p, x)))
+}
+
+// EmbedTokens returns the rows of wte [n, C] for ids.
+func (m *Model) EmbedTokens(ctx context.Context, ids ...int32) (tensor.Tensor, error) {
+	c := m.Transformer.Config
+	for i, id := range ids {
+		if id < 0 || int(id) >= c.VocabSize {
+			return tensor.Tensor{}, fmt.Errorf("gpt2: %w", nn.InputError("input_ids", "element %d is %d, want 0 … %d", i, id, c.VocabSize-1))
+		}
+	}
+	p := m.params.Backend().Begin(ctx)
+	defer p.End()
+	x := p.New(len(ids), c.NEmbd)
+	p.Embedding(x, p.Ints(ids), m.Transformer.Token.Table, false)
+	return p.Host(x).Clone(), p.Err()
 }

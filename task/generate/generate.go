@@ -51,7 +51,8 @@ type Token struct {
 }
 
 // Generate writes until every sequence has ended. in holds the prompts:
-// input_ids and attention_mask [B, T] of a decoder; what the encoder reads, and
+// input_ids [B, T], or inputs_embeds [B, T, C], and attention_mask [B, T] of a
+// decoder; what the encoder reads, and
 // decoder_input_ids if not only the start token, of an encoder-decoder model.
 //
 // When ctx is done Generate returns what it has, with ctx's error.
@@ -113,6 +114,7 @@ type search struct {
 	ids        [][]int32 // of the prompts, padding included
 	pads       []int
 	start      int // length of ids
+	given      int // length of a prompt of vectors, which ids do not hold
 	maxLength  int
 	deadline   time.Time
 	pad        int
@@ -150,7 +152,9 @@ func (g *Generator) start(in nn.Inputs) (*search, error) {
 	if err := s.limits(); err != nil {
 		return nil, err
 	}
-	if s.processors, err = c.processors(s.info.VocabSize, s.start, s.maxLength, encoder); err != nil {
+	settings := *c
+	settings.MinLength = max(0, c.MinLength-s.given)
+	if s.processors, err = settings.processors(s.info.VocabSize, s.start, s.maxLength, encoder); err != nil {
 		return nil, err
 	}
 	if c.MaxTime > 0 {
@@ -176,7 +180,7 @@ func (s *search) sample(ctx context.Context, yield func(Token, error) bool) erro
 	for i, q := range active {
 		from[i] = int32(q.row)
 	}
-	if len(active) != len(s.prompt.IDs) {
+	if len(active) != s.prompt.Sequences() {
 		s.decoder.Reorder(from)
 	}
 	next := make([]int32, 0, len(active))
@@ -188,7 +192,7 @@ func (s *search) sample(ctx context.Context, yield func(Token, error) bool) erro
 				row = q.row // several sequences begin with one prompt
 			}
 			scores := logits.F32()[row*logits.LD():][:logits.Cols()]
-			if first && len(active) != len(s.prompt.IDs) {
+			if first && len(active) != s.prompt.Sequences() {
 				scores = slices.Clone(scores)
 			}
 			id := s.choose(q, scores)

@@ -262,6 +262,10 @@ func TestRefused(t *testing.T) {
 		{"attention_mask", nil, with("attention_mask", grid([][]int64{{1, 1}})), nn.ErrInput},
 		{"pixel_values", nil, with("pixel_values", grid([][]int64{{1, 1}})), nn.ErrInput},
 		{"inputs_embeds", nil, with("inputs_embeds", grid([][]int64{{1, 1}})), nn.ErrUnsupported},
+		{"inputs_embeds", nil, nn.Inputs{"inputs_embeds": grid([][]int64{{1, 1}})}, nn.ErrInput},
+		{"empty", nil, nn.Inputs{"inputs_embeds": tensor.FromF32(nil, 1, 0, 4)}, nn.ErrInput},
+		{"on the left", nil, nn.Inputs{"inputs_embeds": tensor.FromF32(make([]float32, 8), 1, 2, 4), "attention_mask": grid([][]int64{{1, 0}})}, nn.ErrInput},
+		{"on the left", nil, nn.Inputs{"inputs_embeds": tensor.FromF32(make([]float32, 8), 1, 2, 4), "attention_mask": grid([][]int64{{0, 0}})}, nn.ErrInput},
 	} {
 		err := func() error {
 			config, err := generate.ParseConfig(empty(t), c.set)

@@ -103,3 +103,58 @@ func TestGolden(t *testing.T) {
 		}
 	}
 }
+
+// TestEmbeds: a prompt given as the vectors of its tokens, whatever stands on
+// its left, is continued as the prompt itself is, with the new tokens alone.
+func TestEmbeds(t *testing.T) {
+	for _, name := range []string{"gpt2.lm", "mixtral.lm"} {
+		m, c, _ := load(t, name, 1)
+		const most = 6
+		set := settings("max_new_tokens", "6", "do_sample", "false", "num_beams", "1", "eos_token_id", "null")
+		ids := [][]int32{{3, 1, 4, 1}, {5, 9}}
+		want, err := generator(t, m, c, set).Generate(t.Context(), nn.Inputs{
+			"input_ids": grid([][]int64{{3, 1, 4, 1}, {0, 0, 5, 9}}), "attention_mask": grid([][]int64{{1, 1, 1, 1}, {0, 0, 1, 1}}),
+		})
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		var width int
+		var data []float32
+		for _, row := range ids {
+			x, err := m.(nn.TokenEmbedder).EmbedTokens(t.Context(), row...)
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			width = x.Cols()
+			for range 4 - len(row) {
+				data = append(data, slices.Repeat([]float32{7}, width)...)
+			}
+			data = append(data, x.F32()...)
+		}
+		in := nn.Inputs{"inputs_embeds": tensor.FromF32(data, 2, 4, width), "attention_mask": grid([][]int64{{1, 1, 1, 1}, {0, 0, 1, 1}})}
+		for _, beams := range []string{"1", "3"} {
+			set["num_beams"] = json.RawMessage(beams)
+			got, err := generator(t, m, c, set).Generate(t.Context(), in)
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			for i, ids := range got.Sequences {
+				if len(ids) != most || beams == "1" && !slices.Equal(ids, want.Sequences[i][4:]) {
+					t.Errorf("%s: sequence %d: %v, want the end of %v", name, i, ids, want.Sequences[i])
+				}
+			}
+		}
+		// max_length counts the vectors, which the sequences do not hold.
+		r, err := generator(t, m, c, settings("max_length", "7", "do_sample", "false", "eos_token_id", "null")).Generate(t.Context(), in)
+		if err != nil || len(r.Sequences[0]) != 3 {
+			t.Errorf("%s: max_length: %v, %v", name, r, err)
+		}
+		if _, err := generator(t, m, c, settings("max_length", "4")).Generate(t.Context(), in); err == nil {
+			t.Errorf("%s: a prompt as long as max_length", name)
+		}
+		in["inputs_embeds"] = tensor.FromF32(data[:8*(width-1)], 2, 4, width-1)
+		if _, err := generator(t, m, c, set).Generate(t.Context(), in); err == nil {
+			t.Errorf("%s: vectors of another width", name)
+		}
+	}
+}

@@ -9,8 +9,11 @@ import (
 
 // prompts takes the input of a decoder and strips its padding.
 func (s *search) prompts(in nn.Inputs) error {
-	if in.Has("inputs_embeds") || in.Has("position_ids") || in.Has("token_type_ids") {
-		return nn.Unsupported("generation from inputs_embeds, position_ids or token_type_ids")
+	if in.Has("position_ids") || in.Has("token_type_ids") {
+		return nn.Unsupported("generation from position_ids or token_type_ids")
+	}
+	if in.Has("inputs_embeds") {
+		return s.embeds(in)
 	}
 	if err := in.Known("input_ids", "attention_mask"); err != nil {
 		return err
@@ -52,6 +55,43 @@ func (s *search) prompts(in nn.Inputs) error {
 			return nn.Unsupported("prompt %d hides tokens between others, and attention has a window", i)
 		}
 		s.prompt.IDs = append(s.prompt.IDs, kept)
+	}
+	return nil
+}
+
+// embeds takes the input of a decoder given as vectors [B, T, C]. The sequences
+// hold new tokens only, as Hugging Face returns them.
+func (s *search) embeds(in nn.Inputs) error {
+	const name = "inputs_embeds"
+	if in.Has("input_ids") {
+		return nn.Unsupported("generation from inputs_embeds beside input_ids")
+	}
+	if err := in.Known(name, "attention_mask"); err != nil {
+		return err
+	}
+	x, err := in.F32(name, -1, -1, -1)
+	if err != nil {
+		return err
+	}
+	b, t, c := x.Dim(0), x.Dim(1), x.Dim(2)
+	if b == 0 || t == 0 || c == 0 {
+		return nn.InputError(name, "shape %v: an empty prompt", x.Shape())
+	}
+	mask, err := in.Mask("attention_mask", b, t)
+	if err != nil {
+		return err
+	}
+	s.given, s.ids, s.pads = t, make([][]int32, b), make([]int, b)
+	for i := range b {
+		from := 0
+		if mask != nil {
+			row := mask[i*t : (i+1)*t]
+			if from = slices.Index(row, 1); from < 0 || slices.Contains(row[from:], 0) {
+				return nn.InputError("attention_mask", "row %d hides vectors elsewhere than on the left", i)
+			}
+		}
+		rows := x.F32()[(i*t+from)*c : (i+1)*t*c]
+		s.prompt.Embeds = append(s.prompt.Embeds, tensor.FromF32(rows, t-from, c))
 	}
 	return nil
 }
@@ -160,7 +200,7 @@ func (s *search) limits() error {
 	case c.MaxNewTokens >= 0:
 		key, s.maxLength = "max_new_tokens", s.start+c.MaxNewTokens
 	case c.MaxLength >= 0:
-		s.maxLength = c.MaxLength
+		s.maxLength = c.MaxLength - s.given
 	default: // 20 new tokens
 		s.maxLength = s.start + 20
 		if limit := s.info.MaxPositions; limit > 0 {
@@ -168,8 +208,8 @@ func (s *search) limits() error {
 		}
 	}
 	longest := 0
-	for _, ids := range s.prompt.IDs {
-		longest = max(longest, len(ids))
+	for i := range s.prompt.Sequences() {
+		longest = max(longest, s.prompt.Len(i))
 	}
 	limit := s.info.MaxPositions
 	if s.info.Longer {
@@ -179,7 +219,7 @@ func (s *search) limits() error {
 		return nn.InputError("input_ids", "a prompt of %d tokens; the model has %d positions", longest, limit)
 	}
 	if s.start >= s.maxLength {
-		return nn.InputError(key, "%d, and the prompt has %d tokens already", s.maxLength, s.start)
+		return nn.InputError(key, "%d, and the prompt has %d tokens already", s.maxLength+s.given, s.start+s.given)
 	}
 	// The last token is not fed back, so it needs no position.
 	if need := longest + s.maxLength - s.start - 1; limit > 0 && need > limit {

@@ -44,6 +44,7 @@ func Prompts(tok *text.Tokenizer, texts ...string) (nn.Inputs, error) {
 type streamText struct {
 	begin int // ids[begin:] are decoded again with each new token
 	end   int // the text of ids[:end] has been given
+	begun bool
 }
 
 // lookBack is the number of tokens before the new one that are decoded with it,
@@ -53,7 +54,8 @@ const lookBack = 5
 // next returns what the ids after the last call add to the text; "" if it ends
 // within a character and is not the last.
 func (t *streamText) next(tok *text.Tokenizer, ids []int32, last bool) string {
-	if t.end == 0 {
+	if !t.begun {
+		t.begun = true
 		t.end = len(ids) - 1
 		t.begin = max(0, t.end-lookBack)
 	}
