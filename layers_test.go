@@ -55,7 +55,7 @@ var layers = map[string][]string{
 }
 
 // testLayers may be imported by any test file, and by each other.
-var testLayers = []string{"internal/ktest", "internal/golden"}
+var testLayers = []string{"internal/ktest", "internal/golden", "internal/ptx"}
 
 // thirdParty says which packages may import which modules from outside.
 var thirdParty = map[string][]string{
@@ -133,7 +133,7 @@ func TestImportOrder(t *testing.T) {
 		}
 		isTest := strings.HasSuffix(path, "_test.go")
 		level, allowed, ok := rule(pkg)
-		isTestLayer := anyUnder([]string{"internal/ktest/…", "internal/golden/…"}, pkg)
+		isTestLayer := anyUnder([]string{"internal/ktest/…", "internal/golden/…", "internal/ptx"}, pkg)
 		if !ok && !isTestLayer {
 			t.Errorf("%s: package %q is not in the table of layers", path, pkg)
 			return

@@ -1,0 +1,75 @@
+package main
+
+// dtype is the type of elements in memory. Arithmetic is in float32.
+type dtype string
+
+var dtypes = []dtype{"f32", "bf16", "f16"}
+
+func (t dtype) size() int {
+	if t == "f32" {
+		return 4
+	}
+	return 2
+}
+
+// unpack16 turns the 16 bits of an element into a float.
+func (t dtype) fromBits(h val) val {
+	if t == "f16" {
+		d := reg(f32)
+		emit("cvt.f32.f16", d, h)
+		return d
+	}
+	d := reg(f32)
+	emit("mov.b32", d, []val{{"0", b16}, h})
+	return d
+}
+
+// get reads n elements, 1, 2 or 4, that lie at a multiple of their size.
+func (t dtype) get(space, addr string, n int) []val {
+	if t == "f32" {
+		return load(space, f32, n, addr)
+	}
+	var list []val
+	for _, h := range load(space, b16, n, addr) {
+		list = append(list, t.fromBits(h))
+	}
+	return list
+}
+
+// zero16 is a register that is 0.
+func zero16() val {
+	d := reg(b16)
+	emit("mov.b16", d, "0")
+	return d
+}
+
+// round turns a float into the 16 bits of an element, to nearest even.
+func (t dtype) round(x val) val {
+	d := reg(b16)
+	if t == "f16" {
+		emit("cvt.rn.f16.f32", d, x)
+		return d
+	}
+	// Turing has no conversion to bfloat16.
+	b := reg(u32)
+	emit("mov.b32", b, x)
+	even := and(shr(b, i32(16)), i32(1))
+	b = add(add(b, hex(0x7fff)), even)
+	b = choose(compare("nan", x, x), hex(0x7fff0000), b)
+	b = shr(b, i32(16))
+	emit("cvt.u16.u32", d, b)
+	return d
+}
+
+// put stores 1, 2 or 4 floats.
+func (t dtype) put(space, addr string, x ...val) {
+	if t == "f32" {
+		store(space, f32, addr, x...)
+		return
+	}
+	list := make([]val, len(x))
+	for i, v := range x {
+		list[i] = t.round(v)
+	}
+	store(space, b16, addr, list...)
+}
