@@ -13,13 +13,18 @@ import (
 //
 //	dst[i][j] = act(float32(Σ_p (qa[i][p]-za[i])·qw[j][p])·(sa[i]·sw[j]) + bias[j]) + residual[i][j]
 //
-// With W8 and one scale a row it is
+// With W8 and W4 the sum begins with the bias and takes a group of columns
+// after the other, in the order of the columns:
 //
-//	dst[i][j] = act(fma(Σ_p a[i][p]·qw[j][p], sw[j], bias[j])) + residual[i][j]
+//	s = fma(Σ_p a[i][p]·qw[j][p] over the group, sw[j][group], s)
 //
-// by the chain of multiply-adds of LinearF32; with scales that change along the
-// row, and with W4, it is LinearF32 by the weight that [QMatrix.Dequantize]
-// returns, to the bit.
+// With W8 the sum over a group is the chain of multiply-adds of LinearF32 by
+// the integers. With W4 a group is up to 32 columns (of a longer group one
+// after the other), and the sum over them is exact: the elements of a row that
+// it takes are split by ref.SplitF32 into numbers of 24 bits, as many as a
+// float32 has, under the exponent of the largest. See [ref.AddGroupS8] and
+// [ref.AddBlockS4]. The result is closer to the exact product than that of
+// LinearF32 by [QMatrix.Dequantize], unless elements far apart meet in a group.
 //
 // Both operands of W8A8 have 8 full bits on every instruction set, and the
 // activations a zero point, since all of it shows. Measured on all-MiniLM-L6-v2

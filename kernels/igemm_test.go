@@ -3,7 +3,6 @@ package kernels
 import (
 	"fmt"
 	"math"
-	"slices"
 	"testing"
 
 	"github.com/seed-512d3d71/weft/internal/ktest"
@@ -112,56 +111,6 @@ func TestLinearW8A8(t *testing.T) {
 			})
 		}
 	})
-}
-
-// TestLinearWeightOnly holds the products by weights of 8 and 4 bits against
-// the product by the dequantized weight, to the bit, or by the integers if the
-// sum is scaled.
-func TestLinearWeightOnly(t *testing.T) {
-	sizes := [][3]int{{1, 1, 0}, {6, 7, 0}, {1, 130, 1024}, {5, 40, 520}, {30, 33, 1100}}
-	for m := 1; m <= 6; m++ {
-		for k := 1; k <= 40; k++ {
-			sizes = append(sizes, [3]int{m, 10*m + k, k})
-		}
-		for n := 1; n <= 140; n++ {
-			sizes = append(sizes, [3]int{m, n, 40})
-		}
-	}
-	for _, s := range []Scheme{W8, W4} {
-		t.Run(s.String(), func(t *testing.T) {
-			eachISA(t, func(t *testing.T) {
-				for i, size := range sizes {
-					m, n, k := size[0], size[1], size[2]
-					group := []int{8, 16, 32}[i%3]
-					if s == W8 && i%2 == 0 {
-						group = 0
-					}
-					x := make([]float32, m*k)
-					ktest.Fill(ktest.Rand(uint64(i)), x)
-					if i%4 == 0 {
-						ktest.Sprinkle(ktest.Rand(uint64(i)), x, 60)
-					}
-					w := randomQ(s, uint64(i), n, k, group)
-					want := make([]float32, m*n)
-					if w.shift != nil {
-						plain := *w
-						plain.scale = slices.Repeat([]float32{1}, len(w.scale))
-						LinearF32(nil, want, n, x, k, m, PackF32(plain.Dequantize(), n, k, k), Epilogue{})
-						AffineF32(nil, want, n, want, n, w.scale[:n], w.shift[:n], m, n)
-					} else {
-						LinearF32(nil, want, n, x, k, m, PackF32(w.Dequantize(), n, k, k), Epilogue{})
-					}
-					edge := ktest.Edges[i%2]
-					a, dst := ktest.GuardCopy(t, x, edge), ktest.Guard[float32](t, m*n, edge)
-					w.data, w.scale = ktest.GuardCopy(t, w.data, edge), ktest.GuardCopy(t, w.scale, edge)
-					LinearQ(nil, dst, n, a, k, m, w, Epilogue{})
-					if !ktest.SameBits(t, fmt.Sprintf("%dx%dx%d group %d", m, n, k, group), dst, want) {
-						return
-					}
-				}
-			})
-		})
-	}
 }
 
 // TestExtremesS8: the largest sums of 65,536 products, which saturate nowhere.

@@ -19,8 +19,8 @@ const (
 	// sums are exact.
 	// No row's result depends on another row.
 	W8A8
-	// W8: weights of 8 bits with a scale for each output, computed with as
-	// float32: for products of few rows, which wait for memory.
+	// W8: weights of 8 bits with a scale for each output, activations of float32:
+	// for products of few rows, which wait for memory.
 	W8
 	// W4 is W8 with 4 bits and a scale for each group of inputs of an output.
 	W4
@@ -55,17 +55,18 @@ const (
 )
 
 // QMatrix is a quantized weight [Rows, Cols] (out features, in features), in
-// panels of 16 rows as [Matrix]. Within a panel the 4 bytes (or 8 nibbles) of
-// adjacent columns of one row lie side by side.
+// panels of 16 rows as [Matrix]. Within a panel of W8A8 the bytes of 4 adjacent
+// columns of one row lie side by side, as the dot products of bytes read them;
+// in one of W8 those of the 16 rows do; in one of W4 a byte holds columns p and
+// p+4 of 8, plus 8, low one first.
 type QMatrix struct {
 	scheme Scheme
 	n, k   int
-	group  int       // columns that share a scale; k but for W4
-	step   int       // bytes of a panel
-	data   []int8    // two's complement; nibbles low one first
+	group  int // columns that share a scale; k but for W4
+	step   int // bytes of a panel
+	data   []int8
 	scale  []float32 // [panel][group][16]
 	sums   []int32   // of each row, for activations with a zero point
-	shift  []float32 // zeros in the place of a bias; nil if scales change along a row
 }
 
 // Rows returns the number of out features.
@@ -78,7 +79,7 @@ func (m *QMatrix) Cols() int { return m.k }
 func (m *QMatrix) Scheme() Scheme { return m.scheme }
 
 // Bytes returns the memory the packed weight takes.
-func (m *QMatrix) Bytes() int { return len(m.data) + 4*len(m.scale) + 4*len(m.sums) + 4*len(m.shift) }
+func (m *QMatrix) Bytes() int { return len(m.data) + 4*len(m.scale) + 4*len(m.sums) }
 
 // Quantized is a stored weight [n, k] before it is packed: one part of a
 // QMatrix.
@@ -228,11 +229,8 @@ func newQMatrix(s Scheme, n, k, group int) *QMatrix {
 	}
 	panels := (n + pairWidth - 1) / pairWidth * 2
 	m.step = (k + m.per() - 1) / m.per() * panelWidth * 4
-	m.data = make([]int8, panels*m.step)
-	m.scale = make([]float32, panels*panelWidth*m.groups())
-	if s == W8 && m.groups() == 1 {
-		m.shift = make([]float32, panels*panelWidth)
-	}
+	m.data = newBytes(panels * m.step)
+	m.scale = newWeights(panels * panelWidth * m.groups())
 	if s == W8A8 {
 		m.sums = make([]int32, panels*panelWidth)
 	}
@@ -315,11 +313,16 @@ func (m *QMatrix) quantize(q []int8, scale, row []float32) {
 func (m *QMatrix) place(i int, q []int8, scale []float32) {
 	panel, lane := i/panelWidth, i%panelWidth
 	data := m.data[panel*m.step:][:m.step]
-	if m.scheme == W4 {
+	switch m.scheme {
+	case W4:
 		for p, v := range q {
-			data[p/8*64+lane*4+p%8/2] |= (v & 15) << (p % 2 * 4)
+			data[p/8*64+lane*4+p%4] |= (v + 8) << (p / 4 % 2 * 4)
 		}
-	} else {
+	case W8:
+		for p, v := range q {
+			data[p*panelWidth+lane] = v
+		}
+	default:
 		for p := 0; p < len(q); p += quad {
 			copy(data[p*panelWidth+lane*quad:][:quad], q[p:])
 		}
@@ -335,7 +338,7 @@ func (m *QMatrix) place(i int, q []int8, scale []float32) {
 	}
 }
 
-// Dequantize returns the weight [n, k] as float32: what W8 and W4 compute with.
+// Dequantize returns the weight [n, k] as float32.
 func (m *QMatrix) Dequantize() []float32 {
 	w := make([]float32, m.n*m.k)
 	for i := range m.n {
@@ -349,11 +352,14 @@ func (m *QMatrix) Dequantize() []float32 {
 // at returns the stored element of row i, column p.
 func (m *QMatrix) at(i, p int) int8 {
 	data, lane := m.data[i/panelWidth*m.step:], i%panelWidth
-	if m.scheme == W4 {
-		return data[p/8*64+lane*4+p%8/2] << (4 - p%2*4) >> 4
+	switch m.scheme {
+	case W4:
+		return int8(uint8(data[p/8*64+lane*4+p%4])>>(p/4%2*4)&15) - 8
+	case W8:
+		return data[p*panelWidth+lane]
 	}
 	return data[p/quad*64+lane*quad+p%quad]
 }
 
 // quantFamilies are the products by quantized weights.
-var quantFamilies = []anyFamily{&igemm, &weight}
+var quantFamilies = []anyFamily{&igemm, &byteF32, &nibbleF32}

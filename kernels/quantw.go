@@ -2,38 +2,54 @@ package kernels
 
 import (
 	"sync"
+	"unsafe"
 
 	"github.com/seed-512d3d71/weft/internal/par"
+	"github.com/seed-512d3d71/weft/kernels/ref"
 )
 
-// weightRow is one implementation of the product of floats by a weight of few
-// bits, for W8 and W4; without tile it is ref, which dequantizes.
-type weightRow struct {
-	rows   int    // the most that a tile multiplies by a weight in registers
-	panels [5]int // of the widest tile of so many rows
-	plain  bool   // tile takes no scale, with W8
-	tile   func(s Scheme, h, n int, a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc, k, cols, group int)
-	unpack func(s Scheme, dst *float32, b *int8, scale *float32, k int)
+// byteRow is one implementation of the product of floats by a weight of 8
+// bits; without tile it is ref.
+type byteRow struct {
+	panels []int // side by side in the widest tile, by its rows
+	tile   func(h, n int, a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc, k, group int)
 }
 
-// linearWeightOnly is LinearQ with W8 and W4. Few rows multiply by the weight
-// as it is unpacked in registers; more rows share a block of it that is
-// unpacked into the cache. Where a row has one scale it multiplies the sum.
+// nibbleRow is one implementation of the product of rows that are split into
+// digits by a weight of 4 bits; without tile it is ref.
+type nibbleRow struct {
+	panels []int // side by side in the widest tile, by its rows
+	tile   func(h, n int, a *int8, sum *int32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc, k, group int)
+	// split is ref.SplitF32 for the blocks of a row; nil: that itself.
+	split func(digits *int8, sum *int32, x *float32, k, group int)
+}
+
+const (
+	// unit is the number of nibbles in a lane of 32 bits.
+	unit = 2 * quad
+	// splitBytes is what the digits of a unit take, and blockBytes what a block
+	// has beside them.
+	splitBytes, blockBytes = 32, 16
+)
+
+// linearWeightOnly is LinearQ with W8 and W4.
 func linearWeightOnly(t *par.Team, dst []float32, ldd int, a []float32, lda, m int, w *QMatrix, ep Epilogue) {
 	task := weightTasks.Get().(*weightTask)
-	*task = weightTask{dst: dst, ldd: ldd, a: a, lda: lda, m: m, w: w, ep: ep}
-	task.grid = splitPairs(t.Threads(), m, w.n, w.k)
-	if m > weight.active.rows {
-		// A block is unpacked for every block of rows: make those tall.
-		task.grid = split(t.Threads(), m, w.n, w.k, blockRows(w.k))
+	task.dst, task.ldd, task.a, task.lda, task.m, task.w, task.ep = dst, ldd, a, lda, m, w, ep
+	if w.scheme == W4 {
+		task.layout()
+		task.splitting = true
+		t.Run(task, (m+task.rows-1)/task.rows)
+		task.splitting = false
 	}
+	task.grid = weightGrid(t.Threads(), m, w.n, w.k)
 	t.Run(task, task.grid.chunks())
-	*task = weightTask{}
+	*task = weightTask{store: task.store}
 	weightTasks.Put(task)
 }
 
-// weightTask is one LinearQ with W8 or W4. A chunk is a block of rows by a
-// range of pairs of panels, or of panels if the block is unpacked first.
+// weightTask is one LinearQ with W8 or W4: with W4 first a region that splits
+// A, then one that multiplies. It keeps its buffer for the next.
 type weightTask struct {
 	dst, a   []float32
 	ldd, lda int
@@ -41,122 +57,196 @@ type weightTask struct {
 	w        *QMatrix
 	ep       Epilogue
 	grid     grid
+
+	splitting bool
+	rows      int     // of A in a chunk of it
+	store     []int32 // A split: of each row the digits, then the sums
+	ld        int     // from row to row
+	sums      int     // where they begin
 }
 
 var weightTasks = sync.Pool{New: func() any { return new(weightTask) }}
 
+// weightGrid is split in units of pairs of panels: a chunk is a block of rows
+// that stays in L2 by pairs that pass by.
+func weightGrid(threads, m, n, k int) grid {
+	g := split(threads, m, n, k, blockRows(k))
+	if g.across > 1 {
+		g.panels += g.panels % 2
+	}
+	g.panels, g.n = (g.panels+1)/2, (g.n+1)/2
+	g.across = (g.n + g.panels - 1) / g.panels
+	return g
+}
+
+// Do does one chunk.
 func (g *weightTask) Do(chunk int) {
-	i0, i1, j0, j1 := g.grid.chunk(chunk)
-	if g.m > weight.active.rows {
-		g.unpacked(i0, i1, j0, j1)
+	if g.splitting {
+		for i := chunk * g.rows; i < min((chunk+1)*g.rows, g.m); i++ {
+			g.splitRow(i)
+		}
 		return
 	}
+	i0, i1, j0, j1 := g.grid.chunk(chunk)
 	j0, j1 = 2*j0, 2*j1
-	g.direct(i0, i1, j0, j1)
-	g.finish(i0, i1, j0*panelWidth, min(j1*panelWidth, g.w.n))
-}
-
-// finish scales rows [i0, i1) and columns [c0, c1) of the sums if they are not
-// yet, adding the bias in the same rounding, and does the rest of the epilogue.
-func (g *weightTask) finish(i0, i1, c0, c1 int) {
+	g.product(i0, i1, j0, j1)
 	ep := g.ep
-	if shift := g.w.shift; shift != nil && c0 < c1 {
-		if ep.Bias != nil {
-			shift = ep.Bias
-			ep.Bias = nil
-		}
-		dst := g.dst[i0*g.ldd+c0:]
-		AffineF32(nil, dst, g.ldd, dst, g.ldd, g.w.scale[c0:c1], shift[c0:c1], i1-i0, c1-c0)
-	}
-	ep.apply(g.dst, g.ldd, i0, i1, c0, c1)
+	ep.Bias = nil // the sums began with it
+	ep.apply(g.dst, g.ldd, i0, i1, j0*panelWidth, min(j1*panelWidth, g.w.n))
 }
 
-// ones are the scales of a panel that is to be scaled later.
-var ones = [panelWidth]float32{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
-
-// direct multiplies the few rows [i0, i1) by panels [j0, j1).
-func (g *weightTask) direct(i0, i1, j0, j1 int) {
-	row, w, h := &weight.active, g.w, i1-i0
+// product computes rows [i0, i1) by panels [j0, j1), as many panels side by
+// side as the tiles allow: they stay near while the rows pass by.
+func (g *weightTask) product(i0, i1, j0, j1 int) {
+	w, panels := g.w, byteF32.active.panels
+	if w.scheme == W4 {
+		panels = nibbleF32.active.panels
+	}
+	if panels == nil || w.k == 0 {
+		g.productRef(i0, i1, j0, j1)
+		return
+	}
+	scratch := scratches.Get().(*scratch)
 	for j := j0; j < j1 && j*panelWidth < w.n; {
-		n := row.panels[h]
+		n := panels[tileHeight(i1-i0, len(panels)-1)]
 		for n > j1-j {
 			n /= 2
 		}
-		cols := min(n*panelWidth, w.n-j*panelWidth)
-		if w.k == 0 {
-			for i := i0; i < i1; i++ {
-				clear(g.dst[i*g.ldd+j*panelWidth:][:cols])
+		at, cols := j*panelWidth, min(n*panelWidth, w.n-j*panelWidth)
+		for i := i0; i < i1; {
+			h := tileHeight(i1-i, len(panels)-1)
+			c, ldc := g.dst[i*g.ldd+at:], g.ldd
+			if cols < n*panelWidth {
+				c, ldc = grow(&scratch.b, h*n*panelWidth), n*panelWidth
+				clear(c)
 			}
-		} else {
-			scale, lds := &w.scale[j*w.groups()*panelWidth], w.groups()*panelWidth
-			switch {
-			case w.shift != nil && row.plain:
-				scale = nil
-			case w.shift != nil:
-				scale, lds = &ones[0], 0
+			for r := range h {
+				g.begin(c[r*ldc:][:cols], at)
 			}
-			row.tile(w.scheme, h, n, &g.a[i0*g.lda], g.lda, &w.data[j*w.step], w.step, scale, lds,
-				&g.dst[i0*g.ldd+j*panelWidth], g.ldd, w.k, cols, w.group)
+			g.tile(h, n, i, j, &c[0], ldc)
+			if cols < n*panelWidth {
+				for r := range h {
+					copy(g.dst[(i+r)*g.ldd+at:][:cols], c[r*ldc:])
+				}
+			}
+			i += h
 		}
 		j += n
-	}
-}
-
-// unpacked multiplies rows [i0, i1) by panels [j0, j1), block by block.
-func (g *weightTask) unpacked(i0, i1, j0, j1 int) {
-	w := g.w
-	wide := 1
-	if row := &gemmF32.active; row.side != nil {
-		wide = row.side(i1 - i0)
-	}
-	scratch := scratches.Get().(*scratch)
-	s := strip{ldd: g.ldd, rows: i1 - i0}
-	step := (blockK(s.rows, w.k) + 7) &^ 7
-	for s.fresh = true; j0 < j1; j0 += groupPanels {
-		end := min(j0+groupPanels, j1)
-		for p := 0; p == 0 || p < w.k; p += step {
-			s.a, s.lda, s.k, s.add = g.a[i0*g.lda+p:], g.lda, min(step, w.k-p), p > 0
-			s.compact(scratch)
-			for j := j0; j < end; j += wide {
-				s.panels = min(wide, end-j)
-				s.cols = min((j+s.panels)*panelWidth, w.n) - j*panelWidth
-				s.dst = g.dst[i0*g.ldd+j*panelWidth:]
-				s.ldb = s.k * panelWidth
-				s.b = grow(&scratch.b, s.panels*s.ldb)
-				for i := range s.panels {
-					w.unpack(s.b[i*s.ldb:], j+i, p, s.k)
-				}
-				s.run()
-				s.fresh = false
-			}
-		}
-		g.finish(i0, i1, j0*panelWidth, min(end*panelWidth, w.n))
 	}
 	scratches.Put(scratch)
 }
 
-// unpack sets dst to k steps from p on of a panel, dequantized:
-//
-//	dst[i*16+j] = q(j, p+i)·scale(j, p+i)
-//
-// or to q itself if the sum is scaled. p is a multiple of 8.
-func (m *QMatrix) unpack(dst []float32, panel, p, k int) {
-	for end := p + k; p < end; {
-		group := p / m.group
-		n := min((group+1)*m.group, end) - p
-		scale := m.scale[(panel*m.groups()+group)*panelWidth:][:panelWidth]
-		if m.shift != nil {
-			scale = ones[:]
-		}
-		if row := &weight.active; row.unpack != nil {
-			row.unpack(m.scheme, &dst[0], &m.data[panel*m.step+p/m.per()*64], &scale[0], n)
-		} else {
-			for i := range n {
-				for j, s := range scale {
-					dst[i*panelWidth+j] = float32(m.at(panel*panelWidth+j, p+i)) * s
+// begin sets a row of the result, from column at on, to what its sums begin
+// with.
+func (g *weightTask) begin(c []float32, at int) {
+	if g.ep.Bias == nil {
+		clear(c)
+	} else {
+		copy(c, g.ep.Bias[at:])
+	}
+}
+
+// tile adds h rows by n panels.
+func (g *weightTask) tile(h, n, i, j int, c *float32, ldc int) {
+	w := g.w
+	b, scale, lds := &w.data[j*w.step], &w.scale[j*w.groups()*panelWidth], w.groups()*panelWidth
+	if w.scheme == W4 {
+		a := g.store[i*g.ld:]
+		nibbleF32.active.tile(h, n, int8s(a), &a[g.sums], 4*g.ld, b, w.step, scale, lds, c, ldc, units(w.k), units(w.group))
+		return
+	}
+	byteF32.active.tile(h, n, &g.a[i*g.lda], g.lda, b, w.step, scale, lds, c, ldc, w.k, w.group)
+}
+
+func (g *weightTask) productRef(i0, i1, j0, j1 int) {
+	w := g.w
+	for at := j0 * panelWidth; at < min(j1*panelWidth, w.n); at += panelWidth {
+		for i := i0; i < i1; i++ {
+			c := g.dst[i*g.ldd+at:][:min(panelWidth, w.n-at)]
+			g.begin(c, at)
+			panel := at / panelWidth
+			for group := range (w.k + w.group - 1) / w.group {
+				scale := w.scale[(panel*w.groups()+group)*panelWidth:]
+				lo, hi := group*w.group, min((group+1)*w.group, w.k)
+				if w.scheme == W8 {
+					ref.AddGroupS8(c, g.a[i*g.lda:][lo:hi], w.data[panel*w.step+lo*panelWidth:], scale)
+					continue
+				}
+				row := g.store[i*g.ld:]
+				for p := lo; p < hi; p += ref.SplitBlock {
+					sum := row[g.sums+w.block(p)*blockBytes/4:][:4]
+					ref.AddBlockS4(c, unsafe.Slice(int8s(row[p/unit*splitBytes/4:]), splitBytes*units(min(ref.SplitBlock, hi-p))),
+						[4]int32(sum), w.data[panel*w.step+p/unit*64:], scale)
 				}
 			}
 		}
-		dst, p = dst[n*panelWidth:], p+n
 	}
+}
+
+// layout sets the size of the split A.
+func (g *weightTask) layout() {
+	w := g.w
+	g.sums = units(w.k) * splitBytes / 4
+	g.ld = g.sums
+	if w.k > 0 {
+		g.ld += (w.block(w.k-1) + 1) * blockBytes / 4
+	}
+	if g.ld%128 == 0 {
+		g.ld += 16 // a power of two puts the rows into one set of L1
+	}
+	if cap(g.store) < g.m*g.ld {
+		g.store = make([]int32, g.m*g.ld)
+	}
+	g.store = g.store[:g.m*g.ld]
+	g.rows = max(1, chunkElems/max(1, w.k))
+}
+
+// splitRow splits row i, block by block.
+func (g *weightTask) splitRow(i int) {
+	w := g.w
+	x, row := g.a[i*g.lda:][:w.k], g.store[i*g.ld:]
+	split := nibbleF32.active.split
+	if split == nil {
+		for lo := 0; lo < w.k; lo += w.group {
+			hi := min(lo+w.group, w.k)
+			for p := lo; p < hi; p += ref.SplitBlock {
+				ref.SplitF32(unsafe.Slice(int8s(row[p/unit*splitBytes/4:]), splitBytes*units(min(ref.SplitBlock, hi-p))),
+					row[g.sums+w.block(p)*blockBytes/4:], x[p:min(p+ref.SplitBlock, hi)])
+			}
+		}
+		return
+	}
+	last := w.k // the start of a block that ends within a unit
+	if w.k%unit != 0 {
+		last = (w.k - 1) / w.group * w.group
+		last += (w.k - 1 - last) / ref.SplitBlock * ref.SplitBlock
+	}
+	if last > 0 {
+		split(int8s(row), &row[g.sums], &x[0], units(last), units(w.group))
+	}
+	if last < w.k {
+		scratch := scratches.Get().(*scratch)
+		tail := grow(&scratch.a, ref.SplitBlock)
+		clear(tail[copy(tail, x[last:]):])
+		split(int8s(row[last/unit*splitBytes/4:]), &row[g.sums+w.block(last)*blockBytes/4], &tail[0], units(w.k-last), ref.SplitBlock/unit)
+		scratches.Put(scratch)
+	}
+}
+
+// units returns how many units n columns take.
+func units(n int) int { return (n + unit - 1) / unit }
+
+// block returns the number of the block of column p: blocks have up to
+// ref.SplitBlock columns and begin anew with each group.
+func (m *QMatrix) block(p int) int {
+	each := (m.group + ref.SplitBlock - 1) / ref.SplitBlock
+	return p/m.group*each + p%m.group/ref.SplitBlock
+}
+
+func int8s(x []int32) *int8 { return (*int8)(unsafe.Pointer(unsafe.SliceData(x))) }
+
+// newBytes returns n zero bytes, in the memory of packed weights.
+func newBytes(n int) []int8 {
+	x := newWeights((n + 3) / 4)
+	return unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(x))), n)
 }

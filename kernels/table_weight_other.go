@@ -2,4 +2,6 @@
 
 package kernels
 
-var weight = family[weightRow]{op: "gemm_f32_weight", rows: []row[weightRow]{{name: "ref.GemmRowF32", isa: ISARef}}}
+var byteF32 = family[byteRow]{op: "gemm_f32_s8", rows: []row[byteRow]{{name: "ref.AddGroupS8", isa: ISARef}}}
+
+var nibbleF32 = family[nibbleRow]{op: "gemm_f32_s4", rows: []row[nibbleRow]{{name: "ref.AddBlockS4", isa: ISARef}}}

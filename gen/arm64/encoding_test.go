@@ -35,7 +35,7 @@ func TestEncodings(t *testing.T) {
 			list := slices.Sorted(maps.Keys(want))
 			arch := "armv8-a" // what needs more is an error
 			switch stem {
-			case "igemm_dot":
+			case "igemm_dot", "nibble_dot":
 				arch = "armv8.2-a+dotprod"
 			case "igemm_matrix":
 				arch = "armv8.2-a+i8mm"

@@ -270,8 +270,37 @@ func toBytes(d, n *reg)   { vv(0x0e212800, "xtn", "8b", "8h", "", d, n) }
 func toBytes2(d, n *reg)  { vv(0x4e212800, "xtn2", "16b", "8h", "", d, n, d) }
 func fromS8(d, n *reg)    { vv(0x0f08a400, "sxtl", "8h", "8b", "", d, n) }
 func fromS82(d, n *reg)   { vv(0x4f08a400, "sxtl2", "8h", "16b", "", d, n) }
+func fromS16(d, n *reg)   { vv(0x0f10a400, "sxtl", "4s", "4h", "", d, n) }
+func fromS162(d, n *reg)  { vv(0x4f10a400, "sxtl2", "4s", "8h", "", d, n) }
 func fromU8(d, n *reg)    { vv(0x2f08a400, "uxtl", "8h", "8b", "", d, n) }
 func fromU82(d, n *reg)   { vv(0x6f08a400, "uxtl2", "8h", "16b", "", d, n) }
+
+func cmgt(d, n, m *reg)     { vvv(0x4ea03400, "cmgt", "4s", d, n, m) }
+func addPairs(d, n, m *reg) { vvv(0x4ea0bc00, "addp", "4s", d, n, m) }
+func addPairs16(d, n *reg)  { vv(0x4e602800, "saddlp", "4s", "8h", "", d, n) } // to words
+func ushrB(d, n *reg, c int) {
+	cur.op(fmt.Sprintf("VUSHR\t$%d, %%s.B16, %%s.B16", c), one(d), one(n), n, d)
+}
+
+// tbl looks the bytes of index up in t; beyond it they are 0.
+func tbl(d, t, index *reg) {
+	cur.op("VTBL\t%s.B16, [%s.B16], %s.B16", one(d), two(t, index), index, t, d)
+}
+
+// smlalB is d += the products of n's and m's low eight bytes, smlalB2 of the
+// high ones, in 16 bits; smullB and smullB2 are d = them.
+func smlalB(d, n, m *reg)  { products(0x0e208000, "smlal", "8b", d, n, m, d) }
+func smlalB2(d, n, m *reg) { products(0x4e208000, "smlal2", "16b", d, n, m, d) }
+func smullB(d, n, m *reg)  { products(0x0e20c000, "smull", "8b", d, n, m) }
+func smullB2(d, n, m *reg) { products(0x4e20c000, "smull2", "16b", d, n, m) }
+
+func products(code uint32, name, from string, d, n, m *reg, also ...*reg) {
+	cur.emit(insn{def: one(d), use: append(two(n, m), also...),
+		word: func() uint32 { return code | uint32(m.num)<<16 | uint32(n.num)<<5 | uint32(d.num) },
+		text: func() string {
+			return fmt.Sprintf("%s v%d.8h, v%d.%[4]s, v%[5]d.%[4]s", name, d.num, n.num, from, m.num)
+		}})
+}
 
 // sdotE is d += the sums of n's products of four bytes with bytes 4·lane … of m.
 func sdotE(d, n, m *reg, lane int) {

@@ -23,6 +23,8 @@ var files = map[string]func(){
 	"igemm_matrix": igemmMatrix,
 	"igemm_weight": igemmWeight,
 	"igemm_long":   igemmLong,
+	"nibble_dot":   igemmNibbleDot,
+	"nibble_long":  igemmNibbleLong,
 	"vec_act":      actRows,
 	"vec_norm":     vecNorm,
 	"vec_map":      vecMap,

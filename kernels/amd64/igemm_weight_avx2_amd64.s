@@ -4,1530 +4,252 @@
 
 #include "textflag.h"
 
-// func GemmF32S8Tile1x64AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
+// func GemmF32S8Tile1x64AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·GemmF32S8Tile1x64AVX2(SB), NOSPLIT, $0-88
-	MOVQ   a+0(FP), AX
-	MOVQ   lda+8(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   b+16(FP), CX
-	MOVQ   ldb+24(FP), DX
-	MOVQ   scale+32(FP), BX
-	MOVQ   lds+40(FP), SI
-	SHLQ   $0x02, SI
-	LEAQ   (CX)(DX*4), DI
-	LEAQ   (CX)(DX*2), R8
-	ADDQ   DX, R8
-	LEAQ   (DI)(DX*2), R9
-	ADDQ   DX, R9
-	LEAQ   (BX)(SI*2), R10
-	ADDQ   SI, R10
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   k+64(FP), R11
-	TESTQ  BX, BX
-	JNZ    scaled
+TEXT ·GemmF32S8Tile1x64AVX2(SB), NOSPLIT, $0-80
+	MOVQ a+0(FP), AX
+	MOVQ lda+8(FP), CX
+	SHLQ $0x02, CX
+	MOVQ b+16(FP), CX
+	MOVQ ldb+24(FP), DX
+	LEAQ (CX)(DX*4), BX
+	LEAQ (CX)(DX*2), SI
+	ADDQ DX, SI
+	LEAQ (BX)(DX*2), DI
+	ADDQ DX, DI
+	MOVQ scale+32(FP), R8
+	MOVQ lds+40(FP), R9
+	SHLQ $0x02, R9
+	LEAQ (R8)(R9*2), R10
+	ADDQ R9, R10
+	MOVQ c+48(FP), R11
+	MOVQ ldc+56(FP), R12
+	SHLQ $0x02, R12
+	MOVQ k+64(FP), R12
 
-plaingroup:
-	MOVQ    group+80(FP), R12
-	CMPQ    R12, R11
-	CMOVQGT R11, R12
-	SUBQ    R12, R11
-	SUBQ    $0x04, R12
-	JL      plaintail
-
-plainloop:
-	PREFETCHT1   (DI)
-	PREFETCHT1   (DI)(DX*1)
-	PREFETCHT1   (DI)(DX*2)
-	PREFETCHT1   (R9)
-	VBROADCASTSS (AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	VBROADCASTSS 4(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	VBROADCASTSS 8(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	VBROADCASTSS 12(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         $0x10, AX
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, R8
-	ADDQ         $0x40, DI
-	ADDQ         $0x40, R9
-	SUBQ         $0x04, R12
-	JGE          plainloop
-
-plaintail:
-	ADDQ         $0x04, R12
-	JZ           plainnext
-	PREFETCHT1   (DI)
-	PREFETCHT1   (DI)(DX*1)
-	PREFETCHT1   (DI)(DX*2)
-	PREFETCHT1   (R9)
-	VBROADCASTSS (AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R12
-	JZ           plainnext
-	VBROADCASTSS 4(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R12
-	JZ           plainnext
-	VBROADCASTSS 8(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R12
-	JZ           plainnext
-
-plainnext:
-	TESTQ R11, R11
-	JNZ   plaingroup
-	JMP   store
-
-scaled:
 group:
-	MOVQ    group+80(FP), R12
-	CMPQ    R12, R11
-	CMOVQGT R11, R12
-	SUBQ    R12, R11
-	SUBQ    $0x04, R12
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    group+72(FP), R13
+	CMPQ    R13, R12
+	CMOVQGT R12, R13
+	SUBQ    R13, R12
+	SUBQ    $0x04, R13
 	JL      tail
 
 loop:
+	PREFETCHT1   (BX)
+	PREFETCHT1   (BX)(DX*1)
+	PREFETCHT1   (BX)(DX*2)
 	PREFETCHT1   (DI)
-	PREFETCHT1   (DI)(DX*1)
-	PREFETCHT1   (DI)(DX*2)
-	PREFETCHT1   (R9)
 	VBROADCASTSS (AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    (CX), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    8(CX), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    (CX)(DX*1), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    8(CX)(DX*1), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    (CX)(DX*2), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    8(CX)(DX*2), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    (SI), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    8(SI), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
 	VBROADCASTSS 4(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    16(CX), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    24(CX), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    16(CX)(DX*1), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    24(CX)(DX*1), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    16(CX)(DX*2), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    24(CX)(DX*2), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    16(SI), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    24(SI), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
 	VBROADCASTSS 8(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    32(CX), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    40(CX), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    32(CX)(DX*1), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    40(CX)(DX*1), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    32(CX)(DX*2), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    40(CX)(DX*2), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    32(SI), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    40(SI), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
 	VBROADCASTSS 12(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    48(CX), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    56(CX), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    48(CX)(DX*1), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    56(CX)(DX*1), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    48(CX)(DX*2), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    56(CX)(DX*2), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    48(SI), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    56(SI), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         $0x10, AX
 	ADDQ         $0x40, CX
-	ADDQ         $0x40, R8
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, BX
 	ADDQ         $0x40, DI
-	ADDQ         $0x40, R9
-	SUBQ         $0x04, R12
+	SUBQ         $0x04, R13
 	JGE          loop
 
 tail:
-	ADDQ         $0x04, R12
-	JZ           next
-	PREFETCHT1   (DI)
-	PREFETCHT1   (DI)(DX*1)
-	PREFETCHT1   (DI)(DX*2)
-	PREFETCHT1   (R9)
+	ADDQ $0x04, R13
+	JZ   sum
+
+one:
 	VBROADCASTSS (AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    (CX), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    8(CX), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    (CX)(DX*1), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    8(CX)(DX*1), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    (CX)(DX*2), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    8(CX)(DX*2), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    (SI), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
+	VPMOVSXBD    8(SI), Y9
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
 	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R12
-	JZ           next
-	VBROADCASTSS 4(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R12
-	JZ           next
-	VBROADCASTSS 8(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R12
-	JZ           next
+	ADDQ         $0x04, AX
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, BX
+	ADDQ         $0x10, DI
+	DECQ         R13
+	JNZ          one
 
-next:
-	ADDQ  $0x40, BX
-	ADDQ  $0x40, R10
-	TESTQ R11, R11
-	JNZ   group
-
-store:
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	MOVQ    cols+72(FP), DX
-	SHLQ    $0x02, CX
-	CMPQ    DX, $0x40
-	JL      masked
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VMOVUPS Y2, 64(AX)
-	VMOVUPS Y3, 96(AX)
-	VMOVUPS Y4, 128(AX)
-	VMOVUPS Y5, 160(AX)
-	VMOVUPS Y6, 192(AX)
-	VMOVUPS Y7, 224(AX)
+sum:
+	MOVQ        R11, R13
+	VMOVUPS     (R13), Y8
+	VFMADD231PS (R8), Y0, Y8
+	VMOVUPS     Y8, (R13)
+	VMOVUPS     32(R13), Y0
+	VFMADD231PS 32(R8), Y1, Y0
+	VMOVUPS     Y0, 32(R13)
+	VMOVUPS     64(R13), Y0
+	VFMADD231PS (R8)(R9*1), Y2, Y0
+	VMOVUPS     Y0, 64(R13)
+	VMOVUPS     96(R13), Y0
+	VFMADD231PS 32(R8)(R9*1), Y3, Y0
+	VMOVUPS     Y0, 96(R13)
+	VMOVUPS     128(R13), Y0
+	VFMADD231PS (R8)(R9*2), Y4, Y0
+	VMOVUPS     Y0, 128(R13)
+	VMOVUPS     160(R13), Y0
+	VFMADD231PS 32(R8)(R9*2), Y5, Y0
+	VMOVUPS     Y0, 160(R13)
+	VMOVUPS     192(R13), Y0
+	VFMADD231PS (R10), Y6, Y0
+	VMOVUPS     Y0, 192(R13)
+	VMOVUPS     224(R13), Y0
+	VFMADD231PS 32(R10), Y7, Y0
+	VMOVUPS     Y0, 224(R13)
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, R10
+	TESTQ       R12, R12
+	JNZ         group
 	VZEROUPPER
 	RET
 
-masked:
-	MOVQ       c+48(FP), BX
-	LEAQ       vecTail<>+0(SB), CX
-	MOVQ       $-8, SI
-	XORQ       DI, DI
-	MOVQ       $+0, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y8
-	MOVQ       BX, AX
-	VMASKMOVPS Y0, Y8, (AX)
-	MOVQ       $+8, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y1, Y0, 32(AX)
-	MOVQ       $+16, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y2, Y0, 64(AX)
-	MOVQ       $+24, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y3, Y0, 96(AX)
-	MOVQ       $+32, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y4, Y0, 128(AX)
-	MOVQ       $+40, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y5, Y0, 160(AX)
-	MOVQ       $+48, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y6, Y0, 192(AX)
-	MOVQ       $+56, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y7, Y0, 224(AX)
-	VZEROUPPER
-	RET
-
-// func GemmF32S8Tile1x32AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
+// func GemmF32S8Tile1x32AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·GemmF32S8Tile1x32AVX2(SB), NOSPLIT, $0-88
-	MOVQ   a+0(FP), AX
-	MOVQ   lda+8(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   b+16(FP), CX
-	MOVQ   ldb+24(FP), DX
-	MOVQ   scale+32(FP), BX
-	MOVQ   lds+40(FP), SI
-	SHLQ   $0x02, SI
-	LEAQ   (CX)(DX*2), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ   k+64(FP), R8
-	TESTQ  BX, BX
-	JNZ    scaled
+TEXT ·GemmF32S8Tile1x32AVX2(SB), NOSPLIT, $0-80
+	MOVQ a+0(FP), AX
+	MOVQ lda+8(FP), CX
+	SHLQ $0x02, CX
+	MOVQ b+16(FP), CX
+	MOVQ ldb+24(FP), DX
+	LEAQ (CX)(DX*2), BX
+	MOVQ scale+32(FP), SI
+	MOVQ lds+40(FP), DI
+	SHLQ $0x02, DI
+	MOVQ c+48(FP), R8
+	MOVQ ldc+56(FP), R9
+	SHLQ $0x02, R9
+	MOVQ k+64(FP), R9
 
-plaingroup:
-	MOVQ    group+80(FP), R9
-	CMPQ    R9, R8
-	CMOVQGT R8, R9
-	SUBQ    R9, R8
-	SUBQ    $0x04, R9
-	JL      plaintail
-
-plainloop:
-	PREFETCHT1   (DI)
-	PREFETCHT1   (DI)(DX*1)
-	VBROADCASTSS (AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VBROADCASTSS 4(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VBROADCASTSS 8(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VBROADCASTSS 12(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x10, AX
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DI
-	SUBQ         $0x04, R9
-	JGE          plainloop
-
-plaintail:
-	ADDQ         $0x04, R9
-	JZ           plainnext
-	PREFETCHT1   (DI)
-	PREFETCHT1   (DI)(DX*1)
-	VBROADCASTSS (AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R9
-	JZ           plainnext
-	VBROADCASTSS 4(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R9
-	JZ           plainnext
-	VBROADCASTSS 8(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R9
-	JZ           plainnext
-
-plainnext:
-	TESTQ R8, R8
-	JNZ   plaingroup
-	JMP   store
-
-scaled:
 group:
-	MOVQ    group+80(FP), R9
-	CMPQ    R9, R8
-	CMOVQGT R8, R9
-	SUBQ    R9, R8
-	SUBQ    $0x04, R9
-	JL      tail
-
-loop:
-	PREFETCHT1   (DI)
-	PREFETCHT1   (DI)(DX*1)
-	VBROADCASTSS (AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VBROADCASTSS 4(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VBROADCASTSS 8(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VBROADCASTSS 12(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x10, AX
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DI
-	SUBQ         $0x04, R9
-	JGE          loop
-
-tail:
-	ADDQ         $0x04, R9
-	JZ           next
-	PREFETCHT1   (DI)
-	PREFETCHT1   (DI)(DX*1)
-	VBROADCASTSS (AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R9
-	JZ           next
-	VBROADCASTSS 4(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R9
-	JZ           next
-	VBROADCASTSS 8(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x18, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R9
-	JZ           next
-
-next:
-	ADDQ  $0x40, BX
-	TESTQ R8, R8
-	JNZ   group
-
-store:
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	MOVQ    cols+72(FP), DX
-	SHLQ    $0x02, CX
-	CMPQ    DX, $0x20
-	JL      masked
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VMOVUPS Y2, 64(AX)
-	VMOVUPS Y3, 96(AX)
-	VZEROUPPER
-	RET
-
-masked:
-	MOVQ       c+48(FP), BX
-	LEAQ       vecTail<>+0(SB), CX
-	MOVQ       $-8, SI
-	XORQ       DI, DI
-	MOVQ       $+0, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y4
-	MOVQ       BX, AX
-	VMASKMOVPS Y0, Y4, (AX)
-	MOVQ       $+8, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y1, Y0, 32(AX)
-	MOVQ       $+16, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y2, Y0, 64(AX)
-	MOVQ       $+24, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y3, Y0, 96(AX)
-	VZEROUPPER
-	RET
-
-// func GemmF32S8Tile2x32AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·GemmF32S8Tile2x32AVX2(SB), NOSPLIT, $0-88
-	MOVQ   a+0(FP), AX
-	MOVQ   lda+8(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   b+16(FP), DX
-	MOVQ   ldb+24(FP), BX
-	MOVQ   scale+32(FP), SI
-	MOVQ   lds+40(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DX)(BX*2), R8
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   k+64(FP), R9
-	TESTQ  SI, SI
-	JNZ    scaled
-
-plaingroup:
-	MOVQ    group+80(FP), R10
-	CMPQ    R10, R9
-	CMOVQGT R9, R10
-	SUBQ    R10, R9
-	SUBQ    $0x04, R10
-	JL      plaintail
-
-plainloop:
-	PREFETCHT1   (R8)
-	PREFETCHT1   (R8)(BX*1)
-	VBROADCASTSS (AX), Y8
-	VBROADCASTSS (AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 4(AX), Y8
-	VBROADCASTSS 4(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 8(AX), Y8
-	VBROADCASTSS 8(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 12(AX), Y8
-	VBROADCASTSS 12(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x10, AX
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, R8
-	SUBQ         $0x04, R10
-	JGE          plainloop
-
-plaintail:
-	ADDQ         $0x04, R10
-	JZ           plainnext
-	PREFETCHT1   (R8)
-	PREFETCHT1   (R8)(BX*1)
-	VBROADCASTSS (AX), Y8
-	VBROADCASTSS (AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R10
-	JZ           plainnext
-	VBROADCASTSS 4(AX), Y8
-	VBROADCASTSS 4(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R10
-	JZ           plainnext
-	VBROADCASTSS 8(AX), Y8
-	VBROADCASTSS 8(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R10
-	JZ           plainnext
-
-plainnext:
-	TESTQ R9, R9
-	JNZ   plaingroup
-	JMP   store
-
-scaled:
-group:
-	MOVQ    group+80(FP), R10
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	MOVQ    group+72(FP), R10
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
 	SUBQ    R10, R9
@@ -1535,4340 +257,1010 @@ group:
 	JL      tail
 
 loop:
-	PREFETCHT1   (R8)
-	PREFETCHT1   (R8)(BX*1)
-	VBROADCASTSS (AX), Y8
-	VBROADCASTSS (AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 4(AX), Y8
-	VBROADCASTSS 4(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 8(AX), Y8
-	VBROADCASTSS 8(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 12(AX), Y8
-	VBROADCASTSS 12(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
+	PREFETCHT1   (BX)
+	PREFETCHT1   (BX)(DX*1)
+	VBROADCASTSS (AX), Y4
+	VPMOVSXBD    (CX), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VPMOVSXBD    8(CX), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VPMOVSXBD    (CX)(DX*1), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VPMOVSXBD    8(CX)(DX*1), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VBROADCASTSS 4(AX), Y4
+	VPMOVSXBD    16(CX), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VPMOVSXBD    24(CX), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VPMOVSXBD    16(CX)(DX*1), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VPMOVSXBD    24(CX)(DX*1), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VBROADCASTSS 8(AX), Y4
+	VPMOVSXBD    32(CX), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VPMOVSXBD    40(CX), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VPMOVSXBD    32(CX)(DX*1), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VPMOVSXBD    40(CX)(DX*1), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VBROADCASTSS 12(AX), Y4
+	VPMOVSXBD    48(CX), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VPMOVSXBD    56(CX), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VPMOVSXBD    48(CX)(DX*1), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VPMOVSXBD    56(CX)(DX*1), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         $0x10, AX
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, R8
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, BX
 	SUBQ         $0x04, R10
 	JGE          loop
 
 tail:
-	ADDQ         $0x04, R10
-	JZ           next
-	PREFETCHT1   (R8)
-	PREFETCHT1   (R8)(BX*1)
-	VBROADCASTSS (AX), Y8
-	VBROADCASTSS (AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
+	ADDQ $0x04, R10
+	JZ   sum
+
+one:
+	VBROADCASTSS (AX), Y4
+	VPMOVSXBD    (CX), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VPMOVSXBD    8(CX), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VPMOVSXBD    (CX)(DX*1), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VPMOVSXBD    8(CX)(DX*1), Y5
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x04, AX
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, BX
 	DECQ         R10
-	JZ           next
-	VBROADCASTSS 4(AX), Y8
-	VBROADCASTSS 4(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R10
-	JZ           next
-	VBROADCASTSS 8(AX), Y8
-	VBROADCASTSS 8(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x18, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R10
-	JZ           next
+	JNZ          one
 
-next:
-	ADDQ  $0x40, SI
-	TESTQ R9, R9
-	JNZ   group
-
-store:
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	MOVQ    cols+72(FP), DX
-	SHLQ    $0x02, CX
-	CMPQ    DX, $0x20
-	JL      masked
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VMOVUPS Y2, 64(AX)
-	VMOVUPS Y3, 96(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y4, (AX)
-	VMOVUPS Y5, 32(AX)
-	VMOVUPS Y6, 64(AX)
-	VMOVUPS Y7, 96(AX)
+sum:
+	MOVQ        R8, R10
+	VMOVUPS     (R10), Y4
+	VFMADD231PS (SI), Y0, Y4
+	VMOVUPS     Y4, (R10)
+	VMOVUPS     32(R10), Y0
+	VFMADD231PS 32(SI), Y1, Y0
+	VMOVUPS     Y0, 32(R10)
+	VMOVUPS     64(R10), Y0
+	VFMADD231PS (SI)(DI*1), Y2, Y0
+	VMOVUPS     Y0, 64(R10)
+	VMOVUPS     96(R10), Y0
+	VFMADD231PS 32(SI)(DI*1), Y3, Y0
+	VMOVUPS     Y0, 96(R10)
+	ADDQ        $0x40, SI
+	TESTQ       R9, R9
+	JNZ         group
 	VZEROUPPER
 	RET
 
-masked:
-	MOVQ       c+48(FP), SI
-	LEAQ       vecTail<>+0(SB), BX
-	MOVQ       $-8, DI
-	XORQ       R8, R8
-	MOVQ       $+0, AX
-	SUBQ       DX, AX
-	CMPQ       AX, DI
-	CMOVQLT    DI, AX
-	CMPQ       AX, R8
-	CMOVQGT    R8, AX
-	VMOVUPS    128(BX)(AX*4), Y8
-	MOVQ       SI, AX
-	VMASKMOVPS Y0, Y8, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y4, Y8, (AX)
-	MOVQ       $+8, AX
-	SUBQ       DX, AX
-	CMPQ       AX, DI
-	CMOVQLT    DI, AX
-	CMPQ       AX, R8
-	CMOVQGT    R8, AX
-	VMOVUPS    128(BX)(AX*4), Y0
-	MOVQ       SI, AX
-	VMASKMOVPS Y1, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y5, Y0, 32(AX)
-	MOVQ       $+16, AX
-	SUBQ       DX, AX
-	CMPQ       AX, DI
-	CMOVQLT    DI, AX
-	CMPQ       AX, R8
-	CMOVQGT    R8, AX
-	VMOVUPS    128(BX)(AX*4), Y0
-	MOVQ       SI, AX
-	VMASKMOVPS Y2, Y0, 64(AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y6, Y0, 64(AX)
-	MOVQ       $+24, AX
-	SUBQ       DX, AX
-	CMPQ       AX, DI
-	CMOVQLT    DI, AX
-	CMPQ       AX, R8
-	CMOVQGT    R8, AX
-	VMOVUPS    128(BX)(AX*4), Y0
-	MOVQ       SI, AX
-	VMASKMOVPS Y3, Y0, 96(AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y7, Y0, 96(AX)
-	VZEROUPPER
-	RET
-
-// func GemmF32S8Tile3x16AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
+// func GemmF32S8Tile2x32AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·GemmF32S8Tile3x16AVX2(SB), NOSPLIT, $0-88
-	MOVQ   a+0(FP), AX
-	MOVQ   lda+8(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   b+16(FP), DX
-	MOVQ   ldb+24(FP), BX
-	MOVQ   scale+32(FP), SI
-	MOVQ   lds+40(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DX)(BX*1), BX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	MOVQ   k+64(FP), DI
-	TESTQ  SI, SI
-	JNZ    scaled
-
-plaingroup:
-	MOVQ    group+80(FP), R8
-	CMPQ    R8, DI
-	CMOVQGT DI, R8
-	SUBQ    R8, DI
-	SUBQ    $0x04, R8
-	JL      plaintail
-
-plainloop:
-	PREFETCHT1   (BX)
-	VBROADCASTSS (AX), Y6
-	VBROADCASTSS (AX)(CX*1), Y7
-	VBROADCASTSS (AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 4(AX), Y6
-	VBROADCASTSS 4(AX)(CX*1), Y7
-	VBROADCASTSS 4(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 8(AX), Y6
-	VBROADCASTSS 8(AX)(CX*1), Y7
-	VBROADCASTSS 8(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 12(AX), Y6
-	VBROADCASTSS 12(AX)(CX*1), Y7
-	VBROADCASTSS 12(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	ADDQ         $0x10, AX
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, BX
-	SUBQ         $0x04, R8
-	JGE          plainloop
-
-plaintail:
-	ADDQ         $0x04, R8
-	JZ           plainnext
-	PREFETCHT1   (BX)
-	VBROADCASTSS (AX), Y6
-	VBROADCASTSS (AX)(CX*1), Y7
-	VBROADCASTSS (AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	DECQ         R8
-	JZ           plainnext
-	VBROADCASTSS 4(AX), Y6
-	VBROADCASTSS 4(AX)(CX*1), Y7
-	VBROADCASTSS 4(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	DECQ         R8
-	JZ           plainnext
-	VBROADCASTSS 8(AX), Y6
-	VBROADCASTSS 8(AX)(CX*1), Y7
-	VBROADCASTSS 8(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	DECQ         R8
-	JZ           plainnext
-
-plainnext:
-	TESTQ DI, DI
-	JNZ   plaingroup
-	JMP   store
-
-scaled:
-group:
-	MOVQ    group+80(FP), R8
-	CMPQ    R8, DI
-	CMOVQGT DI, R8
-	SUBQ    R8, DI
-	SUBQ    $0x04, R8
-	JL      tail
-
-loop:
-	PREFETCHT1   (BX)
-	VBROADCASTSS (AX), Y6
-	VBROADCASTSS (AX)(CX*1), Y7
-	VBROADCASTSS (AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 4(AX), Y6
-	VBROADCASTSS 4(AX)(CX*1), Y7
-	VBROADCASTSS 4(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 8(AX), Y6
-	VBROADCASTSS 8(AX)(CX*1), Y7
-	VBROADCASTSS 8(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 12(AX), Y6
-	VBROADCASTSS 12(AX)(CX*1), Y7
-	VBROADCASTSS 12(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	ADDQ         $0x10, AX
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, BX
-	SUBQ         $0x04, R8
-	JGE          loop
-
-tail:
-	ADDQ         $0x04, R8
-	JZ           next
-	PREFETCHT1   (BX)
-	VBROADCASTSS (AX), Y6
-	VBROADCASTSS (AX)(CX*1), Y7
-	VBROADCASTSS (AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	DECQ         R8
-	JZ           next
-	VBROADCASTSS 4(AX), Y6
-	VBROADCASTSS 4(AX)(CX*1), Y7
-	VBROADCASTSS 4(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	DECQ         R8
-	JZ           next
-	VBROADCASTSS 8(AX), Y6
-	VBROADCASTSS 8(AX)(CX*1), Y7
-	VBROADCASTSS 8(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x18, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	DECQ         R8
-	JZ           next
-
-next:
-	ADDQ  $0x40, SI
-	TESTQ DI, DI
-	JNZ   group
-
-store:
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	MOVQ    cols+72(FP), DX
-	SHLQ    $0x02, CX
-	CMPQ    DX, $0x10
-	JL      masked
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, (AX)
-	VMOVUPS Y3, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y4, (AX)
-	VMOVUPS Y5, 32(AX)
-	VZEROUPPER
-	RET
-
-masked:
-	MOVQ       c+48(FP), SI
-	LEAQ       vecTail<>+0(SB), BX
-	MOVQ       $-8, DI
-	XORQ       R8, R8
-	MOVQ       $+0, AX
-	SUBQ       DX, AX
-	CMPQ       AX, DI
-	CMOVQLT    DI, AX
-	CMPQ       AX, R8
-	CMOVQGT    R8, AX
-	VMOVUPS    128(BX)(AX*4), Y6
-	MOVQ       SI, AX
-	VMASKMOVPS Y0, Y6, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y2, Y6, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y4, Y6, (AX)
-	MOVQ       $+8, AX
-	SUBQ       DX, AX
-	CMPQ       AX, DI
-	CMOVQLT    DI, AX
-	CMPQ       AX, R8
-	CMOVQGT    R8, AX
-	VMOVUPS    128(BX)(AX*4), Y0
-	MOVQ       SI, AX
-	VMASKMOVPS Y1, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y3, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y5, Y0, 32(AX)
-	VZEROUPPER
-	RET
-
-// func GemmF32S8Tile4x16AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·GemmF32S8Tile4x16AVX2(SB), NOSPLIT, $0-88
-	MOVQ   a+0(FP), AX
-	MOVQ   lda+8(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (AX)(CX*2), DX
-	ADDQ   CX, DX
-	MOVQ   b+16(FP), BX
-	MOVQ   ldb+24(FP), SI
-	MOVQ   scale+32(FP), DI
-	MOVQ   lds+40(FP), R8
-	SHLQ   $0x02, R8
-	LEAQ   (BX)(SI*1), SI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   k+64(FP), R8
-	TESTQ  DI, DI
-	JNZ    scaled
-
-plaingroup:
-	MOVQ    group+80(FP), R9
-	CMPQ    R9, R8
-	CMOVQGT R8, R9
-	SUBQ    R9, R8
-	SUBQ    $0x04, R9
-	JL      plaintail
-
-plainloop:
-	PREFETCHT1   (SI)
-	VBROADCASTSS (AX), Y8
-	VBROADCASTSS (AX)(CX*1), Y9
-	VBROADCASTSS (AX)(CX*2), Y10
-	VBROADCASTSS (DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x18, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x18, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 4(AX), Y8
-	VBROADCASTSS 4(AX)(CX*1), Y9
-	VBROADCASTSS 4(AX)(CX*2), Y10
-	VBROADCASTSS 4(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x10, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x10, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 8(AX), Y8
-	VBROADCASTSS 8(AX)(CX*1), Y9
-	VBROADCASTSS 8(AX)(CX*2), Y10
-	VBROADCASTSS 8(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x08, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x08, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 12(AX), Y8
-	VBROADCASTSS 12(AX)(CX*1), Y9
-	VBROADCASTSS 12(AX)(CX*2), Y10
-	VBROADCASTSS 12(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	ADDQ         $0x10, AX
-	ADDQ         $0x10, DX
-	ADDQ         $0x40, BX
-	ADDQ         $0x40, SI
-	SUBQ         $0x04, R9
-	JGE          plainloop
-
-plaintail:
-	ADDQ         $0x04, R9
-	JZ           plainnext
-	PREFETCHT1   (SI)
-	VBROADCASTSS (AX), Y8
-	VBROADCASTSS (AX)(CX*1), Y9
-	VBROADCASTSS (AX)(CX*2), Y10
-	VBROADCASTSS (DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x18, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x18, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R9
-	JZ           plainnext
-	VBROADCASTSS 4(AX), Y8
-	VBROADCASTSS 4(AX)(CX*1), Y9
-	VBROADCASTSS 4(AX)(CX*2), Y10
-	VBROADCASTSS 4(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x10, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x10, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R9
-	JZ           plainnext
-	VBROADCASTSS 8(AX), Y8
-	VBROADCASTSS 8(AX)(CX*1), Y9
-	VBROADCASTSS 8(AX)(CX*2), Y10
-	VBROADCASTSS 8(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x08, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x08, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R9
-	JZ           plainnext
-
-plainnext:
-	TESTQ R8, R8
-	JNZ   plaingroup
-	JMP   store
-
-scaled:
-group:
-	MOVQ    group+80(FP), R9
-	CMPQ    R9, R8
-	CMOVQGT R8, R9
-	SUBQ    R9, R8
-	SUBQ    $0x04, R9
-	JL      tail
-
-loop:
-	PREFETCHT1   (SI)
-	VBROADCASTSS (AX), Y8
-	VBROADCASTSS (AX)(CX*1), Y9
-	VBROADCASTSS (AX)(CX*2), Y10
-	VBROADCASTSS (DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x18, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x18, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 4(AX), Y8
-	VBROADCASTSS 4(AX)(CX*1), Y9
-	VBROADCASTSS 4(AX)(CX*2), Y10
-	VBROADCASTSS 4(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x10, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x10, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 8(AX), Y8
-	VBROADCASTSS 8(AX)(CX*1), Y9
-	VBROADCASTSS 8(AX)(CX*2), Y10
-	VBROADCASTSS 8(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x08, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x08, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 12(AX), Y8
-	VBROADCASTSS 12(AX)(CX*1), Y9
-	VBROADCASTSS 12(AX)(CX*2), Y10
-	VBROADCASTSS 12(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	ADDQ         $0x10, AX
-	ADDQ         $0x10, DX
-	ADDQ         $0x40, BX
-	ADDQ         $0x40, SI
-	SUBQ         $0x04, R9
-	JGE          loop
-
-tail:
-	ADDQ         $0x04, R9
-	JZ           next
-	PREFETCHT1   (SI)
-	VBROADCASTSS (AX), Y8
-	VBROADCASTSS (AX)(CX*1), Y9
-	VBROADCASTSS (AX)(CX*2), Y10
-	VBROADCASTSS (DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x18, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x18, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R9
-	JZ           next
-	VBROADCASTSS 4(AX), Y8
-	VBROADCASTSS 4(AX)(CX*1), Y9
-	VBROADCASTSS 4(AX)(CX*2), Y10
-	VBROADCASTSS 4(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x10, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x10, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R9
-	JZ           next
-	VBROADCASTSS 8(AX), Y8
-	VBROADCASTSS 8(AX)(CX*1), Y9
-	VBROADCASTSS 8(AX)(CX*2), Y10
-	VBROADCASTSS 8(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x08, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x08, Y12, Y12
-	VPSRAD       $0x18, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R9
-	JZ           next
-
-next:
-	ADDQ  $0x40, DI
-	TESTQ R8, R8
-	JNZ   group
-
-store:
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	MOVQ    cols+72(FP), DX
-	SHLQ    $0x02, CX
-	CMPQ    DX, $0x10
-	JL      masked
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, (AX)
-	VMOVUPS Y3, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y4, (AX)
-	VMOVUPS Y5, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y6, (AX)
-	VMOVUPS Y7, 32(AX)
-	VZEROUPPER
-	RET
-
-masked:
-	MOVQ       c+48(FP), SI
-	LEAQ       vecTail<>+0(SB), BX
-	MOVQ       $-8, DI
-	XORQ       R8, R8
-	MOVQ       $+0, AX
-	SUBQ       DX, AX
-	CMPQ       AX, DI
-	CMOVQLT    DI, AX
-	CMPQ       AX, R8
-	CMOVQGT    R8, AX
-	VMOVUPS    128(BX)(AX*4), Y8
-	MOVQ       SI, AX
-	VMASKMOVPS Y0, Y8, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y2, Y8, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y4, Y8, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y6, Y8, (AX)
-	MOVQ       $+8, AX
-	SUBQ       DX, AX
-	CMPQ       AX, DI
-	CMOVQLT    DI, AX
-	CMPQ       AX, R8
-	CMOVQGT    R8, AX
-	VMOVUPS    128(BX)(AX*4), Y0
-	MOVQ       SI, AX
-	VMASKMOVPS Y1, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y3, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y5, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y7, Y0, 32(AX)
-	VZEROUPPER
-	RET
-
-// func UnpackS8F32AVX2(dst *float32, b *int8, scale *float32, k int)
-// Requires: AVX, AVX2
-TEXT ·UnpackS8F32AVX2(SB), NOSPLIT, $0-32
-	MOVQ    dst+0(FP), AX
-	MOVQ    b+8(FP), CX
-	MOVQ    scale+16(FP), DX
-	MOVQ    k+24(FP), BX
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	SUBQ    $0x04, BX
-	JL      tail
-
-loop:
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x18, Y2, Y2
-	VPSRAD    $0x18, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, (AX)
-	VMOVUPS   32(CX), Y2
-	VPSLLD    $0x18, Y2, Y2
-	VPSRAD    $0x18, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 32(AX)
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x10, Y2, Y2
-	VPSRAD    $0x18, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, 64(AX)
-	VMOVUPS   32(CX), Y2
-	VPSLLD    $0x10, Y2, Y2
-	VPSRAD    $0x18, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 96(AX)
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x08, Y2, Y2
-	VPSRAD    $0x18, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, 128(AX)
-	VMOVUPS   32(CX), Y2
-	VPSLLD    $0x08, Y2, Y2
-	VPSRAD    $0x18, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 160(AX)
-	VMOVUPS   (CX), Y2
-	VPSRAD    $0x18, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, 192(AX)
-	VMOVUPS   32(CX), Y2
-	VPSRAD    $0x18, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 224(AX)
-	ADDQ      $+256, AX
-	ADDQ      $0x40, CX
-	SUBQ      $0x04, BX
-	JGE       loop
-
-tail:
-	ADDQ      $0x04, BX
-	JZ        done
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x18, Y2, Y2
-	VPSRAD    $0x18, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, (AX)
-	VMOVUPS   32(CX), Y2
-	VPSLLD    $0x18, Y2, Y2
-	VPSRAD    $0x18, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 32(AX)
-	DECQ      BX
-	JZ        done
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x10, Y2, Y2
-	VPSRAD    $0x18, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, 64(AX)
-	VMOVUPS   32(CX), Y2
-	VPSLLD    $0x10, Y2, Y2
-	VPSRAD    $0x18, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 96(AX)
-	DECQ      BX
-	JZ        done
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x08, Y2, Y2
-	VPSRAD    $0x18, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, 128(AX)
-	VMOVUPS   32(CX), Y0
-	VPSLLD    $0x08, Y0, Y0
-	VPSRAD    $0x18, Y0, Y0
-	VCVTDQ2PS Y0, Y0
-	VMULPS    Y1, Y0, Y0
-	VMOVUPS   Y0, 160(AX)
-	DECQ      BX
-	JZ        done
-
-done:
-	VZEROUPPER
-	RET
-
-// func GemmF32S4Tile1x64AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·GemmF32S4Tile1x64AVX2(SB), NOSPLIT, $0-88
-	MOVQ   a+0(FP), AX
-	MOVQ   lda+8(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   b+16(FP), CX
-	MOVQ   ldb+24(FP), DX
-	MOVQ   scale+32(FP), BX
-	MOVQ   lds+40(FP), SI
-	SHLQ   $0x02, SI
-	LEAQ   (CX)(DX*4), DI
-	LEAQ   (CX)(DX*2), R8
-	ADDQ   DX, R8
-	LEAQ   (DI)(DX*2), R9
-	ADDQ   DX, R9
-	LEAQ   (BX)(SI*2), R10
-	ADDQ   SI, R10
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   k+64(FP), R11
+TEXT ·GemmF32S8Tile2x32AVX2(SB), NOSPLIT, $0-80
+	MOVQ a+0(FP), AX
+	MOVQ lda+8(FP), CX
+	SHLQ $0x02, CX
+	MOVQ b+16(FP), DX
+	MOVQ ldb+24(FP), BX
+	LEAQ (DX)(BX*2), SI
+	MOVQ scale+32(FP), DI
+	MOVQ lds+40(FP), R8
+	SHLQ $0x02, R8
+	MOVQ c+48(FP), R9
+	MOVQ ldc+56(FP), R10
+	SHLQ $0x02, R10
+	MOVQ k+64(FP), R11
 
 group:
-	MOVQ    group+80(FP), R12
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    group+72(FP), R12
 	CMPQ    R12, R11
 	CMOVQGT R11, R12
 	SUBQ    R12, R11
-	SUBQ    $0x08, R12
+	SUBQ    $0x04, R12
 	JL      tail
 
 loop:
-	PREFETCHT1   (DI)
-	PREFETCHT1   (DI)(DX*1)
-	PREFETCHT1   (DI)(DX*2)
-	PREFETCHT1   (R9)
-	VBROADCASTSS (AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	VBROADCASTSS 4(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	VBROADCASTSS 8(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	VBROADCASTSS 12(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	VBROADCASTSS 16(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	VBROADCASTSS 20(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	VBROADCASTSS 24(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	VBROADCASTSS 28(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         $0x20, AX
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, R8
-	ADDQ         $0x40, DI
-	ADDQ         $0x40, R9
-	SUBQ         $0x08, R12
+	PREFETCHT1   (SI)
+	PREFETCHT1   (SI)(BX*1)
+	VPMOVSXBD    (DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VPMOVSXBD    8(DX), Y9
+	VCVTDQ2PS    Y9, Y9
+	VPMOVSXBD    (DX)(BX*1), Y10
+	VCVTDQ2PS    Y10, Y10
+	VPMOVSXBD    8(DX)(BX*1), Y11
+	VCVTDQ2PS    Y11, Y11
+	VBROADCASTSS (AX), Y12
+	VFMADD231PS  Y12, Y8, Y0
+	VFMADD231PS  Y12, Y9, Y1
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (AX)(CX*1), Y12
+	VFMADD231PS  Y12, Y8, Y4
+	VFMADD231PS  Y12, Y9, Y5
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VPMOVSXBD    16(DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VPMOVSXBD    24(DX), Y9
+	VCVTDQ2PS    Y9, Y9
+	VPMOVSXBD    16(DX)(BX*1), Y10
+	VCVTDQ2PS    Y10, Y10
+	VPMOVSXBD    24(DX)(BX*1), Y11
+	VCVTDQ2PS    Y11, Y11
+	VBROADCASTSS 4(AX), Y12
+	VFMADD231PS  Y12, Y8, Y0
+	VFMADD231PS  Y12, Y9, Y1
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS 4(AX)(CX*1), Y12
+	VFMADD231PS  Y12, Y8, Y4
+	VFMADD231PS  Y12, Y9, Y5
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VPMOVSXBD    32(DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VPMOVSXBD    40(DX), Y9
+	VCVTDQ2PS    Y9, Y9
+	VPMOVSXBD    32(DX)(BX*1), Y10
+	VCVTDQ2PS    Y10, Y10
+	VPMOVSXBD    40(DX)(BX*1), Y11
+	VCVTDQ2PS    Y11, Y11
+	VBROADCASTSS 8(AX), Y12
+	VFMADD231PS  Y12, Y8, Y0
+	VFMADD231PS  Y12, Y9, Y1
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS 8(AX)(CX*1), Y12
+	VFMADD231PS  Y12, Y8, Y4
+	VFMADD231PS  Y12, Y9, Y5
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VPMOVSXBD    48(DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VPMOVSXBD    56(DX), Y9
+	VCVTDQ2PS    Y9, Y9
+	VPMOVSXBD    48(DX)(BX*1), Y10
+	VCVTDQ2PS    Y10, Y10
+	VPMOVSXBD    56(DX)(BX*1), Y11
+	VCVTDQ2PS    Y11, Y11
+	VBROADCASTSS 12(AX), Y12
+	VFMADD231PS  Y12, Y8, Y0
+	VFMADD231PS  Y12, Y9, Y1
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS 12(AX)(CX*1), Y12
+	VFMADD231PS  Y12, Y8, Y4
+	VFMADD231PS  Y12, Y9, Y5
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	ADDQ         $0x10, AX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, SI
+	SUBQ         $0x04, R12
 	JGE          loop
 
 tail:
-	ADDQ         $0x08, R12
-	JZ           next
-	PREFETCHT1   (DI)
-	PREFETCHT1   (DI)(DX*1)
-	PREFETCHT1   (DI)(DX*2)
-	PREFETCHT1   (R9)
-	VBROADCASTSS (AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R12
-	JZ           next
-	VBROADCASTSS 4(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R12
-	JZ           next
-	VBROADCASTSS 8(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R12
-	JZ           next
-	VBROADCASTSS 12(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R12
-	JZ           next
-	VBROADCASTSS 16(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R12
-	JZ           next
-	VBROADCASTSS 20(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R12
-	JZ           next
-	VBROADCASTSS 24(AX), Y8
-	VMOVUPS      (CX), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y0
-	VMOVUPS      32(CX), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y1
-	VMOVUPS      (CX)(DX*1), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y2
-	VMOVUPS      32(CX)(DX*1), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*1), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y3
-	VMOVUPS      (CX)(DX*2), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(CX)(DX*2), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(BX)(SI*2), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y5
-	VMOVUPS      (R8), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y6
-	VMOVUPS      32(R8), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(R10), Y9, Y9
-	VFMADD231PS  Y8, Y9, Y7
-	DECQ         R12
-	JZ           next
+	ADDQ $0x04, R12
+	JZ   sum
 
-next:
-	ADDQ    $0x40, BX
-	ADDQ    $0x40, R10
-	TESTQ   R11, R11
-	JNZ     group
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	MOVQ    cols+72(FP), DX
-	SHLQ    $0x02, CX
-	CMPQ    DX, $0x40
-	JL      masked
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VMOVUPS Y2, 64(AX)
-	VMOVUPS Y3, 96(AX)
-	VMOVUPS Y4, 128(AX)
-	VMOVUPS Y5, 160(AX)
-	VMOVUPS Y6, 192(AX)
-	VMOVUPS Y7, 224(AX)
+one:
+	VPMOVSXBD    (DX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VPMOVSXBD    8(DX), Y9
+	VCVTDQ2PS    Y9, Y9
+	VPMOVSXBD    (DX)(BX*1), Y10
+	VCVTDQ2PS    Y10, Y10
+	VPMOVSXBD    8(DX)(BX*1), Y11
+	VCVTDQ2PS    Y11, Y11
+	VBROADCASTSS (AX), Y12
+	VFMADD231PS  Y12, Y8, Y0
+	VFMADD231PS  Y12, Y9, Y1
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (AX)(CX*1), Y12
+	VFMADD231PS  Y12, Y8, Y4
+	VFMADD231PS  Y12, Y9, Y5
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	ADDQ         $0x04, AX
+	ADDQ         $0x10, DX
+	ADDQ         $0x10, SI
+	DECQ         R12
+	JNZ          one
+
+sum:
+	MOVQ        R9, R12
+	VMOVUPS     (R12), Y8
+	VFMADD231PS (DI), Y0, Y8
+	VMOVUPS     Y8, (R12)
+	VMOVUPS     32(R12), Y0
+	VFMADD231PS 32(DI), Y1, Y0
+	VMOVUPS     Y0, 32(R12)
+	VMOVUPS     64(R12), Y0
+	VFMADD231PS (DI)(R8*1), Y2, Y0
+	VMOVUPS     Y0, 64(R12)
+	VMOVUPS     96(R12), Y0
+	VFMADD231PS 32(DI)(R8*1), Y3, Y0
+	VMOVUPS     Y0, 96(R12)
+	ADDQ        R10, R12
+	VMOVUPS     (R12), Y0
+	VFMADD231PS (DI), Y4, Y0
+	VMOVUPS     Y0, (R12)
+	VMOVUPS     32(R12), Y0
+	VFMADD231PS 32(DI), Y5, Y0
+	VMOVUPS     Y0, 32(R12)
+	VMOVUPS     64(R12), Y0
+	VFMADD231PS (DI)(R8*1), Y6, Y0
+	VMOVUPS     Y0, 64(R12)
+	VMOVUPS     96(R12), Y0
+	VFMADD231PS 32(DI)(R8*1), Y7, Y0
+	VMOVUPS     Y0, 96(R12)
+	ADDQ        $0x40, DI
+	TESTQ       R11, R11
+	JNZ         group
 	VZEROUPPER
 	RET
 
-masked:
-	MOVQ       c+48(FP), BX
-	LEAQ       vecTail<>+0(SB), CX
-	MOVQ       $-8, SI
-	XORQ       DI, DI
-	MOVQ       $+0, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y8
-	MOVQ       BX, AX
-	VMASKMOVPS Y0, Y8, (AX)
-	MOVQ       $+8, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y1, Y0, 32(AX)
-	MOVQ       $+16, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y2, Y0, 64(AX)
-	MOVQ       $+24, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y3, Y0, 96(AX)
-	MOVQ       $+32, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y4, Y0, 128(AX)
-	MOVQ       $+40, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y5, Y0, 160(AX)
-	MOVQ       $+48, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y6, Y0, 192(AX)
-	MOVQ       $+56, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y7, Y0, 224(AX)
-	VZEROUPPER
-	RET
-
-// func GemmF32S4Tile1x32AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
+// func GemmF32S8Tile3x16AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·GemmF32S4Tile1x32AVX2(SB), NOSPLIT, $0-88
-	MOVQ   a+0(FP), AX
-	MOVQ   lda+8(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   b+16(FP), CX
-	MOVQ   ldb+24(FP), DX
-	MOVQ   scale+32(FP), BX
-	MOVQ   lds+40(FP), SI
-	SHLQ   $0x02, SI
-	LEAQ   (CX)(DX*2), DI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ   k+64(FP), R8
+TEXT ·GemmF32S8Tile3x16AVX2(SB), NOSPLIT, $0-80
+	MOVQ a+0(FP), AX
+	MOVQ lda+8(FP), CX
+	SHLQ $0x02, CX
+	MOVQ b+16(FP), DX
+	MOVQ ldb+24(FP), BX
+	LEAQ (DX)(BX*1), BX
+	MOVQ scale+32(FP), SI
+	MOVQ lds+40(FP), DI
+	SHLQ $0x02, DI
+	MOVQ c+48(FP), DI
+	MOVQ ldc+56(FP), R8
+	SHLQ $0x02, R8
+	MOVQ k+64(FP), R9
 
 group:
-	MOVQ    group+80(FP), R9
-	CMPQ    R9, R8
-	CMOVQGT R8, R9
-	SUBQ    R9, R8
-	SUBQ    $0x08, R9
-	JL      tail
-
-loop:
-	PREFETCHT1   (DI)
-	PREFETCHT1   (DI)(DX*1)
-	VBROADCASTSS (AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x1c, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x1c, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x1c, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x1c, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VBROADCASTSS 4(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VBROADCASTSS 8(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x14, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x14, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x14, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x14, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VBROADCASTSS 12(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VBROADCASTSS 16(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x0c, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x0c, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x0c, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x0c, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VBROADCASTSS 20(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VBROADCASTSS 24(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	VBROADCASTSS 28(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x20, AX
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DI
-	SUBQ         $0x08, R9
-	JGE          loop
-
-tail:
-	ADDQ         $0x08, R9
-	JZ           next
-	PREFETCHT1   (DI)
-	PREFETCHT1   (DI)(DX*1)
-	VBROADCASTSS (AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x1c, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x1c, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x1c, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x1c, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R9
-	JZ           next
-	VBROADCASTSS 4(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x18, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R9
-	JZ           next
-	VBROADCASTSS 8(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x14, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x14, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x14, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x14, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R9
-	JZ           next
-	VBROADCASTSS 12(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x10, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R9
-	JZ           next
-	VBROADCASTSS 16(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x0c, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x0c, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x0c, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x0c, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R9
-	JZ           next
-	VBROADCASTSS 20(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x08, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R9
-	JZ           next
-	VBROADCASTSS 24(AX), Y4
-	VMOVUPS      (CX), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(CX), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      (CX)(DX*1), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       (BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      32(CX)(DX*1), Y5
-	VPSLLD       $0x04, Y5, Y5
-	VPSRAD       $0x1c, Y5, Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       32(BX)(SI*1), Y5, Y5
-	VFMADD231PS  Y4, Y5, Y3
-	DECQ         R9
-	JZ           next
-
-next:
-	ADDQ    $0x40, BX
-	TESTQ   R8, R8
-	JNZ     group
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	MOVQ    cols+72(FP), DX
-	SHLQ    $0x02, CX
-	CMPQ    DX, $0x20
-	JL      masked
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VMOVUPS Y2, 64(AX)
-	VMOVUPS Y3, 96(AX)
-	VZEROUPPER
-	RET
-
-masked:
-	MOVQ       c+48(FP), BX
-	LEAQ       vecTail<>+0(SB), CX
-	MOVQ       $-8, SI
-	XORQ       DI, DI
-	MOVQ       $+0, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y4
-	MOVQ       BX, AX
-	VMASKMOVPS Y0, Y4, (AX)
-	MOVQ       $+8, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y1, Y0, 32(AX)
-	MOVQ       $+16, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y2, Y0, 64(AX)
-	MOVQ       $+24, AX
-	SUBQ       DX, AX
-	CMPQ       AX, SI
-	CMOVQLT    SI, AX
-	CMPQ       AX, DI
-	CMOVQGT    DI, AX
-	VMOVUPS    128(CX)(AX*4), Y0
-	MOVQ       BX, AX
-	VMASKMOVPS Y3, Y0, 96(AX)
-	VZEROUPPER
-	RET
-
-// func GemmF32S4Tile2x32AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·GemmF32S4Tile2x32AVX2(SB), NOSPLIT, $0-88
-	MOVQ   a+0(FP), AX
-	MOVQ   lda+8(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   b+16(FP), DX
-	MOVQ   ldb+24(FP), BX
-	MOVQ   scale+32(FP), SI
-	MOVQ   lds+40(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DX)(BX*2), R8
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   k+64(FP), R9
-
-group:
-	MOVQ    group+80(FP), R10
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	MOVQ    group+72(FP), R10
 	CMPQ    R10, R9
 	CMOVQGT R9, R10
 	SUBQ    R10, R9
-	SUBQ    $0x08, R10
-	JL      tail
-
-loop:
-	PREFETCHT1   (R8)
-	PREFETCHT1   (R8)(BX*1)
-	VBROADCASTSS (AX), Y8
-	VBROADCASTSS (AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x1c, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x1c, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x1c, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x1c, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 4(AX), Y8
-	VBROADCASTSS 4(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 8(AX), Y8
-	VBROADCASTSS 8(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x14, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x14, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x14, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x14, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 12(AX), Y8
-	VBROADCASTSS 12(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 16(AX), Y8
-	VBROADCASTSS 16(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x0c, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x0c, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x0c, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x0c, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 20(AX), Y8
-	VBROADCASTSS 20(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 24(AX), Y8
-	VBROADCASTSS 24(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x04, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x04, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x04, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x04, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	VBROADCASTSS 28(AX), Y8
-	VBROADCASTSS 28(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x20, AX
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, R8
-	SUBQ         $0x08, R10
-	JGE          loop
-
-tail:
-	ADDQ         $0x08, R10
-	JZ           next
-	PREFETCHT1   (R8)
-	PREFETCHT1   (R8)(BX*1)
-	VBROADCASTSS (AX), Y8
-	VBROADCASTSS (AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x1c, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x1c, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x1c, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x1c, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R10
-	JZ           next
-	VBROADCASTSS 4(AX), Y8
-	VBROADCASTSS 4(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x18, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R10
-	JZ           next
-	VBROADCASTSS 8(AX), Y8
-	VBROADCASTSS 8(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x14, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x14, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x14, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x14, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R10
-	JZ           next
-	VBROADCASTSS 12(AX), Y8
-	VBROADCASTSS 12(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x10, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R10
-	JZ           next
-	VBROADCASTSS 16(AX), Y8
-	VBROADCASTSS 16(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x0c, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x0c, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x0c, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x0c, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R10
-	JZ           next
-	VBROADCASTSS 20(AX), Y8
-	VBROADCASTSS 20(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x08, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R10
-	JZ           next
-	VBROADCASTSS 24(AX), Y8
-	VBROADCASTSS 24(AX)(CX*1), Y9
-	VMOVUPS      (DX), Y10
-	VPSLLD       $0x04, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y4
-	VMOVUPS      32(DX), Y10
-	VPSLLD       $0x04, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y5
-	VMOVUPS      (DX)(BX*1), Y10
-	VPSLLD       $0x04, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       (SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(DX)(BX*1), Y10
-	VPSLLD       $0x04, Y10, Y10
-	VPSRAD       $0x1c, Y10, Y10
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       32(SI)(DI*1), Y10, Y10
-	VFMADD231PS  Y8, Y10, Y3
-	VFMADD231PS  Y9, Y10, Y7
-	DECQ         R10
-	JZ           next
-
-next:
-	ADDQ    $0x40, SI
-	TESTQ   R9, R9
-	JNZ     group
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	MOVQ    cols+72(FP), DX
-	SHLQ    $0x02, CX
-	CMPQ    DX, $0x20
-	JL      masked
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VMOVUPS Y2, 64(AX)
-	VMOVUPS Y3, 96(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y4, (AX)
-	VMOVUPS Y5, 32(AX)
-	VMOVUPS Y6, 64(AX)
-	VMOVUPS Y7, 96(AX)
-	VZEROUPPER
-	RET
-
-masked:
-	MOVQ       c+48(FP), SI
-	LEAQ       vecTail<>+0(SB), BX
-	MOVQ       $-8, DI
-	XORQ       R8, R8
-	MOVQ       $+0, AX
-	SUBQ       DX, AX
-	CMPQ       AX, DI
-	CMOVQLT    DI, AX
-	CMPQ       AX, R8
-	CMOVQGT    R8, AX
-	VMOVUPS    128(BX)(AX*4), Y8
-	MOVQ       SI, AX
-	VMASKMOVPS Y0, Y8, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y4, Y8, (AX)
-	MOVQ       $+8, AX
-	SUBQ       DX, AX
-	CMPQ       AX, DI
-	CMOVQLT    DI, AX
-	CMPQ       AX, R8
-	CMOVQGT    R8, AX
-	VMOVUPS    128(BX)(AX*4), Y0
-	MOVQ       SI, AX
-	VMASKMOVPS Y1, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y5, Y0, 32(AX)
-	MOVQ       $+16, AX
-	SUBQ       DX, AX
-	CMPQ       AX, DI
-	CMOVQLT    DI, AX
-	CMPQ       AX, R8
-	CMOVQGT    R8, AX
-	VMOVUPS    128(BX)(AX*4), Y0
-	MOVQ       SI, AX
-	VMASKMOVPS Y2, Y0, 64(AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y6, Y0, 64(AX)
-	MOVQ       $+24, AX
-	SUBQ       DX, AX
-	CMPQ       AX, DI
-	CMOVQLT    DI, AX
-	CMPQ       AX, R8
-	CMOVQGT    R8, AX
-	VMOVUPS    128(BX)(AX*4), Y0
-	MOVQ       SI, AX
-	VMASKMOVPS Y3, Y0, 96(AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y7, Y0, 96(AX)
-	VZEROUPPER
-	RET
-
-// func GemmF32S4Tile3x16AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·GemmF32S4Tile3x16AVX2(SB), NOSPLIT, $0-88
-	MOVQ   a+0(FP), AX
-	MOVQ   lda+8(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   b+16(FP), DX
-	MOVQ   ldb+24(FP), BX
-	MOVQ   scale+32(FP), SI
-	MOVQ   lds+40(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DX)(BX*1), BX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	MOVQ   k+64(FP), DI
-
-group:
-	MOVQ    group+80(FP), R8
-	CMPQ    R8, DI
-	CMOVQGT DI, R8
-	SUBQ    R8, DI
-	SUBQ    $0x08, R8
+	SUBQ    $0x04, R10
 	JL      tail
 
 loop:
 	PREFETCHT1   (BX)
-	VBROADCASTSS (AX), Y6
-	VBROADCASTSS (AX)(CX*1), Y7
+	VPMOVSXBD    (DX), Y6
+	VCVTDQ2PS    Y6, Y6
+	VPMOVSXBD    8(DX), Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (AX)(CX*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
 	VBROADCASTSS (AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 4(AX), Y6
-	VBROADCASTSS 4(AX)(CX*1), Y7
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	VPMOVSXBD    16(DX), Y6
+	VCVTDQ2PS    Y6, Y6
+	VPMOVSXBD    24(DX), Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 4(AX), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS 4(AX)(CX*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
 	VBROADCASTSS 4(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 8(AX), Y6
-	VBROADCASTSS 8(AX)(CX*1), Y7
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	VPMOVSXBD    32(DX), Y6
+	VCVTDQ2PS    Y6, Y6
+	VPMOVSXBD    40(DX), Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 8(AX), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS 8(AX)(CX*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
 	VBROADCASTSS 8(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 12(AX), Y6
-	VBROADCASTSS 12(AX)(CX*1), Y7
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	VPMOVSXBD    48(DX), Y6
+	VCVTDQ2PS    Y6, Y6
+	VPMOVSXBD    56(DX), Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS 12(AX), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS 12(AX)(CX*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
 	VBROADCASTSS 12(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 16(AX), Y6
-	VBROADCASTSS 16(AX)(CX*1), Y7
-	VBROADCASTSS 16(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 20(AX), Y6
-	VBROADCASTSS 20(AX)(CX*1), Y7
-	VBROADCASTSS 20(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 24(AX), Y6
-	VBROADCASTSS 24(AX)(CX*1), Y7
-	VBROADCASTSS 24(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS 28(AX), Y6
-	VBROADCASTSS 28(AX)(CX*1), Y7
-	VBROADCASTSS 28(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	ADDQ         $0x20, AX
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         $0x10, AX
 	ADDQ         $0x40, DX
 	ADDQ         $0x40, BX
-	SUBQ         $0x08, R8
+	SUBQ         $0x04, R10
 	JGE          loop
 
 tail:
-	ADDQ         $0x08, R8
-	JZ           next
-	PREFETCHT1   (BX)
-	VBROADCASTSS (AX), Y6
-	VBROADCASTSS (AX)(CX*1), Y7
+	ADDQ $0x04, R10
+	JZ   sum
+
+one:
+	VPMOVSXBD    (DX), Y6
+	VCVTDQ2PS    Y6, Y6
+	VPMOVSXBD    8(DX), Y7
+	VCVTDQ2PS    Y7, Y7
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (AX)(CX*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
 	VBROADCASTSS (AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x1c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	DECQ         R8
-	JZ           next
-	VBROADCASTSS 4(AX), Y6
-	VBROADCASTSS 4(AX)(CX*1), Y7
-	VBROADCASTSS 4(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x18, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	DECQ         R8
-	JZ           next
-	VBROADCASTSS 8(AX), Y6
-	VBROADCASTSS 8(AX)(CX*1), Y7
-	VBROADCASTSS 8(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x14, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	DECQ         R8
-	JZ           next
-	VBROADCASTSS 12(AX), Y6
-	VBROADCASTSS 12(AX)(CX*1), Y7
-	VBROADCASTSS 12(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x10, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	DECQ         R8
-	JZ           next
-	VBROADCASTSS 16(AX), Y6
-	VBROADCASTSS 16(AX)(CX*1), Y7
-	VBROADCASTSS 16(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x0c, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	DECQ         R8
-	JZ           next
-	VBROADCASTSS 20(AX), Y6
-	VBROADCASTSS 20(AX)(CX*1), Y7
-	VBROADCASTSS 20(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x08, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	DECQ         R8
-	JZ           next
-	VBROADCASTSS 24(AX), Y6
-	VBROADCASTSS 24(AX)(CX*1), Y7
-	VBROADCASTSS 24(AX)(CX*2), Y8
-	VMOVUPS      (DX), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       (SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      32(DX), Y9
-	VPSLLD       $0x04, Y9, Y9
-	VPSRAD       $0x1c, Y9, Y9
-	VCVTDQ2PS    Y9, Y9
-	VMULPS       32(SI), Y9, Y9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	DECQ         R8
-	JZ           next
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         $0x04, AX
+	ADDQ         $0x10, DX
+	ADDQ         $0x10, BX
+	DECQ         R10
+	JNZ          one
 
-next:
-	ADDQ    $0x40, SI
-	TESTQ   DI, DI
-	JNZ     group
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	MOVQ    cols+72(FP), DX
-	SHLQ    $0x02, CX
-	CMPQ    DX, $0x10
-	JL      masked
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, (AX)
-	VMOVUPS Y3, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y4, (AX)
-	VMOVUPS Y5, 32(AX)
+sum:
+	MOVQ        DI, R10
+	VMOVUPS     (R10), Y6
+	VFMADD231PS (SI), Y0, Y6
+	VMOVUPS     Y6, (R10)
+	VMOVUPS     32(R10), Y0
+	VFMADD231PS 32(SI), Y1, Y0
+	VMOVUPS     Y0, 32(R10)
+	ADDQ        R8, R10
+	VMOVUPS     (R10), Y0
+	VFMADD231PS (SI), Y2, Y0
+	VMOVUPS     Y0, (R10)
+	VMOVUPS     32(R10), Y0
+	VFMADD231PS 32(SI), Y3, Y0
+	VMOVUPS     Y0, 32(R10)
+	ADDQ        R8, R10
+	VMOVUPS     (R10), Y0
+	VFMADD231PS (SI), Y4, Y0
+	VMOVUPS     Y0, (R10)
+	VMOVUPS     32(R10), Y0
+	VFMADD231PS 32(SI), Y5, Y0
+	VMOVUPS     Y0, 32(R10)
+	ADDQ        $0x40, SI
+	TESTQ       R9, R9
+	JNZ         group
 	VZEROUPPER
 	RET
 
-masked:
-	MOVQ       c+48(FP), SI
-	LEAQ       vecTail<>+0(SB), BX
-	MOVQ       $-8, DI
-	XORQ       R8, R8
-	MOVQ       $+0, AX
-	SUBQ       DX, AX
-	CMPQ       AX, DI
-	CMOVQLT    DI, AX
-	CMPQ       AX, R8
-	CMOVQGT    R8, AX
-	VMOVUPS    128(BX)(AX*4), Y6
-	MOVQ       SI, AX
-	VMASKMOVPS Y0, Y6, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y2, Y6, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y4, Y6, (AX)
-	MOVQ       $+8, AX
-	SUBQ       DX, AX
-	CMPQ       AX, DI
-	CMOVQLT    DI, AX
-	CMPQ       AX, R8
-	CMOVQGT    R8, AX
-	VMOVUPS    128(BX)(AX*4), Y0
-	MOVQ       SI, AX
-	VMASKMOVPS Y1, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y3, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y5, Y0, 32(AX)
-	VZEROUPPER
-	RET
-
-// func GemmF32S4Tile4x16AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
+// func GemmF32S8Tile4x16AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·GemmF32S4Tile4x16AVX2(SB), NOSPLIT, $0-88
-	MOVQ   a+0(FP), AX
-	MOVQ   lda+8(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (AX)(CX*2), DX
-	ADDQ   CX, DX
-	MOVQ   b+16(FP), BX
-	MOVQ   ldb+24(FP), SI
-	MOVQ   scale+32(FP), DI
-	MOVQ   lds+40(FP), R8
-	SHLQ   $0x02, R8
-	LEAQ   (BX)(SI*1), SI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ   k+64(FP), R8
+TEXT ·GemmF32S8Tile4x16AVX2(SB), NOSPLIT, $0-80
+	MOVQ a+0(FP), AX
+	MOVQ lda+8(FP), CX
+	SHLQ $0x02, CX
+	LEAQ (AX)(CX*2), DX
+	ADDQ CX, DX
+	MOVQ b+16(FP), BX
+	MOVQ ldb+24(FP), SI
+	LEAQ (BX)(SI*1), SI
+	MOVQ scale+32(FP), DI
+	MOVQ lds+40(FP), R8
+	SHLQ $0x02, R8
+	MOVQ c+48(FP), R8
+	MOVQ ldc+56(FP), R9
+	SHLQ $0x02, R9
+	MOVQ k+64(FP), R10
 
 group:
-	MOVQ    group+80(FP), R9
-	CMPQ    R9, R8
-	CMOVQGT R8, R9
-	SUBQ    R9, R8
-	SUBQ    $0x08, R9
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	MOVQ    group+72(FP), R11
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, R10
+	SUBQ    $0x04, R11
 	JL      tail
 
 loop:
 	PREFETCHT1   (SI)
-	VBROADCASTSS (AX), Y8
-	VBROADCASTSS (AX)(CX*1), Y9
+	VPMOVSXBD    (BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VPMOVSXBD    8(BX), Y9
+	VCVTDQ2PS    Y9, Y9
+	VBROADCASTSS (AX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (AX)(CX*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
 	VBROADCASTSS (AX)(CX*2), Y10
-	VBROADCASTSS (DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x1c, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x1c, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 4(AX), Y8
-	VBROADCASTSS 4(AX)(CX*1), Y9
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (DX), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	VPMOVSXBD    16(BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VPMOVSXBD    24(BX), Y9
+	VCVTDQ2PS    Y9, Y9
+	VBROADCASTSS 4(AX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS 4(AX)(CX*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
 	VBROADCASTSS 4(AX)(CX*2), Y10
-	VBROADCASTSS 4(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x18, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x18, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 8(AX), Y8
-	VBROADCASTSS 8(AX)(CX*1), Y9
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS 4(DX), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	VPMOVSXBD    32(BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VPMOVSXBD    40(BX), Y9
+	VCVTDQ2PS    Y9, Y9
+	VBROADCASTSS 8(AX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS 8(AX)(CX*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
 	VBROADCASTSS 8(AX)(CX*2), Y10
-	VBROADCASTSS 8(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x14, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x14, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 12(AX), Y8
-	VBROADCASTSS 12(AX)(CX*1), Y9
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS 8(DX), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	VPMOVSXBD    48(BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VPMOVSXBD    56(BX), Y9
+	VCVTDQ2PS    Y9, Y9
+	VBROADCASTSS 12(AX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS 12(AX)(CX*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
 	VBROADCASTSS 12(AX)(CX*2), Y10
-	VBROADCASTSS 12(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x10, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x10, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 16(AX), Y8
-	VBROADCASTSS 16(AX)(CX*1), Y9
-	VBROADCASTSS 16(AX)(CX*2), Y10
-	VBROADCASTSS 16(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x0c, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x0c, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 20(AX), Y8
-	VBROADCASTSS 20(AX)(CX*1), Y9
-	VBROADCASTSS 20(AX)(CX*2), Y10
-	VBROADCASTSS 20(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x08, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x08, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 24(AX), Y8
-	VBROADCASTSS 24(AX)(CX*1), Y9
-	VBROADCASTSS 24(AX)(CX*2), Y10
-	VBROADCASTSS 24(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x04, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x04, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 28(AX), Y8
-	VBROADCASTSS 28(AX)(CX*1), Y9
-	VBROADCASTSS 28(AX)(CX*2), Y10
-	VBROADCASTSS 28(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	ADDQ         $0x20, AX
-	ADDQ         $0x20, DX
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS 12(DX), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x10, AX
+	ADDQ         $0x10, DX
 	ADDQ         $0x40, BX
 	ADDQ         $0x40, SI
-	SUBQ         $0x08, R9
+	SUBQ         $0x04, R11
 	JGE          loop
 
 tail:
-	ADDQ         $0x08, R9
-	JZ           next
-	PREFETCHT1   (SI)
-	VBROADCASTSS (AX), Y8
-	VBROADCASTSS (AX)(CX*1), Y9
+	ADDQ $0x04, R11
+	JZ   sum
+
+one:
+	VPMOVSXBD    (BX), Y8
+	VCVTDQ2PS    Y8, Y8
+	VPMOVSXBD    8(BX), Y9
+	VCVTDQ2PS    Y9, Y9
+	VBROADCASTSS (AX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (AX)(CX*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
 	VBROADCASTSS (AX)(CX*2), Y10
-	VBROADCASTSS (DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x1c, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x1c, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R9
-	JZ           next
-	VBROADCASTSS 4(AX), Y8
-	VBROADCASTSS 4(AX)(CX*1), Y9
-	VBROADCASTSS 4(AX)(CX*2), Y10
-	VBROADCASTSS 4(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x18, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x18, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R9
-	JZ           next
-	VBROADCASTSS 8(AX), Y8
-	VBROADCASTSS 8(AX)(CX*1), Y9
-	VBROADCASTSS 8(AX)(CX*2), Y10
-	VBROADCASTSS 8(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x14, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x14, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R9
-	JZ           next
-	VBROADCASTSS 12(AX), Y8
-	VBROADCASTSS 12(AX)(CX*1), Y9
-	VBROADCASTSS 12(AX)(CX*2), Y10
-	VBROADCASTSS 12(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x10, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x10, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R9
-	JZ           next
-	VBROADCASTSS 16(AX), Y8
-	VBROADCASTSS 16(AX)(CX*1), Y9
-	VBROADCASTSS 16(AX)(CX*2), Y10
-	VBROADCASTSS 16(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x0c, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x0c, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R9
-	JZ           next
-	VBROADCASTSS 20(AX), Y8
-	VBROADCASTSS 20(AX)(CX*1), Y9
-	VBROADCASTSS 20(AX)(CX*2), Y10
-	VBROADCASTSS 20(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x08, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x08, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R9
-	JZ           next
-	VBROADCASTSS 24(AX), Y8
-	VBROADCASTSS 24(AX)(CX*1), Y9
-	VBROADCASTSS 24(AX)(CX*2), Y10
-	VBROADCASTSS 24(DX), Y11
-	VMOVUPS      (BX), Y12
-	VPSLLD       $0x04, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       (DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      32(BX), Y12
-	VPSLLD       $0x04, Y12, Y12
-	VPSRAD       $0x1c, Y12, Y12
-	VCVTDQ2PS    Y12, Y12
-	VMULPS       32(DI), Y12, Y12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	DECQ         R9
-	JZ           next
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (DX), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, DX
+	ADDQ         $0x10, BX
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          one
 
-next:
-	ADDQ    $0x40, DI
-	TESTQ   R8, R8
-	JNZ     group
-	MOVQ    c+48(FP), AX
-	MOVQ    ldc+56(FP), CX
-	MOVQ    cols+72(FP), DX
-	SHLQ    $0x02, CX
-	CMPQ    DX, $0x10
-	JL      masked
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, (AX)
-	VMOVUPS Y3, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y4, (AX)
-	VMOVUPS Y5, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y6, (AX)
-	VMOVUPS Y7, 32(AX)
+sum:
+	MOVQ        R8, R11
+	VMOVUPS     (R11), Y8
+	VFMADD231PS (DI), Y0, Y8
+	VMOVUPS     Y8, (R11)
+	VMOVUPS     32(R11), Y0
+	VFMADD231PS 32(DI), Y1, Y0
+	VMOVUPS     Y0, 32(R11)
+	ADDQ        R9, R11
+	VMOVUPS     (R11), Y0
+	VFMADD231PS (DI), Y2, Y0
+	VMOVUPS     Y0, (R11)
+	VMOVUPS     32(R11), Y0
+	VFMADD231PS 32(DI), Y3, Y0
+	VMOVUPS     Y0, 32(R11)
+	ADDQ        R9, R11
+	VMOVUPS     (R11), Y0
+	VFMADD231PS (DI), Y4, Y0
+	VMOVUPS     Y0, (R11)
+	VMOVUPS     32(R11), Y0
+	VFMADD231PS 32(DI), Y5, Y0
+	VMOVUPS     Y0, 32(R11)
+	ADDQ        R9, R11
+	VMOVUPS     (R11), Y0
+	VFMADD231PS (DI), Y6, Y0
+	VMOVUPS     Y0, (R11)
+	VMOVUPS     32(R11), Y0
+	VFMADD231PS 32(DI), Y7, Y0
+	VMOVUPS     Y0, 32(R11)
+	ADDQ        $0x40, DI
+	TESTQ       R10, R10
+	JNZ         group
 	VZEROUPPER
 	RET
 
-masked:
-	MOVQ       c+48(FP), SI
-	LEAQ       vecTail<>+0(SB), BX
-	MOVQ       $-8, DI
-	XORQ       R8, R8
-	MOVQ       $+0, AX
-	SUBQ       DX, AX
-	CMPQ       AX, DI
-	CMOVQLT    DI, AX
-	CMPQ       AX, R8
-	CMOVQGT    R8, AX
-	VMOVUPS    128(BX)(AX*4), Y8
-	MOVQ       SI, AX
-	VMASKMOVPS Y0, Y8, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y2, Y8, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y4, Y8, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y6, Y8, (AX)
-	MOVQ       $+8, AX
-	SUBQ       DX, AX
-	CMPQ       AX, DI
-	CMOVQLT    DI, AX
-	CMPQ       AX, R8
-	CMOVQGT    R8, AX
-	VMOVUPS    128(BX)(AX*4), Y0
-	MOVQ       SI, AX
-	VMASKMOVPS Y1, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y3, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y5, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y7, Y0, 32(AX)
-	VZEROUPPER
-	RET
+// func GemmF32S8Tile5x16AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·GemmF32S8Tile5x16AVX2(SB), NOSPLIT, $0-80
+	MOVQ a+0(FP), AX
+	MOVQ lda+8(FP), CX
+	SHLQ $0x02, CX
+	LEAQ (AX)(CX*2), DX
+	ADDQ CX, DX
+	MOVQ b+16(FP), BX
+	MOVQ ldb+24(FP), SI
+	LEAQ (BX)(SI*1), SI
+	MOVQ scale+32(FP), DI
+	MOVQ lds+40(FP), R8
+	SHLQ $0x02, R8
+	MOVQ c+48(FP), R8
+	MOVQ ldc+56(FP), R9
+	SHLQ $0x02, R9
+	MOVQ k+64(FP), R10
 
-// func UnpackS4F32AVX2(dst *float32, b *int8, scale *float32, k int)
-// Requires: AVX, AVX2
-TEXT ·UnpackS4F32AVX2(SB), NOSPLIT, $0-32
-	MOVQ    dst+0(FP), AX
-	MOVQ    b+8(FP), CX
-	MOVQ    scale+16(FP), DX
-	MOVQ    k+24(FP), BX
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
-	SUBQ    $0x08, BX
+group:
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	MOVQ    group+72(FP), R11
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, R10
+	SUBQ    $0x04, R11
 	JL      tail
 
 loop:
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x1c, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, (AX)
-	VMOVUPS   32(CX), Y2
-	VPSLLD    $0x1c, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 32(AX)
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x18, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, 64(AX)
-	VMOVUPS   32(CX), Y2
-	VPSLLD    $0x18, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 96(AX)
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x14, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, 128(AX)
-	VMOVUPS   32(CX), Y2
-	VPSLLD    $0x14, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 160(AX)
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x10, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, 192(AX)
-	VMOVUPS   32(CX), Y2
-	VPSLLD    $0x10, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 224(AX)
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x0c, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, 256(AX)
-	VMOVUPS   32(CX), Y2
-	VPSLLD    $0x0c, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 288(AX)
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x08, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, 320(AX)
-	VMOVUPS   32(CX), Y2
-	VPSLLD    $0x08, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 352(AX)
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x04, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, 384(AX)
-	VMOVUPS   32(CX), Y2
-	VPSLLD    $0x04, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 416(AX)
-	VMOVUPS   (CX), Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, 448(AX)
-	VMOVUPS   32(CX), Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 480(AX)
-	ADDQ      $+512, AX
-	ADDQ      $0x40, CX
-	SUBQ      $0x08, BX
-	JGE       loop
+	PREFETCHT1   (SI)
+	VPMOVSXBD    (BX), Y10
+	VCVTDQ2PS    Y10, Y10
+	VPMOVSXBD    8(BX), Y11
+	VCVTDQ2PS    Y11, Y11
+	VBROADCASTSS (AX), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS (AX)(CX*1), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (AX)(CX*2), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS (DX), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS (DX)(CX*1), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	VPMOVSXBD    16(BX), Y10
+	VCVTDQ2PS    Y10, Y10
+	VPMOVSXBD    24(BX), Y11
+	VCVTDQ2PS    Y11, Y11
+	VBROADCASTSS 4(AX), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS 4(AX)(CX*1), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS 4(AX)(CX*2), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS 4(DX), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS 4(DX)(CX*1), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	VPMOVSXBD    32(BX), Y10
+	VCVTDQ2PS    Y10, Y10
+	VPMOVSXBD    40(BX), Y11
+	VCVTDQ2PS    Y11, Y11
+	VBROADCASTSS 8(AX), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS 8(AX)(CX*1), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS 8(AX)(CX*2), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS 8(DX), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS 8(DX)(CX*1), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	VPMOVSXBD    48(BX), Y10
+	VCVTDQ2PS    Y10, Y10
+	VPMOVSXBD    56(BX), Y11
+	VCVTDQ2PS    Y11, Y11
+	VBROADCASTSS 12(AX), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS 12(AX)(CX*1), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS 12(AX)(CX*2), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS 12(DX), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS 12(DX)(CX*1), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         $0x10, AX
+	ADDQ         $0x10, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	SUBQ         $0x04, R11
+	JGE          loop
 
 tail:
-	ADDQ      $0x08, BX
-	JZ        done
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x1c, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, (AX)
-	VMOVUPS   32(CX), Y2
-	VPSLLD    $0x1c, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 32(AX)
-	DECQ      BX
-	JZ        done
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x18, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, 64(AX)
-	VMOVUPS   32(CX), Y2
-	VPSLLD    $0x18, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 96(AX)
-	DECQ      BX
-	JZ        done
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x14, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, 128(AX)
-	VMOVUPS   32(CX), Y2
-	VPSLLD    $0x14, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 160(AX)
-	DECQ      BX
-	JZ        done
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x10, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, 192(AX)
-	VMOVUPS   32(CX), Y2
-	VPSLLD    $0x10, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 224(AX)
-	DECQ      BX
-	JZ        done
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x0c, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, 256(AX)
-	VMOVUPS   32(CX), Y2
-	VPSLLD    $0x0c, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 288(AX)
-	DECQ      BX
-	JZ        done
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x08, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, 320(AX)
-	VMOVUPS   32(CX), Y2
-	VPSLLD    $0x08, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y1, Y2, Y2
-	VMOVUPS   Y2, 352(AX)
-	DECQ      BX
-	JZ        done
-	VMOVUPS   (CX), Y2
-	VPSLLD    $0x04, Y2, Y2
-	VPSRAD    $0x1c, Y2, Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y0, Y2, Y2
-	VMOVUPS   Y2, 384(AX)
-	VMOVUPS   32(CX), Y0
-	VPSLLD    $0x04, Y0, Y0
-	VPSRAD    $0x1c, Y0, Y0
-	VCVTDQ2PS Y0, Y0
-	VMULPS    Y1, Y0, Y0
-	VMOVUPS   Y0, 416(AX)
-	DECQ      BX
-	JZ        done
+	ADDQ $0x04, R11
+	JZ   sum
 
-done:
+one:
+	VPMOVSXBD    (BX), Y10
+	VCVTDQ2PS    Y10, Y10
+	VPMOVSXBD    8(BX), Y11
+	VCVTDQ2PS    Y11, Y11
+	VBROADCASTSS (AX), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS (AX)(CX*1), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (AX)(CX*2), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS (DX), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS (DX)(CX*1), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, DX
+	ADDQ         $0x10, BX
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          one
+
+sum:
+	MOVQ        R8, R11
+	VMOVUPS     (R11), Y10
+	VFMADD231PS (DI), Y0, Y10
+	VMOVUPS     Y10, (R11)
+	VMOVUPS     32(R11), Y0
+	VFMADD231PS 32(DI), Y1, Y0
+	VMOVUPS     Y0, 32(R11)
+	ADDQ        R9, R11
+	VMOVUPS     (R11), Y0
+	VFMADD231PS (DI), Y2, Y0
+	VMOVUPS     Y0, (R11)
+	VMOVUPS     32(R11), Y0
+	VFMADD231PS 32(DI), Y3, Y0
+	VMOVUPS     Y0, 32(R11)
+	ADDQ        R9, R11
+	VMOVUPS     (R11), Y0
+	VFMADD231PS (DI), Y4, Y0
+	VMOVUPS     Y0, (R11)
+	VMOVUPS     32(R11), Y0
+	VFMADD231PS 32(DI), Y5, Y0
+	VMOVUPS     Y0, 32(R11)
+	ADDQ        R9, R11
+	VMOVUPS     (R11), Y0
+	VFMADD231PS (DI), Y6, Y0
+	VMOVUPS     Y0, (R11)
+	VMOVUPS     32(R11), Y0
+	VFMADD231PS 32(DI), Y7, Y0
+	VMOVUPS     Y0, 32(R11)
+	ADDQ        R9, R11
+	VMOVUPS     (R11), Y0
+	VFMADD231PS (DI), Y8, Y0
+	VMOVUPS     Y0, (R11)
+	VMOVUPS     32(R11), Y0
+	VFMADD231PS 32(DI), Y9, Y0
+	VMOVUPS     Y0, 32(R11)
+	ADDQ        $0x40, DI
+	TESTQ       R10, R10
+	JNZ         group
 	VZEROUPPER
 	RET
 
-DATA vecTail<>+0(SB)/4, $0xffffffff
-DATA vecTail<>+4(SB)/4, $0xffffffff
-DATA vecTail<>+8(SB)/4, $0xffffffff
-DATA vecTail<>+12(SB)/4, $0xffffffff
-DATA vecTail<>+16(SB)/4, $0xffffffff
-DATA vecTail<>+20(SB)/4, $0xffffffff
-DATA vecTail<>+24(SB)/4, $0xffffffff
-DATA vecTail<>+28(SB)/4, $0xffffffff
-DATA vecTail<>+32(SB)/4, $0xffffffff
-DATA vecTail<>+36(SB)/4, $0xffffffff
-DATA vecTail<>+40(SB)/4, $0xffffffff
-DATA vecTail<>+44(SB)/4, $0xffffffff
-DATA vecTail<>+48(SB)/4, $0xffffffff
-DATA vecTail<>+52(SB)/4, $0xffffffff
-DATA vecTail<>+56(SB)/4, $0xffffffff
-DATA vecTail<>+60(SB)/4, $0xffffffff
-DATA vecTail<>+64(SB)/4, $0xffffffff
-DATA vecTail<>+68(SB)/4, $0xffffffff
-DATA vecTail<>+72(SB)/4, $0xffffffff
-DATA vecTail<>+76(SB)/4, $0xffffffff
-DATA vecTail<>+80(SB)/4, $0xffffffff
-DATA vecTail<>+84(SB)/4, $0xffffffff
-DATA vecTail<>+88(SB)/4, $0xffffffff
-DATA vecTail<>+92(SB)/4, $0xffffffff
-DATA vecTail<>+96(SB)/4, $0xffffffff
-DATA vecTail<>+100(SB)/4, $0xffffffff
-DATA vecTail<>+104(SB)/4, $0xffffffff
-DATA vecTail<>+108(SB)/4, $0xffffffff
-DATA vecTail<>+112(SB)/4, $0xffffffff
-DATA vecTail<>+116(SB)/4, $0xffffffff
-DATA vecTail<>+120(SB)/4, $0xffffffff
-DATA vecTail<>+124(SB)/4, $0xffffffff
-DATA vecTail<>+128(SB)/4, $0x00000000
-DATA vecTail<>+132(SB)/4, $0x00000000
-DATA vecTail<>+136(SB)/4, $0x00000000
-DATA vecTail<>+140(SB)/4, $0x00000000
-DATA vecTail<>+144(SB)/4, $0x00000000
-DATA vecTail<>+148(SB)/4, $0x00000000
-DATA vecTail<>+152(SB)/4, $0x00000000
-DATA vecTail<>+156(SB)/4, $0x00000000
-DATA vecTail<>+160(SB)/4, $0x00000000
-DATA vecTail<>+164(SB)/4, $0x00000000
-DATA vecTail<>+168(SB)/4, $0x00000000
-DATA vecTail<>+172(SB)/4, $0x00000000
-DATA vecTail<>+176(SB)/4, $0x00000000
-DATA vecTail<>+180(SB)/4, $0x00000000
-DATA vecTail<>+184(SB)/4, $0x00000000
-DATA vecTail<>+188(SB)/4, $0x00000000
-DATA vecTail<>+192(SB)/4, $0x00000000
-DATA vecTail<>+196(SB)/4, $0x00000000
-DATA vecTail<>+200(SB)/4, $0x00000000
-DATA vecTail<>+204(SB)/4, $0x00000000
-DATA vecTail<>+208(SB)/4, $0x00000000
-DATA vecTail<>+212(SB)/4, $0x00000000
-DATA vecTail<>+216(SB)/4, $0x00000000
-DATA vecTail<>+220(SB)/4, $0x00000000
-DATA vecTail<>+224(SB)/4, $0x00000000
-DATA vecTail<>+228(SB)/4, $0x00000000
-DATA vecTail<>+232(SB)/4, $0x00000000
-DATA vecTail<>+236(SB)/4, $0x00000000
-DATA vecTail<>+240(SB)/4, $0x00000000
-DATA vecTail<>+244(SB)/4, $0x00000000
-DATA vecTail<>+248(SB)/4, $0x00000000
-DATA vecTail<>+252(SB)/4, $0x00000000
-GLOBL vecTail<>(SB), RODATA|NOPTR, $256
+// func GemmF32S8Tile6x16AVX2(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·GemmF32S8Tile6x16AVX2(SB), NOSPLIT, $0-80
+	MOVQ a+0(FP), AX
+	MOVQ lda+8(FP), CX
+	SHLQ $0x02, CX
+	LEAQ (AX)(CX*2), DX
+	ADDQ CX, DX
+	MOVQ b+16(FP), BX
+	MOVQ ldb+24(FP), SI
+	LEAQ (BX)(SI*1), SI
+	MOVQ scale+32(FP), DI
+	MOVQ lds+40(FP), R8
+	SHLQ $0x02, R8
+	MOVQ c+48(FP), R8
+	MOVQ ldc+56(FP), R9
+	SHLQ $0x02, R9
+	MOVQ k+64(FP), R10
+
+group:
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+	MOVQ    group+72(FP), R11
+	CMPQ    R11, R10
+	CMOVQGT R10, R11
+	SUBQ    R11, R10
+	SUBQ    $0x04, R11
+	JL      tail
+
+loop:
+	PREFETCHT1   (SI)
+	VPMOVSXBD    (BX), Y12
+	VCVTDQ2PS    Y12, Y12
+	VPMOVSXBD    8(BX), Y13
+	VCVTDQ2PS    Y13, Y13
+	VBROADCASTSS (AX), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS (AX)(CX*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS (AX)(CX*2), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (DX), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (DX)(CX*1), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS (DX)(CX*2), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	VPMOVSXBD    16(BX), Y12
+	VCVTDQ2PS    Y12, Y12
+	VPMOVSXBD    24(BX), Y13
+	VCVTDQ2PS    Y13, Y13
+	VBROADCASTSS 4(AX), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS 4(AX)(CX*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS 4(AX)(CX*2), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS 4(DX), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS 4(DX)(CX*1), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS 4(DX)(CX*2), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	VPMOVSXBD    32(BX), Y12
+	VCVTDQ2PS    Y12, Y12
+	VPMOVSXBD    40(BX), Y13
+	VCVTDQ2PS    Y13, Y13
+	VBROADCASTSS 8(AX), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS 8(AX)(CX*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS 8(AX)(CX*2), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS 8(DX), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS 8(DX)(CX*1), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS 8(DX)(CX*2), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	VPMOVSXBD    48(BX), Y12
+	VCVTDQ2PS    Y12, Y12
+	VPMOVSXBD    56(BX), Y13
+	VCVTDQ2PS    Y13, Y13
+	VBROADCASTSS 12(AX), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS 12(AX)(CX*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS 12(AX)(CX*2), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS 12(DX), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS 12(DX)(CX*1), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS 12(DX)(CX*2), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         $0x10, AX
+	ADDQ         $0x10, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	SUBQ         $0x04, R11
+	JGE          loop
+
+tail:
+	ADDQ $0x04, R11
+	JZ   sum
+
+one:
+	VPMOVSXBD    (BX), Y12
+	VCVTDQ2PS    Y12, Y12
+	VPMOVSXBD    8(BX), Y13
+	VCVTDQ2PS    Y13, Y13
+	VBROADCASTSS (AX), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS (AX)(CX*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS (AX)(CX*2), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (DX), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (DX)(CX*1), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS (DX)(CX*2), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         $0x04, AX
+	ADDQ         $0x04, DX
+	ADDQ         $0x10, BX
+	ADDQ         $0x10, SI
+	DECQ         R11
+	JNZ          one
+
+sum:
+	MOVQ        R8, R11
+	VMOVUPS     (R11), Y12
+	VFMADD231PS (DI), Y0, Y12
+	VMOVUPS     Y12, (R11)
+	VMOVUPS     32(R11), Y0
+	VFMADD231PS 32(DI), Y1, Y0
+	VMOVUPS     Y0, 32(R11)
+	ADDQ        R9, R11
+	VMOVUPS     (R11), Y0
+	VFMADD231PS (DI), Y2, Y0
+	VMOVUPS     Y0, (R11)
+	VMOVUPS     32(R11), Y0
+	VFMADD231PS 32(DI), Y3, Y0
+	VMOVUPS     Y0, 32(R11)
+	ADDQ        R9, R11
+	VMOVUPS     (R11), Y0
+	VFMADD231PS (DI), Y4, Y0
+	VMOVUPS     Y0, (R11)
+	VMOVUPS     32(R11), Y0
+	VFMADD231PS 32(DI), Y5, Y0
+	VMOVUPS     Y0, 32(R11)
+	ADDQ        R9, R11
+	VMOVUPS     (R11), Y0
+	VFMADD231PS (DI), Y6, Y0
+	VMOVUPS     Y0, (R11)
+	VMOVUPS     32(R11), Y0
+	VFMADD231PS 32(DI), Y7, Y0
+	VMOVUPS     Y0, 32(R11)
+	ADDQ        R9, R11
+	VMOVUPS     (R11), Y0
+	VFMADD231PS (DI), Y8, Y0
+	VMOVUPS     Y0, (R11)
+	VMOVUPS     32(R11), Y0
+	VFMADD231PS 32(DI), Y9, Y0
+	VMOVUPS     Y0, 32(R11)
+	ADDQ        R9, R11
+	VMOVUPS     (R11), Y0
+	VFMADD231PS (DI), Y10, Y0
+	VMOVUPS     Y0, (R11)
+	VMOVUPS     32(R11), Y0
+	VFMADD231PS 32(DI), Y11, Y0
+	VMOVUPS     Y0, 32(R11)
+	ADDQ        $0x40, DI
+	TESTQ       R10, R10
+	JNZ         group
+	VZEROUPPER
+	RET

@@ -4,228 +4,138 @@
 
 package amd64
 
-// GemmF32S8Tile1x64AVX512 multiplies by a weight of 8 bits:
+// GemmF32S8Tile1x64AVX512 adds a product by a weight of 8 bits, group by group of k:
 //
 //	for i := range 1 {
-//		for j := range cols {
-//			s := 0
-//			for p := range k { s = fma(a[i*lda+p], q(j, p)*scale[j/16*lds+p/group*16+j%16], s) }
-//			c[i*ldc+j] = s
+//		for j := range 64 {
+//			for g := 0; g < k; g += group {
+//				s := 0
+//				for p := g; p < min(g+group, k); p++ { s = fma(a[i*lda+p], b[j/16*ldb+p*16+j%16], s) }
+//				c[i*ldc+j] = fma(s, scale[j/16*lds+g/group*16+j%16], c[i*ldc+j])
+//			}
 //		}
 //	}
 //
-// q(j, p) is element p%4 of lane j%16 of the 64 bytes at b[j/16*ldb+p/4*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 64; group is a multiple of 8. If scale is nil, and the
-// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
+// lda, ldc and lds are in floats, ldb is in bytes. k > 0. What follows the panels is brought into L2.
 //
 //go:noescape
-func GemmF32S8Tile1x64AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
+func GemmF32S8Tile1x64AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
 
-// GemmF32S8Tile1x32AVX512 multiplies by a weight of 8 bits:
+// GemmF32S8Tile1x32AVX512 adds a product by a weight of 8 bits, group by group of k:
 //
 //	for i := range 1 {
-//		for j := range cols {
-//			s := 0
-//			for p := range k { s = fma(a[i*lda+p], q(j, p)*scale[j/16*lds+p/group*16+j%16], s) }
-//			c[i*ldc+j] = s
+//		for j := range 32 {
+//			for g := 0; g < k; g += group {
+//				s := 0
+//				for p := g; p < min(g+group, k); p++ { s = fma(a[i*lda+p], b[j/16*ldb+p*16+j%16], s) }
+//				c[i*ldc+j] = fma(s, scale[j/16*lds+g/group*16+j%16], c[i*ldc+j])
+//			}
 //		}
 //	}
 //
-// q(j, p) is element p%4 of lane j%16 of the 64 bytes at b[j/16*ldb+p/4*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 32; group is a multiple of 8. If scale is nil, and the
-// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
+// lda, ldc and lds are in floats, ldb is in bytes. k > 0. What follows the panels is brought into L2.
 //
 //go:noescape
-func GemmF32S8Tile1x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
+func GemmF32S8Tile1x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
 
-// GemmF32S8Tile2x64AVX512 multiplies by a weight of 8 bits:
+// GemmF32S8Tile2x64AVX512 adds a product by a weight of 8 bits, group by group of k:
 //
 //	for i := range 2 {
-//		for j := range cols {
-//			s := 0
-//			for p := range k { s = fma(a[i*lda+p], q(j, p)*scale[j/16*lds+p/group*16+j%16], s) }
-//			c[i*ldc+j] = s
+//		for j := range 64 {
+//			for g := 0; g < k; g += group {
+//				s := 0
+//				for p := g; p < min(g+group, k); p++ { s = fma(a[i*lda+p], b[j/16*ldb+p*16+j%16], s) }
+//				c[i*ldc+j] = fma(s, scale[j/16*lds+g/group*16+j%16], c[i*ldc+j])
+//			}
 //		}
 //	}
 //
-// q(j, p) is element p%4 of lane j%16 of the 64 bytes at b[j/16*ldb+p/4*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 64; group is a multiple of 8. If scale is nil, and the
-// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
+// lda, ldc and lds are in floats, ldb is in bytes. k > 0. What follows the panels is brought into L2.
 //
 //go:noescape
-func GemmF32S8Tile2x64AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
+func GemmF32S8Tile2x64AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
 
-// GemmF32S8Tile2x32AVX512 multiplies by a weight of 8 bits:
+// GemmF32S8Tile2x32AVX512 adds a product by a weight of 8 bits, group by group of k:
 //
 //	for i := range 2 {
-//		for j := range cols {
-//			s := 0
-//			for p := range k { s = fma(a[i*lda+p], q(j, p)*scale[j/16*lds+p/group*16+j%16], s) }
-//			c[i*ldc+j] = s
+//		for j := range 32 {
+//			for g := 0; g < k; g += group {
+//				s := 0
+//				for p := g; p < min(g+group, k); p++ { s = fma(a[i*lda+p], b[j/16*ldb+p*16+j%16], s) }
+//				c[i*ldc+j] = fma(s, scale[j/16*lds+g/group*16+j%16], c[i*ldc+j])
+//			}
 //		}
 //	}
 //
-// q(j, p) is element p%4 of lane j%16 of the 64 bytes at b[j/16*ldb+p/4*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 32; group is a multiple of 8. If scale is nil, and the
-// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
+// lda, ldc and lds are in floats, ldb is in bytes. k > 0. What follows the panels is brought into L2.
 //
 //go:noescape
-func GemmF32S8Tile2x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
+func GemmF32S8Tile2x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
 
-// GemmF32S8Tile3x32AVX512 multiplies by a weight of 8 bits:
+// GemmF32S8Tile3x32AVX512 adds a product by a weight of 8 bits, group by group of k:
 //
 //	for i := range 3 {
-//		for j := range cols {
-//			s := 0
-//			for p := range k { s = fma(a[i*lda+p], q(j, p)*scale[j/16*lds+p/group*16+j%16], s) }
-//			c[i*ldc+j] = s
+//		for j := range 32 {
+//			for g := 0; g < k; g += group {
+//				s := 0
+//				for p := g; p < min(g+group, k); p++ { s = fma(a[i*lda+p], b[j/16*ldb+p*16+j%16], s) }
+//				c[i*ldc+j] = fma(s, scale[j/16*lds+g/group*16+j%16], c[i*ldc+j])
+//			}
 //		}
 //	}
 //
-// q(j, p) is element p%4 of lane j%16 of the 64 bytes at b[j/16*ldb+p/4*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 32; group is a multiple of 8. If scale is nil, and the
-// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
+// lda, ldc and lds are in floats, ldb is in bytes. k > 0. What follows the panels is brought into L2.
 //
 //go:noescape
-func GemmF32S8Tile3x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
+func GemmF32S8Tile3x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
 
-// GemmF32S8Tile4x32AVX512 multiplies by a weight of 8 bits:
+// GemmF32S8Tile4x32AVX512 adds a product by a weight of 8 bits, group by group of k:
 //
 //	for i := range 4 {
-//		for j := range cols {
-//			s := 0
-//			for p := range k { s = fma(a[i*lda+p], q(j, p)*scale[j/16*lds+p/group*16+j%16], s) }
-//			c[i*ldc+j] = s
+//		for j := range 32 {
+//			for g := 0; g < k; g += group {
+//				s := 0
+//				for p := g; p < min(g+group, k); p++ { s = fma(a[i*lda+p], b[j/16*ldb+p*16+j%16], s) }
+//				c[i*ldc+j] = fma(s, scale[j/16*lds+g/group*16+j%16], c[i*ldc+j])
+//			}
 //		}
 //	}
 //
-// q(j, p) is element p%4 of lane j%16 of the 64 bytes at b[j/16*ldb+p/4*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 32; group is a multiple of 8. If scale is nil, and the
-// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
+// lda, ldc and lds are in floats, ldb is in bytes. k > 0. What follows the panels is brought into L2.
 //
 //go:noescape
-func GemmF32S8Tile4x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
+func GemmF32S8Tile4x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
 
-// UnpackS8F32AVX512 turns k steps of a panel of 8 bits into floats:
+// GemmF32S8Tile5x32AVX512 adds a product by a weight of 8 bits, group by group of k:
 //
-//	for p := range k {
-//		for j := range 16 { dst[p*16+j] = q(j, p)*scale[j] }
-//	}
-//
-// q(j, p) is element p%4 of lane j of the 64 bytes at b[p/4*64].
-//
-//go:noescape
-func UnpackS8F32AVX512(dst *float32, b *int8, scale *float32, k int)
-
-// GemmF32S4Tile1x64AVX512 multiplies by a weight of 4 bits:
-//
-//	for i := range 1 {
-//		for j := range cols {
-//			s := 0
-//			for p := range k { s = fma(a[i*lda+p], q(j, p)*scale[j/16*lds+p/group*16+j%16], s) }
-//			c[i*ldc+j] = s
+//	for i := range 5 {
+//		for j := range 32 {
+//			for g := 0; g < k; g += group {
+//				s := 0
+//				for p := g; p < min(g+group, k); p++ { s = fma(a[i*lda+p], b[j/16*ldb+p*16+j%16], s) }
+//				c[i*ldc+j] = fma(s, scale[j/16*lds+g/group*16+j%16], c[i*ldc+j])
+//			}
 //		}
 //	}
 //
-// q(j, p) is element p%8 of lane j%16 of the 64 bytes at b[j/16*ldb+p/8*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 64; group is a multiple of 8. If scale is nil, and the
-// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
+// lda, ldc and lds are in floats, ldb is in bytes. k > 0. What follows the panels is brought into L2.
 //
 //go:noescape
-func GemmF32S4Tile1x64AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
+func GemmF32S8Tile5x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
 
-// GemmF32S4Tile1x32AVX512 multiplies by a weight of 4 bits:
+// GemmF32S8Tile6x32AVX512 adds a product by a weight of 8 bits, group by group of k:
 //
-//	for i := range 1 {
-//		for j := range cols {
-//			s := 0
-//			for p := range k { s = fma(a[i*lda+p], q(j, p)*scale[j/16*lds+p/group*16+j%16], s) }
-//			c[i*ldc+j] = s
+//	for i := range 6 {
+//		for j := range 32 {
+//			for g := 0; g < k; g += group {
+//				s := 0
+//				for p := g; p < min(g+group, k); p++ { s = fma(a[i*lda+p], b[j/16*ldb+p*16+j%16], s) }
+//				c[i*ldc+j] = fma(s, scale[j/16*lds+g/group*16+j%16], c[i*ldc+j])
+//			}
 //		}
 //	}
 //
-// q(j, p) is element p%8 of lane j%16 of the 64 bytes at b[j/16*ldb+p/8*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 32; group is a multiple of 8. If scale is nil, and the
-// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
+// lda, ldc and lds are in floats, ldb is in bytes. k > 0. What follows the panels is brought into L2.
 //
 //go:noescape
-func GemmF32S4Tile1x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-
-// GemmF32S4Tile2x64AVX512 multiplies by a weight of 4 bits:
-//
-//	for i := range 2 {
-//		for j := range cols {
-//			s := 0
-//			for p := range k { s = fma(a[i*lda+p], q(j, p)*scale[j/16*lds+p/group*16+j%16], s) }
-//			c[i*ldc+j] = s
-//		}
-//	}
-//
-// q(j, p) is element p%8 of lane j%16 of the 64 bytes at b[j/16*ldb+p/8*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 64; group is a multiple of 8. If scale is nil, and the
-// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
-//
-//go:noescape
-func GemmF32S4Tile2x64AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-
-// GemmF32S4Tile2x32AVX512 multiplies by a weight of 4 bits:
-//
-//	for i := range 2 {
-//		for j := range cols {
-//			s := 0
-//			for p := range k { s = fma(a[i*lda+p], q(j, p)*scale[j/16*lds+p/group*16+j%16], s) }
-//			c[i*ldc+j] = s
-//		}
-//	}
-//
-// q(j, p) is element p%8 of lane j%16 of the 64 bytes at b[j/16*ldb+p/8*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 32; group is a multiple of 8. If scale is nil, and the
-// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
-//
-//go:noescape
-func GemmF32S4Tile2x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-
-// GemmF32S4Tile3x32AVX512 multiplies by a weight of 4 bits:
-//
-//	for i := range 3 {
-//		for j := range cols {
-//			s := 0
-//			for p := range k { s = fma(a[i*lda+p], q(j, p)*scale[j/16*lds+p/group*16+j%16], s) }
-//			c[i*ldc+j] = s
-//		}
-//	}
-//
-// q(j, p) is element p%8 of lane j%16 of the 64 bytes at b[j/16*ldb+p/8*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 32; group is a multiple of 8. If scale is nil, and the
-// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
-//
-//go:noescape
-func GemmF32S4Tile3x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-
-// GemmF32S4Tile4x32AVX512 multiplies by a weight of 4 bits:
-//
-//	for i := range 4 {
-//		for j := range cols {
-//			s := 0
-//			for p := range k { s = fma(a[i*lda+p], q(j, p)*scale[j/16*lds+p/group*16+j%16], s) }
-//			c[i*ldc+j] = s
-//		}
-//	}
-//
-// q(j, p) is element p%8 of lane j%16 of the 64 bytes at b[j/16*ldb+p/8*64]. lda, ldc and
-// lds are in floats. k > 0, 0 < cols <= 32; group is a multiple of 8. If scale is nil, and the
-// weight of 8 bits, nothing is scaled. What follows the panels is brought into L2.
-//
-//go:noescape
-func GemmF32S4Tile4x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-
-// UnpackS4F32AVX512 turns k steps of a panel of 4 bits into floats:
-//
-//	for p := range k {
-//		for j := range 16 { dst[p*16+j] = q(j, p)*scale[j] }
-//	}
-//
-// q(j, p) is element p%8 of lane j of the 64 bytes at b[p/8*64].
-//
-//go:noescape
-func UnpackS4F32AVX512(dst *float32, b *int8, scale *float32, k int)
+func GemmF32S8Tile6x32AVX512(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)

@@ -4,8 +4,8 @@
 
 #include "textflag.h"
 
-// func GemmF32S8Tile1x64NEON(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-TEXT ·GemmF32S8Tile1x64NEON(SB), NOSPLIT, $256-88
+// func GemmF32S8Tile1x64NEON(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
+TEXT ·GemmF32S8Tile1x64NEON(SB), NOSPLIT, $0-80
 	MOVD	a+0(FP), R11
 	MOVD	lda+8(FP), R0
 	LSL	$2, R0, R0
@@ -14,12 +14,23 @@ TEXT ·GemmF32S8Tile1x64NEON(SB), NOSPLIT, $256-88
 	ADD	R0, R10, R9
 	ADD	R0, R9, R8
 	ADD	R0, R8, R7
-	MOVD	scale+32(FP), R6
+	MOVD	c+48(FP), R6
+	MOVD	ldc+56(FP), R0
+	LSL	$2, R0, R0
+	MOVD	scale+32(FP), R5
 	MOVD	lds+40(FP), R0
 	LSL	$2, R0, R0
-	ADD	R0, R6, R5
 	ADD	R0, R5, R4
 	ADD	R0, R4, R3
+	ADD	R0, R3, R2
+	MOVD	k+64(FP), R1
+
+group:
+	MOVD	group+72(FP), R0
+	CMP	R1, R0
+	CSEL	LT, R0, R1, R0
+	SUB	R0, R1, R1
+	VEOR	V19.B16, V19.B16, V19.B16
 	VEOR	V18.B16, V18.B16, V18.B16
 	VEOR	V17.B16, V17.B16, V17.B16
 	VEOR	V16.B16, V16.B16, V16.B16
@@ -35,1946 +46,427 @@ TEXT ·GemmF32S8Tile1x64NEON(SB), NOSPLIT, $256-88
 	VEOR	V6.B16, V6.B16, V6.B16
 	VEOR	V5.B16, V5.B16, V5.B16
 	VEOR	V4.B16, V4.B16, V4.B16
-	VEOR	V3.B16, V3.B16, V3.B16
-	MOVD	k+64(FP), R2
-	MOVD	group+80(FP), R0
+	SUBS	$4, R0, R0
+	BLT	tail
 
-group:
-	CMP	R2, R0
-	CSEL	LT, R0, R2, R1
-	SUB	R1, R2, R2
-	SUBS	$4, R1, R1
-	BLT	nextTail
-
-nextLoop:
-	FMOVS	0(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	4(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	8(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	12(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
+loop:
+	FMOVQ	0(R11), F3
+	FMOVQ	0(R10), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831033 // fmla v19.4s, v1.4s, v3.s[0]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831030 // fmla v16.4s, v1.4s, v3.s[0]
+	FMOVQ	0(R9), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f83102f // fmla v15.4s, v1.4s, v3.s[0]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f83102c // fmla v12.4s, v1.4s, v3.s[0]
+	FMOVQ	0(R8), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831028 // fmla v8.4s, v1.4s, v3.s[0]
+	FMOVQ	0(R7), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831027 // fmla v7.4s, v1.4s, v3.s[0]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f831006 // fmla v6.4s, v0.4s, v3.s[0]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f831005 // fmla v5.4s, v0.4s, v3.s[0]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831024 // fmla v4.4s, v1.4s, v3.s[0]
+	FMOVQ	16(R10), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa31033 // fmla v19.4s, v1.4s, v3.s[1]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa31012 // fmla v18.4s, v0.4s, v3.s[1]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa31011 // fmla v17.4s, v0.4s, v3.s[1]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa31030 // fmla v16.4s, v1.4s, v3.s[1]
+	FMOVQ	16(R9), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa3102f // fmla v15.4s, v1.4s, v3.s[1]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa3100e // fmla v14.4s, v0.4s, v3.s[1]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa3100d // fmla v13.4s, v0.4s, v3.s[1]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa3102c // fmla v12.4s, v1.4s, v3.s[1]
+	FMOVQ	16(R8), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa3102b // fmla v11.4s, v1.4s, v3.s[1]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa3100a // fmla v10.4s, v0.4s, v3.s[1]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa31009 // fmla v9.4s, v0.4s, v3.s[1]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa31028 // fmla v8.4s, v1.4s, v3.s[1]
+	FMOVQ	16(R7), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa31027 // fmla v7.4s, v1.4s, v3.s[1]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa31006 // fmla v6.4s, v0.4s, v3.s[1]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa31005 // fmla v5.4s, v0.4s, v3.s[1]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa31024 // fmla v4.4s, v1.4s, v3.s[1]
+	FMOVQ	32(R10), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831833 // fmla v19.4s, v1.4s, v3.s[2]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f831812 // fmla v18.4s, v0.4s, v3.s[2]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f831811 // fmla v17.4s, v0.4s, v3.s[2]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831830 // fmla v16.4s, v1.4s, v3.s[2]
+	FMOVQ	32(R9), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f83182f // fmla v15.4s, v1.4s, v3.s[2]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f83180e // fmla v14.4s, v0.4s, v3.s[2]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f83180d // fmla v13.4s, v0.4s, v3.s[2]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f83182c // fmla v12.4s, v1.4s, v3.s[2]
+	FMOVQ	32(R8), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f83182b // fmla v11.4s, v1.4s, v3.s[2]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f83180a // fmla v10.4s, v0.4s, v3.s[2]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f831809 // fmla v9.4s, v0.4s, v3.s[2]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831828 // fmla v8.4s, v1.4s, v3.s[2]
+	FMOVQ	32(R7), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831827 // fmla v7.4s, v1.4s, v3.s[2]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f831806 // fmla v6.4s, v0.4s, v3.s[2]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f831805 // fmla v5.4s, v0.4s, v3.s[2]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831824 // fmla v4.4s, v1.4s, v3.s[2]
+	FMOVQ	48(R10), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa31833 // fmla v19.4s, v1.4s, v3.s[3]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa31812 // fmla v18.4s, v0.4s, v3.s[3]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa31811 // fmla v17.4s, v0.4s, v3.s[3]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa31830 // fmla v16.4s, v1.4s, v3.s[3]
+	FMOVQ	48(R9), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa3182f // fmla v15.4s, v1.4s, v3.s[3]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa3180e // fmla v14.4s, v0.4s, v3.s[3]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa3180d // fmla v13.4s, v0.4s, v3.s[3]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa3182c // fmla v12.4s, v1.4s, v3.s[3]
+	FMOVQ	48(R8), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa3182b // fmla v11.4s, v1.4s, v3.s[3]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa3180a // fmla v10.4s, v0.4s, v3.s[3]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa31809 // fmla v9.4s, v0.4s, v3.s[3]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa31828 // fmla v8.4s, v1.4s, v3.s[3]
+	FMOVQ	48(R7), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa31827 // fmla v7.4s, v1.4s, v3.s[3]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa31806 // fmla v6.4s, v0.4s, v3.s[3]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa31805 // fmla v5.4s, v0.4s, v3.s[3]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa31824 // fmla v4.4s, v1.4s, v3.s[3]
 	ADD	$16, R11, R11
 	ADD	$64, R10, R10
 	ADD	$64, R9, R9
 	ADD	$64, R8, R8
 	ADD	$64, R7, R7
-	SUBS	$4, R1, R1
-	BGE	nextLoop
+	SUBS	$4, R0, R0
+	BGE	loop
 
-nextTail:
-	ADD	$4, R1, R1
-	CBZ	R1, next
-	FMOVS	0(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	4(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	8(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
+tail:
+	ADD	$4, R0, R0
+	CBZ	R0, sum
 
-next:
-	ADD	$64, R6, R6
-	ADD	$64, R5, R5
-	ADD	$64, R4, R4
-	ADD	$64, R3, R3
-	CBNZ	R2, group
-	MOVD	c+48(FP), R5
-	MOVD	ldc+56(FP), R4
-	LSL	$2, R4, R4
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-256(SP), R0
-	FMOVQ	F18, 0(R0)
-	FMOVQ	F17, 16(R0)
-	FMOVQ	F16, 32(R0)
-	FMOVQ	F15, 48(R0)
-	FMOVQ	F14, 64(R0)
-	FMOVQ	F13, 80(R0)
-	FMOVQ	F12, 96(R0)
-	FMOVQ	F11, 112(R0)
-	FMOVQ	F10, 128(R0)
-	FMOVQ	F9, 144(R0)
-	FMOVQ	F8, 160(R0)
-	FMOVQ	F7, 176(R0)
-	FMOVQ	F6, 192(R0)
-	FMOVQ	F5, 208(R0)
-	FMOVQ	F4, 224(R0)
-	FMOVQ	F3, 240(R0)
-	MOVD	R0, R1
-
-some1:
-	SUBS	$4, R2, R2
-	BLT	stored2
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some1
-
-stored2:
-	ADD	$4, R2, R2
-	CBZ	R2, end4
-
-word3:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word3
-
-end4:
-	ADD	R4, R5, R5
-	RET
-
-// func GemmF32S8Tile1x32NEON(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-TEXT ·GemmF32S8Tile1x32NEON(SB), NOSPLIT, $128-88
-	MOVD	a+0(FP), R7
-	MOVD	lda+8(FP), R0
-	LSL	$2, R0, R0
-	MOVD	b+16(FP), R6
-	MOVD	ldb+24(FP), R0
-	ADD	R0, R6, R5
-	MOVD	scale+32(FP), R4
-	MOVD	lds+40(FP), R0
-	LSL	$2, R0, R0
-	ADD	R0, R4, R3
-	VEOR	V10.B16, V10.B16, V10.B16
-	VEOR	V9.B16, V9.B16, V9.B16
-	VEOR	V8.B16, V8.B16, V8.B16
-	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	VEOR	V3.B16, V3.B16, V3.B16
-	MOVD	k+64(FP), R2
-	MOVD	group+80(FP), R0
-
-group:
-	CMP	R2, R0
-	CSEL	LT, R0, R2, R1
-	SUB	R1, R2, R2
-	SUBS	$4, R1, R1
-	BLT	nextTail
-
-nextLoop:
-	FMOVS	0(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+one:
+	FMOVS	0(R11), F3
+	FMOVQ	0(R10), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831033 // fmla v19.4s, v1.4s, v3.s[0]
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	4(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	8(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	12(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	ADD	$16, R7, R7
-	ADD	$64, R6, R6
-	ADD	$64, R5, R5
-	SUBS	$4, R1, R1
-	BGE	nextLoop
-
-nextTail:
-	ADD	$4, R1, R1
-	CBZ	R1, next
-	FMOVS	0(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	4(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	8(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-
-next:
-	ADD	$64, R4, R4
-	ADD	$64, R3, R3
-	CBNZ	R2, group
-	MOVD	c+48(FP), R5
-	MOVD	ldc+56(FP), R4
-	LSL	$2, R4, R4
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-128(SP), R0
-	FMOVQ	F10, 0(R0)
-	FMOVQ	F9, 16(R0)
-	FMOVQ	F8, 32(R0)
-	FMOVQ	F7, 48(R0)
-	FMOVQ	F6, 64(R0)
-	FMOVQ	F5, 80(R0)
-	FMOVQ	F4, 96(R0)
-	FMOVQ	F3, 112(R0)
-	MOVD	R0, R1
-
-some1:
-	SUBS	$4, R2, R2
-	BLT	stored2
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some1
-
-stored2:
-	ADD	$4, R2, R2
-	CBZ	R2, end4
-
-word3:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word3
-
-end4:
-	ADD	R4, R5, R5
-	RET
-
-// func GemmF32S8Tile2x32NEON(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-TEXT ·GemmF32S8Tile2x32NEON(SB), NOSPLIT, $128-88
-	MOVD	a+0(FP), R8
-	MOVD	lda+8(FP), R0
-	LSL	$2, R0, R0
-	ADD	R0, R8, R7
-	MOVD	b+16(FP), R6
-	MOVD	ldb+24(FP), R0
-	ADD	R0, R6, R5
-	MOVD	scale+32(FP), R4
-	MOVD	lds+40(FP), R0
-	LSL	$2, R0, R0
-	ADD	R0, R4, R3
-	VEOR	V19.B16, V19.B16, V19.B16
-	VEOR	V18.B16, V18.B16, V18.B16
-	VEOR	V17.B16, V17.B16, V17.B16
-	VEOR	V16.B16, V16.B16, V16.B16
-	VEOR	V15.B16, V15.B16, V15.B16
-	VEOR	V14.B16, V14.B16, V14.B16
-	VEOR	V13.B16, V13.B16, V13.B16
-	VEOR	V12.B16, V12.B16, V12.B16
-	VEOR	V11.B16, V11.B16, V11.B16
-	VEOR	V10.B16, V10.B16, V10.B16
-	VEOR	V9.B16, V9.B16, V9.B16
-	VEOR	V8.B16, V8.B16, V8.B16
-	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	MOVD	k+64(FP), R2
-	MOVD	group+80(FP), R0
-
-group:
-	CMP	R2, R0
-	CSEL	LT, R0, R2, R1
-	SUB	R1, R2, R2
-	SUBS	$4, R1, R1
-	BLT	nextTail
-
-nextLoop:
-	FMOVS	0(R8), F3
-	FMOVS	0(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831030 // fmla v16.4s, v1.4s, v3.s[0]
+	FMOVQ	0(R9), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f83102f // fmla v15.4s, v1.4s, v3.s[0]
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
 	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f83102c // fmla v12.4s, v1.4s, v3.s[0]
+	FMOVQ	0(R8), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVS	4(R8), F3
-	FMOVS	4(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831028 // fmla v8.4s, v1.4s, v3.s[0]
+	FMOVQ	0(R7), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831027 // fmla v7.4s, v1.4s, v3.s[0]
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4f831006 // fmla v6.4s, v0.4s, v3.s[0]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVS	8(R8), F3
-	FMOVS	8(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVS	12(R8), F3
-	FMOVS	12(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
+	WORD	$0x4f831005 // fmla v5.4s, v0.4s, v3.s[0]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831024 // fmla v4.4s, v1.4s, v3.s[0]
+	ADD	$4, R11, R11
+	ADD	$16, R10, R10
+	ADD	$16, R9, R9
 	ADD	$16, R8, R8
 	ADD	$16, R7, R7
-	ADD	$64, R6, R6
+	SUBS	$1, R0, R0
+	BNE	one
+
+sum:
+	FMOVQ	0(R6), F1
+	FMOVQ	0(R5), F0
+	VFMLA	V0.S4, V19.S4, V1.S4
+	FMOVQ	F1, 0(R6)
+	FMOVQ	16(R6), F1
+	FMOVQ	16(R5), F0
+	VFMLA	V0.S4, V18.S4, V1.S4
+	FMOVQ	F1, 16(R6)
+	FMOVQ	32(R6), F1
+	FMOVQ	32(R5), F0
+	VFMLA	V0.S4, V17.S4, V1.S4
+	FMOVQ	F1, 32(R6)
+	FMOVQ	48(R6), F1
+	FMOVQ	48(R5), F0
+	VFMLA	V0.S4, V16.S4, V1.S4
+	FMOVQ	F1, 48(R6)
+	FMOVQ	64(R6), F1
+	FMOVQ	0(R4), F0
+	VFMLA	V0.S4, V15.S4, V1.S4
+	FMOVQ	F1, 64(R6)
+	FMOVQ	80(R6), F1
+	FMOVQ	16(R4), F0
+	VFMLA	V0.S4, V14.S4, V1.S4
+	FMOVQ	F1, 80(R6)
+	FMOVQ	96(R6), F1
+	FMOVQ	32(R4), F0
+	VFMLA	V0.S4, V13.S4, V1.S4
+	FMOVQ	F1, 96(R6)
+	FMOVQ	112(R6), F1
+	FMOVQ	48(R4), F0
+	VFMLA	V0.S4, V12.S4, V1.S4
+	FMOVQ	F1, 112(R6)
+	FMOVQ	128(R6), F1
+	FMOVQ	0(R3), F0
+	VFMLA	V0.S4, V11.S4, V1.S4
+	FMOVQ	F1, 128(R6)
+	FMOVQ	144(R6), F1
+	FMOVQ	16(R3), F0
+	VFMLA	V0.S4, V10.S4, V1.S4
+	FMOVQ	F1, 144(R6)
+	FMOVQ	160(R6), F1
+	FMOVQ	32(R3), F0
+	VFMLA	V0.S4, V9.S4, V1.S4
+	FMOVQ	F1, 160(R6)
+	FMOVQ	176(R6), F1
+	FMOVQ	48(R3), F0
+	VFMLA	V0.S4, V8.S4, V1.S4
+	FMOVQ	F1, 176(R6)
+	FMOVQ	192(R6), F1
+	FMOVQ	0(R2), F0
+	VFMLA	V0.S4, V7.S4, V1.S4
+	FMOVQ	F1, 192(R6)
+	FMOVQ	208(R6), F1
+	FMOVQ	16(R2), F0
+	VFMLA	V0.S4, V6.S4, V1.S4
+	FMOVQ	F1, 208(R6)
+	FMOVQ	224(R6), F1
+	FMOVQ	32(R2), F0
+	VFMLA	V0.S4, V5.S4, V1.S4
+	FMOVQ	F1, 224(R6)
+	FMOVQ	240(R6), F1
+	FMOVQ	48(R2), F0
+	VFMLA	V0.S4, V4.S4, V1.S4
+	FMOVQ	F1, 240(R6)
 	ADD	$64, R5, R5
-	SUBS	$4, R1, R1
-	BGE	nextLoop
-
-nextTail:
-	ADD	$4, R1, R1
-	CBZ	R1, next
-	FMOVS	0(R8), F3
-	FMOVS	0(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	4(R8), F3
-	FMOVS	4(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	8(R8), F3
-	FMOVS	8(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-
-next:
 	ADD	$64, R4, R4
 	ADD	$64, R3, R3
-	CBNZ	R2, group
-	MOVD	c+48(FP), R5
-	MOVD	ldc+56(FP), R4
-	LSL	$2, R4, R4
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-128(SP), R0
-	FMOVQ	F19, 0(R0)
-	FMOVQ	F18, 16(R0)
-	FMOVQ	F17, 32(R0)
-	FMOVQ	F16, 48(R0)
-	FMOVQ	F15, 64(R0)
-	FMOVQ	F14, 80(R0)
-	FMOVQ	F13, 96(R0)
-	FMOVQ	F12, 112(R0)
-	MOVD	R0, R1
-
-some1:
-	SUBS	$4, R2, R2
-	BLT	stored2
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some1
-
-stored2:
-	ADD	$4, R2, R2
-	CBZ	R2, end4
-
-word3:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word3
-
-end4:
-	ADD	R4, R5, R5
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-128(SP), R0
-	FMOVQ	F11, 0(R0)
-	FMOVQ	F10, 16(R0)
-	FMOVQ	F9, 32(R0)
-	FMOVQ	F8, 48(R0)
-	FMOVQ	F7, 64(R0)
-	FMOVQ	F6, 80(R0)
-	FMOVQ	F5, 96(R0)
-	FMOVQ	F4, 112(R0)
-	MOVD	R0, R1
-
-some5:
-	SUBS	$4, R2, R2
-	BLT	stored6
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some5
-
-stored6:
-	ADD	$4, R2, R2
-	CBZ	R2, end8
-
-word7:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word7
-
-end8:
-	ADD	R4, R5, R5
+	ADD	$64, R2, R2
+	CBNZ	R1, group
 	RET
 
-// func GemmF32S8Tile3x16NEON(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-TEXT ·GemmF32S8Tile3x16NEON(SB), NOSPLIT, $64-88
+// func GemmF32S8Tile1x32NEON(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
+TEXT ·GemmF32S8Tile1x32NEON(SB), NOSPLIT, $0-80
 	MOVD	a+0(FP), R7
 	MOVD	lda+8(FP), R0
 	LSL	$2, R0, R0
-	ADD	R0, R7, R6
-	ADD	R0, R6, R5
-	MOVD	b+16(FP), R4
+	MOVD	b+16(FP), R6
 	MOVD	ldb+24(FP), R0
+	ADD	R0, R6, R5
+	MOVD	c+48(FP), R4
+	MOVD	ldc+56(FP), R0
+	LSL	$2, R0, R0
 	MOVD	scale+32(FP), R3
 	MOVD	lds+40(FP), R0
 	LSL	$2, R0, R0
-	VEOR	V16.B16, V16.B16, V16.B16
-	VEOR	V15.B16, V15.B16, V15.B16
-	VEOR	V14.B16, V14.B16, V14.B16
-	VEOR	V13.B16, V13.B16, V13.B16
-	VEOR	V12.B16, V12.B16, V12.B16
+	ADD	R0, R3, R2
+	MOVD	k+64(FP), R1
+
+group:
+	MOVD	group+72(FP), R0
+	CMP	R1, R0
+	CSEL	LT, R0, R1, R0
+	SUB	R0, R1, R1
 	VEOR	V11.B16, V11.B16, V11.B16
 	VEOR	V10.B16, V10.B16, V10.B16
 	VEOR	V9.B16, V9.B16, V9.B16
@@ -1982,412 +474,242 @@ TEXT ·GemmF32S8Tile3x16NEON(SB), NOSPLIT, $64-88
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
 	VEOR	V5.B16, V5.B16, V5.B16
-	MOVD	k+64(FP), R2
-	MOVD	group+80(FP), R0
+	VEOR	V4.B16, V4.B16, V4.B16
+	SUBS	$4, R0, R0
+	BLT	tail
 
-group:
-	CMP	R2, R0
-	CSEL	LT, R0, R2, R1
-	SUB	R1, R2, R2
-	SUBS	$4, R1, R1
-	BLT	nextTail
-
-nextLoop:
-	FMOVS	0(R7), F4
-	FMOVS	0(R6), F3
-	FMOVS	0(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+loop:
+	FMOVQ	0(R7), F3
+	FMOVQ	0(R6), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
 	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
 	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVS	4(R7), F4
-	FMOVS	4(R6), F3
-	FMOVS	4(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831028 // fmla v8.4s, v1.4s, v3.s[0]
+	FMOVQ	0(R5), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831027 // fmla v7.4s, v1.4s, v3.s[0]
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4f831006 // fmla v6.4s, v0.4s, v3.s[0]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4f831005 // fmla v5.4s, v0.4s, v3.s[0]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831024 // fmla v4.4s, v1.4s, v3.s[0]
+	FMOVQ	16(R6), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa3102b // fmla v11.4s, v1.4s, v3.s[1]
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4fa3100a // fmla v10.4s, v0.4s, v3.s[1]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVS	8(R7), F4
-	FMOVS	8(R6), F3
-	FMOVS	8(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4fa31009 // fmla v9.4s, v0.4s, v3.s[1]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa31028 // fmla v8.4s, v1.4s, v3.s[1]
+	FMOVQ	16(R5), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa31027 // fmla v7.4s, v1.4s, v3.s[1]
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4fa31006 // fmla v6.4s, v0.4s, v3.s[1]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4fa31005 // fmla v5.4s, v0.4s, v3.s[1]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa31024 // fmla v4.4s, v1.4s, v3.s[1]
+	FMOVQ	32(R6), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f83182b // fmla v11.4s, v1.4s, v3.s[2]
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4f83180a // fmla v10.4s, v0.4s, v3.s[2]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVS	12(R7), F4
-	FMOVS	12(R6), F3
-	FMOVS	12(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4f831809 // fmla v9.4s, v0.4s, v3.s[2]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831828 // fmla v8.4s, v1.4s, v3.s[2]
+	FMOVQ	32(R5), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831827 // fmla v7.4s, v1.4s, v3.s[2]
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4f831806 // fmla v6.4s, v0.4s, v3.s[2]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4f831805 // fmla v5.4s, v0.4s, v3.s[2]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831824 // fmla v4.4s, v1.4s, v3.s[2]
+	FMOVQ	48(R6), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa3182b // fmla v11.4s, v1.4s, v3.s[3]
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4fa3180a // fmla v10.4s, v0.4s, v3.s[3]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
+	WORD	$0x4fa31809 // fmla v9.4s, v0.4s, v3.s[3]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa31828 // fmla v8.4s, v1.4s, v3.s[3]
+	FMOVQ	48(R5), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa31827 // fmla v7.4s, v1.4s, v3.s[3]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa31806 // fmla v6.4s, v0.4s, v3.s[3]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa31805 // fmla v5.4s, v0.4s, v3.s[3]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa31824 // fmla v4.4s, v1.4s, v3.s[3]
 	ADD	$16, R7, R7
+	ADD	$64, R6, R6
+	ADD	$64, R5, R5
+	SUBS	$4, R0, R0
+	BGE	loop
+
+tail:
+	ADD	$4, R0, R0
+	CBZ	R0, sum
+
+one:
+	FMOVS	0(R7), F3
+	FMOVQ	0(R6), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f83102b // fmla v11.4s, v1.4s, v3.s[0]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831028 // fmla v8.4s, v1.4s, v3.s[0]
+	FMOVQ	0(R5), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831027 // fmla v7.4s, v1.4s, v3.s[0]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f831006 // fmla v6.4s, v0.4s, v3.s[0]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f831005 // fmla v5.4s, v0.4s, v3.s[0]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f831024 // fmla v4.4s, v1.4s, v3.s[0]
+	ADD	$4, R7, R7
 	ADD	$16, R6, R6
 	ADD	$16, R5, R5
-	ADD	$64, R4, R4
-	SUBS	$4, R1, R1
-	BGE	nextLoop
+	SUBS	$1, R0, R0
+	BNE	one
 
-nextTail:
-	ADD	$4, R1, R1
-	CBZ	R1, next
-	FMOVS	0(R7), F4
-	FMOVS	0(R6), F3
-	FMOVS	0(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	4(R7), F4
-	FMOVS	4(R6), F3
-	FMOVS	4(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	8(R7), F4
-	FMOVS	8(R6), F3
-	FMOVS	8(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-
-next:
+sum:
+	FMOVQ	0(R4), F1
+	FMOVQ	0(R3), F0
+	VFMLA	V0.S4, V11.S4, V1.S4
+	FMOVQ	F1, 0(R4)
+	FMOVQ	16(R4), F1
+	FMOVQ	16(R3), F0
+	VFMLA	V0.S4, V10.S4, V1.S4
+	FMOVQ	F1, 16(R4)
+	FMOVQ	32(R4), F1
+	FMOVQ	32(R3), F0
+	VFMLA	V0.S4, V9.S4, V1.S4
+	FMOVQ	F1, 32(R4)
+	FMOVQ	48(R4), F1
+	FMOVQ	48(R3), F0
+	VFMLA	V0.S4, V8.S4, V1.S4
+	FMOVQ	F1, 48(R4)
+	FMOVQ	64(R4), F1
+	FMOVQ	0(R2), F0
+	VFMLA	V0.S4, V7.S4, V1.S4
+	FMOVQ	F1, 64(R4)
+	FMOVQ	80(R4), F1
+	FMOVQ	16(R2), F0
+	VFMLA	V0.S4, V6.S4, V1.S4
+	FMOVQ	F1, 80(R4)
+	FMOVQ	96(R4), F1
+	FMOVQ	32(R2), F0
+	VFMLA	V0.S4, V5.S4, V1.S4
+	FMOVQ	F1, 96(R4)
+	FMOVQ	112(R4), F1
+	FMOVQ	48(R2), F0
+	VFMLA	V0.S4, V4.S4, V1.S4
+	FMOVQ	F1, 112(R4)
 	ADD	$64, R3, R3
-	CBNZ	R2, group
-	MOVD	c+48(FP), R5
-	MOVD	ldc+56(FP), R4
-	LSL	$2, R4, R4
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-64(SP), R0
-	FMOVQ	F16, 0(R0)
-	FMOVQ	F15, 16(R0)
-	FMOVQ	F14, 32(R0)
-	FMOVQ	F13, 48(R0)
-	MOVD	R0, R1
-
-some1:
-	SUBS	$4, R2, R2
-	BLT	stored2
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some1
-
-stored2:
-	ADD	$4, R2, R2
-	CBZ	R2, end4
-
-word3:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word3
-
-end4:
-	ADD	R4, R5, R5
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-64(SP), R0
-	FMOVQ	F12, 0(R0)
-	FMOVQ	F11, 16(R0)
-	FMOVQ	F10, 32(R0)
-	FMOVQ	F9, 48(R0)
-	MOVD	R0, R1
-
-some5:
-	SUBS	$4, R2, R2
-	BLT	stored6
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some5
-
-stored6:
-	ADD	$4, R2, R2
-	CBZ	R2, end8
-
-word7:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word7
-
-end8:
-	ADD	R4, R5, R5
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-64(SP), R0
-	FMOVQ	F8, 0(R0)
-	FMOVQ	F7, 16(R0)
-	FMOVQ	F6, 32(R0)
-	FMOVQ	F5, 48(R0)
-	MOVD	R0, R1
-
-some9:
-	SUBS	$4, R2, R2
-	BLT	stored10
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some9
-
-stored10:
-	ADD	$4, R2, R2
-	CBZ	R2, end12
-
-word11:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word11
-
-end12:
-	ADD	R4, R5, R5
+	ADD	$64, R2, R2
+	CBNZ	R1, group
 	RET
 
-// func GemmF32S8Tile4x16NEON(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-TEXT ·GemmF32S8Tile4x16NEON(SB), NOSPLIT, $64-88
-	MOVD	a+0(FP), R8
+// func GemmF32S8Tile2x32NEON(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
+TEXT ·GemmF32S8Tile2x32NEON(SB), NOSPLIT, $0-80
+	MOVD	a+0(FP), R9
 	MOVD	lda+8(FP), R0
 	LSL	$2, R0, R0
-	ADD	R0, R8, R7
-	ADD	R0, R7, R6
-	ADD	R0, R6, R5
-	MOVD	b+16(FP), R4
+	ADD	R0, R9, R8
+	MOVD	b+16(FP), R7
 	MOVD	ldb+24(FP), R0
+	ADD	R0, R7, R6
+	MOVD	c+48(FP), R5
+	MOVD	ldc+56(FP), R0
+	LSL	$2, R0, R0
+	ADD	R0, R5, R4
 	MOVD	scale+32(FP), R3
 	MOVD	lds+40(FP), R0
 	LSL	$2, R0, R0
-	VEOR	V21.B16, V21.B16, V21.B16
+	ADD	R0, R3, R2
+	MOVD	k+64(FP), R1
+
+group:
+	MOVD	group+72(FP), R0
+	CMP	R1, R0
+	CSEL	LT, R0, R1, R0
+	SUB	R0, R1, R1
 	VEOR	V20.B16, V20.B16, V20.B16
 	VEOR	V19.B16, V19.B16, V19.B16
 	VEOR	V18.B16, V18.B16, V18.B16
@@ -2403,5254 +725,741 @@ TEXT ·GemmF32S8Tile4x16NEON(SB), NOSPLIT, $64-88
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
-	MOVD	k+64(FP), R2
-	MOVD	group+80(FP), R0
+	VEOR	V5.B16, V5.B16, V5.B16
+	SUBS	$4, R0, R0
+	BLT	tail
 
-group:
-	CMP	R2, R0
-	CSEL	LT, R0, R2, R1
-	SUB	R1, R2, R2
-	SUBS	$4, R1, R1
-	BLT	nextTail
-
-nextLoop:
-	FMOVS	0(R8), F5
-	FMOVS	0(R7), F4
-	FMOVS	0(R6), F3
-	FMOVS	0(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+loop:
+	FMOVQ	0(R9), F4
+	FMOVQ	0(R8), F3
+	FMOVQ	0(R7), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f841034 // fmla v20.4s, v1.4s, v4.s[0]
+	WORD	$0x4f83102c // fmla v12.4s, v1.4s, v3.s[0]
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
+	WORD	$0x4f841013 // fmla v19.4s, v0.4s, v4.s[0]
 	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
+	WORD	$0x4f841012 // fmla v18.4s, v0.4s, v4.s[0]
 	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVS	4(R8), F5
-	FMOVS	4(R7), F4
-	FMOVS	4(R6), F3
-	FMOVS	4(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f841031 // fmla v17.4s, v1.4s, v4.s[0]
+	WORD	$0x4f831029 // fmla v9.4s, v1.4s, v3.s[0]
+	FMOVQ	0(R6), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f841030 // fmla v16.4s, v1.4s, v4.s[0]
+	WORD	$0x4f831028 // fmla v8.4s, v1.4s, v3.s[0]
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
 	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4f831007 // fmla v7.4s, v0.4s, v3.s[0]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
 	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVS	8(R8), F5
-	FMOVS	8(R7), F4
-	FMOVS	8(R6), F3
-	FMOVS	8(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4f831006 // fmla v6.4s, v0.4s, v3.s[0]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f84102d // fmla v13.4s, v1.4s, v4.s[0]
+	WORD	$0x4f831025 // fmla v5.4s, v1.4s, v3.s[0]
+	FMOVQ	16(R7), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa41034 // fmla v20.4s, v1.4s, v4.s[1]
+	WORD	$0x4fa3102c // fmla v12.4s, v1.4s, v3.s[1]
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4fa41013 // fmla v19.4s, v0.4s, v4.s[1]
+	WORD	$0x4fa3100b // fmla v11.4s, v0.4s, v3.s[1]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4fa41012 // fmla v18.4s, v0.4s, v4.s[1]
+	WORD	$0x4fa3100a // fmla v10.4s, v0.4s, v3.s[1]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa41031 // fmla v17.4s, v1.4s, v4.s[1]
+	WORD	$0x4fa31029 // fmla v9.4s, v1.4s, v3.s[1]
+	FMOVQ	16(R6), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa41030 // fmla v16.4s, v1.4s, v4.s[1]
+	WORD	$0x4fa31028 // fmla v8.4s, v1.4s, v3.s[1]
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4fa4100f // fmla v15.4s, v0.4s, v4.s[1]
+	WORD	$0x4fa31007 // fmla v7.4s, v0.4s, v3.s[1]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVS	12(R8), F5
-	FMOVS	12(R7), F4
-	FMOVS	12(R6), F3
-	FMOVS	12(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4fa4100e // fmla v14.4s, v0.4s, v4.s[1]
+	WORD	$0x4fa31006 // fmla v6.4s, v0.4s, v3.s[1]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa4102d // fmla v13.4s, v1.4s, v4.s[1]
+	WORD	$0x4fa31025 // fmla v5.4s, v1.4s, v3.s[1]
+	FMOVQ	32(R7), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f841834 // fmla v20.4s, v1.4s, v4.s[2]
+	WORD	$0x4f83182c // fmla v12.4s, v1.4s, v3.s[2]
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4f841813 // fmla v19.4s, v0.4s, v4.s[2]
+	WORD	$0x4f83180b // fmla v11.4s, v0.4s, v3.s[2]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4f841812 // fmla v18.4s, v0.4s, v4.s[2]
+	WORD	$0x4f83180a // fmla v10.4s, v0.4s, v3.s[2]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f841831 // fmla v17.4s, v1.4s, v4.s[2]
+	WORD	$0x4f831829 // fmla v9.4s, v1.4s, v3.s[2]
+	FMOVQ	32(R6), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f841830 // fmla v16.4s, v1.4s, v4.s[2]
+	WORD	$0x4f831828 // fmla v8.4s, v1.4s, v3.s[2]
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
+	WORD	$0x4f84180f // fmla v15.4s, v0.4s, v4.s[2]
+	WORD	$0x4f831807 // fmla v7.4s, v0.4s, v3.s[2]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
+	WORD	$0x4f84180e // fmla v14.4s, v0.4s, v4.s[2]
+	WORD	$0x4f831806 // fmla v6.4s, v0.4s, v3.s[2]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f84182d // fmla v13.4s, v1.4s, v4.s[2]
+	WORD	$0x4f831825 // fmla v5.4s, v1.4s, v3.s[2]
+	FMOVQ	48(R7), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa41834 // fmla v20.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa3182c // fmla v12.4s, v1.4s, v3.s[3]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa41813 // fmla v19.4s, v0.4s, v4.s[3]
+	WORD	$0x4fa3180b // fmla v11.4s, v0.4s, v3.s[3]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa41812 // fmla v18.4s, v0.4s, v4.s[3]
+	WORD	$0x4fa3180a // fmla v10.4s, v0.4s, v3.s[3]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa41831 // fmla v17.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa31829 // fmla v9.4s, v1.4s, v3.s[3]
+	FMOVQ	48(R6), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa41830 // fmla v16.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa31828 // fmla v8.4s, v1.4s, v3.s[3]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa4180f // fmla v15.4s, v0.4s, v4.s[3]
+	WORD	$0x4fa31807 // fmla v7.4s, v0.4s, v3.s[3]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa4180e // fmla v14.4s, v0.4s, v4.s[3]
+	WORD	$0x4fa31806 // fmla v6.4s, v0.4s, v3.s[3]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa4182d // fmla v13.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa31825 // fmla v5.4s, v1.4s, v3.s[3]
+	ADD	$16, R9, R9
 	ADD	$16, R8, R8
+	ADD	$64, R7, R7
+	ADD	$64, R6, R6
+	SUBS	$4, R0, R0
+	BGE	loop
+
+tail:
+	ADD	$4, R0, R0
+	CBZ	R0, sum
+
+one:
+	FMOVS	0(R9), F4
+	FMOVS	0(R8), F3
+	FMOVQ	0(R7), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f841034 // fmla v20.4s, v1.4s, v4.s[0]
+	WORD	$0x4f83102c // fmla v12.4s, v1.4s, v3.s[0]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f841013 // fmla v19.4s, v0.4s, v4.s[0]
+	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f841012 // fmla v18.4s, v0.4s, v4.s[0]
+	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f841031 // fmla v17.4s, v1.4s, v4.s[0]
+	WORD	$0x4f831029 // fmla v9.4s, v1.4s, v3.s[0]
+	FMOVQ	0(R6), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f841030 // fmla v16.4s, v1.4s, v4.s[0]
+	WORD	$0x4f831028 // fmla v8.4s, v1.4s, v3.s[0]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
+	WORD	$0x4f831007 // fmla v7.4s, v0.4s, v3.s[0]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
+	WORD	$0x4f831006 // fmla v6.4s, v0.4s, v3.s[0]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f84102d // fmla v13.4s, v1.4s, v4.s[0]
+	WORD	$0x4f831025 // fmla v5.4s, v1.4s, v3.s[0]
+	ADD	$4, R9, R9
+	ADD	$4, R8, R8
 	ADD	$16, R7, R7
 	ADD	$16, R6, R6
-	ADD	$16, R5, R5
-	ADD	$64, R4, R4
-	SUBS	$4, R1, R1
-	BGE	nextLoop
+	SUBS	$1, R0, R0
+	BNE	one
 
-nextTail:
-	ADD	$4, R1, R1
-	CBZ	R1, next
-	FMOVS	0(R8), F5
+sum:
+	FMOVQ	0(R5), F1
+	FMOVQ	0(R3), F0
+	VFMLA	V0.S4, V20.S4, V1.S4
+	FMOVQ	F1, 0(R5)
+	FMOVQ	16(R5), F1
+	FMOVQ	16(R3), F0
+	VFMLA	V0.S4, V19.S4, V1.S4
+	FMOVQ	F1, 16(R5)
+	FMOVQ	32(R5), F1
+	FMOVQ	32(R3), F0
+	VFMLA	V0.S4, V18.S4, V1.S4
+	FMOVQ	F1, 32(R5)
+	FMOVQ	48(R5), F1
+	FMOVQ	48(R3), F0
+	VFMLA	V0.S4, V17.S4, V1.S4
+	FMOVQ	F1, 48(R5)
+	FMOVQ	64(R5), F1
+	FMOVQ	0(R2), F0
+	VFMLA	V0.S4, V16.S4, V1.S4
+	FMOVQ	F1, 64(R5)
+	FMOVQ	80(R5), F1
+	FMOVQ	16(R2), F0
+	VFMLA	V0.S4, V15.S4, V1.S4
+	FMOVQ	F1, 80(R5)
+	FMOVQ	96(R5), F1
+	FMOVQ	32(R2), F0
+	VFMLA	V0.S4, V14.S4, V1.S4
+	FMOVQ	F1, 96(R5)
+	FMOVQ	112(R5), F1
+	FMOVQ	48(R2), F0
+	VFMLA	V0.S4, V13.S4, V1.S4
+	FMOVQ	F1, 112(R5)
+	FMOVQ	0(R4), F1
+	FMOVQ	0(R3), F0
+	VFMLA	V0.S4, V12.S4, V1.S4
+	FMOVQ	F1, 0(R4)
+	FMOVQ	16(R4), F1
+	FMOVQ	16(R3), F0
+	VFMLA	V0.S4, V11.S4, V1.S4
+	FMOVQ	F1, 16(R4)
+	FMOVQ	32(R4), F1
+	FMOVQ	32(R3), F0
+	VFMLA	V0.S4, V10.S4, V1.S4
+	FMOVQ	F1, 32(R4)
+	FMOVQ	48(R4), F1
+	FMOVQ	48(R3), F0
+	VFMLA	V0.S4, V9.S4, V1.S4
+	FMOVQ	F1, 48(R4)
+	FMOVQ	64(R4), F1
+	FMOVQ	0(R2), F0
+	VFMLA	V0.S4, V8.S4, V1.S4
+	FMOVQ	F1, 64(R4)
+	FMOVQ	80(R4), F1
+	FMOVQ	16(R2), F0
+	VFMLA	V0.S4, V7.S4, V1.S4
+	FMOVQ	F1, 80(R4)
+	FMOVQ	96(R4), F1
+	FMOVQ	32(R2), F0
+	VFMLA	V0.S4, V6.S4, V1.S4
+	FMOVQ	F1, 96(R4)
+	FMOVQ	112(R4), F1
+	FMOVQ	48(R2), F0
+	VFMLA	V0.S4, V5.S4, V1.S4
+	FMOVQ	F1, 112(R4)
+	ADD	$64, R3, R3
+	ADD	$64, R2, R2
+	CBNZ	R1, group
+	RET
+
+// func GemmF32S8Tile2x16NEON(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
+TEXT ·GemmF32S8Tile2x16NEON(SB), NOSPLIT, $0-80
+	MOVD	a+0(FP), R7
+	MOVD	lda+8(FP), R0
+	LSL	$2, R0, R0
+	ADD	R0, R7, R6
+	MOVD	b+16(FP), R5
+	MOVD	ldb+24(FP), R0
+	MOVD	c+48(FP), R4
+	MOVD	ldc+56(FP), R0
+	LSL	$2, R0, R0
+	ADD	R0, R4, R3
+	MOVD	scale+32(FP), R2
+	MOVD	lds+40(FP), R0
+	LSL	$2, R0, R0
+	MOVD	k+64(FP), R1
+
+group:
+	MOVD	group+72(FP), R0
+	CMP	R1, R0
+	CSEL	LT, R0, R1, R0
+	SUB	R0, R1, R1
+	VEOR	V12.B16, V12.B16, V12.B16
+	VEOR	V11.B16, V11.B16, V11.B16
+	VEOR	V10.B16, V10.B16, V10.B16
+	VEOR	V9.B16, V9.B16, V9.B16
+	VEOR	V8.B16, V8.B16, V8.B16
+	VEOR	V7.B16, V7.B16, V7.B16
+	VEOR	V6.B16, V6.B16, V6.B16
+	VEOR	V5.B16, V5.B16, V5.B16
+	SUBS	$4, R0, R0
+	BLT	tail
+
+loop:
+	FMOVQ	0(R7), F4
+	FMOVQ	0(R6), F3
+	FMOVQ	0(R5), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f84102c // fmla v12.4s, v1.4s, v4.s[0]
+	WORD	$0x4f831028 // fmla v8.4s, v1.4s, v3.s[0]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f84100b // fmla v11.4s, v0.4s, v4.s[0]
+	WORD	$0x4f831007 // fmla v7.4s, v0.4s, v3.s[0]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f84100a // fmla v10.4s, v0.4s, v4.s[0]
+	WORD	$0x4f831006 // fmla v6.4s, v0.4s, v3.s[0]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f841029 // fmla v9.4s, v1.4s, v4.s[0]
+	WORD	$0x4f831025 // fmla v5.4s, v1.4s, v3.s[0]
+	FMOVQ	16(R5), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa4102c // fmla v12.4s, v1.4s, v4.s[1]
+	WORD	$0x4fa31028 // fmla v8.4s, v1.4s, v3.s[1]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa4100b // fmla v11.4s, v0.4s, v4.s[1]
+	WORD	$0x4fa31007 // fmla v7.4s, v0.4s, v3.s[1]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa4100a // fmla v10.4s, v0.4s, v4.s[1]
+	WORD	$0x4fa31006 // fmla v6.4s, v0.4s, v3.s[1]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa41029 // fmla v9.4s, v1.4s, v4.s[1]
+	WORD	$0x4fa31025 // fmla v5.4s, v1.4s, v3.s[1]
+	FMOVQ	32(R5), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f84182c // fmla v12.4s, v1.4s, v4.s[2]
+	WORD	$0x4f831828 // fmla v8.4s, v1.4s, v3.s[2]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f84180b // fmla v11.4s, v0.4s, v4.s[2]
+	WORD	$0x4f831807 // fmla v7.4s, v0.4s, v3.s[2]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f84180a // fmla v10.4s, v0.4s, v4.s[2]
+	WORD	$0x4f831806 // fmla v6.4s, v0.4s, v3.s[2]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f841829 // fmla v9.4s, v1.4s, v4.s[2]
+	WORD	$0x4f831825 // fmla v5.4s, v1.4s, v3.s[2]
+	FMOVQ	48(R5), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa4182c // fmla v12.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa31828 // fmla v8.4s, v1.4s, v3.s[3]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa4180b // fmla v11.4s, v0.4s, v4.s[3]
+	WORD	$0x4fa31807 // fmla v7.4s, v0.4s, v3.s[3]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa4180a // fmla v10.4s, v0.4s, v4.s[3]
+	WORD	$0x4fa31806 // fmla v6.4s, v0.4s, v3.s[3]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa41829 // fmla v9.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa31825 // fmla v5.4s, v1.4s, v3.s[3]
+	ADD	$16, R7, R7
+	ADD	$16, R6, R6
+	ADD	$64, R5, R5
+	SUBS	$4, R0, R0
+	BGE	loop
+
+tail:
+	ADD	$4, R0, R0
+	CBZ	R0, sum
+
+one:
 	FMOVS	0(R7), F4
 	FMOVS	0(R6), F3
-	FMOVS	0(R5), F2
-	FMOVQ	0(R4), F0
+	FMOVQ	0(R5), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f84102c // fmla v12.4s, v1.4s, v4.s[0]
+	WORD	$0x4f831028 // fmla v8.4s, v1.4s, v3.s[0]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f84100b // fmla v11.4s, v0.4s, v4.s[0]
+	WORD	$0x4f831007 // fmla v7.4s, v0.4s, v3.s[0]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f84100a // fmla v10.4s, v0.4s, v4.s[0]
+	WORD	$0x4f831006 // fmla v6.4s, v0.4s, v3.s[0]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f841029 // fmla v9.4s, v1.4s, v4.s[0]
+	WORD	$0x4f831025 // fmla v5.4s, v1.4s, v3.s[0]
+	ADD	$4, R7, R7
+	ADD	$4, R6, R6
+	ADD	$16, R5, R5
+	SUBS	$1, R0, R0
+	BNE	one
+
+sum:
+	FMOVQ	0(R4), F1
+	FMOVQ	0(R2), F0
+	VFMLA	V0.S4, V12.S4, V1.S4
+	FMOVQ	F1, 0(R4)
+	FMOVQ	16(R4), F1
+	FMOVQ	16(R2), F0
+	VFMLA	V0.S4, V11.S4, V1.S4
+	FMOVQ	F1, 16(R4)
+	FMOVQ	32(R4), F1
+	FMOVQ	32(R2), F0
+	VFMLA	V0.S4, V10.S4, V1.S4
+	FMOVQ	F1, 32(R4)
+	FMOVQ	48(R4), F1
+	FMOVQ	48(R2), F0
+	VFMLA	V0.S4, V9.S4, V1.S4
+	FMOVQ	F1, 48(R4)
 	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
+	FMOVQ	0(R2), F0
+	VFMLA	V0.S4, V8.S4, V1.S4
+	FMOVQ	F1, 0(R3)
 	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
+	FMOVQ	16(R2), F0
+	VFMLA	V0.S4, V7.S4, V1.S4
+	FMOVQ	F1, 16(R3)
 	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
+	FMOVQ	32(R2), F0
+	VFMLA	V0.S4, V6.S4, V1.S4
+	FMOVQ	F1, 32(R3)
 	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	4(R8), F5
-	FMOVS	4(R7), F4
-	FMOVS	4(R6), F3
-	FMOVS	4(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	8(R8), F5
-	FMOVS	8(R7), F4
-	FMOVS	8(R6), F3
-	FMOVS	8(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-
-next:
-	ADD	$64, R3, R3
-	CBNZ	R2, group
-	MOVD	c+48(FP), R5
-	MOVD	ldc+56(FP), R4
-	LSL	$2, R4, R4
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-64(SP), R0
-	FMOVQ	F21, 0(R0)
-	FMOVQ	F20, 16(R0)
-	FMOVQ	F19, 32(R0)
-	FMOVQ	F18, 48(R0)
-	MOVD	R0, R1
-
-some1:
-	SUBS	$4, R2, R2
-	BLT	stored2
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some1
-
-stored2:
-	ADD	$4, R2, R2
-	CBZ	R2, end4
-
-word3:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word3
-
-end4:
-	ADD	R4, R5, R5
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-64(SP), R0
-	FMOVQ	F17, 0(R0)
-	FMOVQ	F16, 16(R0)
-	FMOVQ	F15, 32(R0)
-	FMOVQ	F14, 48(R0)
-	MOVD	R0, R1
-
-some5:
-	SUBS	$4, R2, R2
-	BLT	stored6
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some5
-
-stored6:
-	ADD	$4, R2, R2
-	CBZ	R2, end8
-
-word7:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word7
-
-end8:
-	ADD	R4, R5, R5
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-64(SP), R0
-	FMOVQ	F13, 0(R0)
-	FMOVQ	F12, 16(R0)
-	FMOVQ	F11, 32(R0)
-	FMOVQ	F10, 48(R0)
-	MOVD	R0, R1
-
-some9:
-	SUBS	$4, R2, R2
-	BLT	stored10
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some9
-
-stored10:
-	ADD	$4, R2, R2
-	CBZ	R2, end12
-
-word11:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word11
-
-end12:
-	ADD	R4, R5, R5
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-64(SP), R0
-	FMOVQ	F9, 0(R0)
-	FMOVQ	F8, 16(R0)
-	FMOVQ	F7, 32(R0)
-	FMOVQ	F6, 48(R0)
-	MOVD	R0, R1
-
-some13:
-	SUBS	$4, R2, R2
-	BLT	stored14
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some13
-
-stored14:
-	ADD	$4, R2, R2
-	CBZ	R2, end16
-
-word15:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word15
-
-end16:
-	ADD	R4, R5, R5
-	RET
-
-// func UnpackS8F32NEON(dst *float32, b *int8, scale *float32, k int)
-TEXT ·UnpackS8F32NEON(SB), NOSPLIT, $0-32
-	MOVD	dst+0(FP), R3
-	MOVD	b+8(FP), R2
-	MOVD	scale+16(FP), R1
-	MOVD	k+24(FP), R0
-	FMOVQ	0(R1), F8
-	FMOVQ	16(R1), F7
-	FMOVQ	32(R1), F6
-	FMOVQ	48(R1), F5
-	SUBS	$4, R0, R0
-	BLT	doneTail
-
-doneLoop:
-	FMOVQ	0(R2), F4
-	VSHL	$24, V4.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 0(R3)
-	FMOVQ	16(R2), F3
-	VSHL	$24, V3.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 16(R3)
-	FMOVQ	32(R2), F2
-	VSHL	$24, V2.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 32(R3)
-	FMOVQ	48(R2), F1
-	VSHL	$24, V1.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 48(R3)
-	VSHL	$16, V4.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 64(R3)
-	VSHL	$16, V3.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 80(R3)
-	VSHL	$16, V2.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 96(R3)
-	VSHL	$16, V1.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 112(R3)
-	VSHL	$8, V4.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 128(R3)
-	VSHL	$8, V3.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 144(R3)
-	VSHL	$8, V2.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 160(R3)
-	VSHL	$8, V1.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 176(R3)
-	WORD	$0x4f280480 // sshr v0.4s, v4.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 192(R3)
-	WORD	$0x4f280460 // sshr v0.4s, v3.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 208(R3)
-	WORD	$0x4f280440 // sshr v0.4s, v2.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 224(R3)
-	WORD	$0x4f280420 // sshr v0.4s, v1.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 240(R3)
-	ADD	$256, R3, R3
+	FMOVQ	48(R2), F0
+	VFMLA	V0.S4, V5.S4, V1.S4
+	FMOVQ	F1, 48(R3)
 	ADD	$64, R2, R2
-	SUBS	$4, R0, R0
-	BGE	doneLoop
-
-doneTail:
-	ADD	$4, R0, R0
-	CBZ	R0, done
-	FMOVQ	0(R2), F4
-	VSHL	$24, V4.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 0(R3)
-	FMOVQ	16(R2), F3
-	VSHL	$24, V3.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 16(R3)
-	FMOVQ	32(R2), F2
-	VSHL	$24, V2.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 32(R3)
-	FMOVQ	48(R2), F1
-	VSHL	$24, V1.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 48(R3)
-	SUBS	$1, R0, R0
-	BEQ	done
-	VSHL	$16, V4.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 64(R3)
-	VSHL	$16, V3.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 80(R3)
-	VSHL	$16, V2.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 96(R3)
-	VSHL	$16, V1.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 112(R3)
-	SUBS	$1, R0, R0
-	BEQ	done
-	VSHL	$8, V4.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 128(R3)
-	VSHL	$8, V3.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 144(R3)
-	VSHL	$8, V2.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 160(R3)
-	VSHL	$8, V1.S4, V0.S4
-	WORD	$0x4f280400 // sshr v0.4s, v0.4s, #24
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 176(R3)
-	SUBS	$1, R0, R0
-	BEQ	done
-
-done:
+	CBNZ	R1, group
 	RET
 
-// func GemmF32S4Tile1x64NEON(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-TEXT ·GemmF32S4Tile1x64NEON(SB), NOSPLIT, $256-88
+// func GemmF32S8Tile3x16NEON(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
+TEXT ·GemmF32S8Tile3x16NEON(SB), NOSPLIT, $0-80
+	MOVD	a+0(FP), R9
+	MOVD	lda+8(FP), R0
+	LSL	$2, R0, R0
+	ADD	R0, R9, R8
+	ADD	R0, R8, R7
+	MOVD	b+16(FP), R6
+	MOVD	ldb+24(FP), R0
+	MOVD	c+48(FP), R5
+	MOVD	ldc+56(FP), R0
+	LSL	$2, R0, R0
+	ADD	R0, R5, R4
+	ADD	R0, R4, R3
+	MOVD	scale+32(FP), R2
+	MOVD	lds+40(FP), R0
+	LSL	$2, R0, R0
+	MOVD	k+64(FP), R1
+
+group:
+	MOVD	group+72(FP), R0
+	CMP	R1, R0
+	CSEL	LT, R0, R1, R0
+	SUB	R0, R1, R1
+	VEOR	V17.B16, V17.B16, V17.B16
+	VEOR	V16.B16, V16.B16, V16.B16
+	VEOR	V15.B16, V15.B16, V15.B16
+	VEOR	V14.B16, V14.B16, V14.B16
+	VEOR	V13.B16, V13.B16, V13.B16
+	VEOR	V12.B16, V12.B16, V12.B16
+	VEOR	V11.B16, V11.B16, V11.B16
+	VEOR	V10.B16, V10.B16, V10.B16
+	VEOR	V9.B16, V9.B16, V9.B16
+	VEOR	V8.B16, V8.B16, V8.B16
+	VEOR	V7.B16, V7.B16, V7.B16
+	VEOR	V6.B16, V6.B16, V6.B16
+	SUBS	$4, R0, R0
+	BLT	tail
+
+loop:
+	FMOVQ	0(R9), F5
+	FMOVQ	0(R8), F4
+	FMOVQ	0(R7), F3
+	FMOVQ	0(R6), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f851031 // fmla v17.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102d // fmla v13.4s, v1.4s, v4.s[0]
+	WORD	$0x4f831029 // fmla v9.4s, v1.4s, v3.s[0]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f851010 // fmla v16.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100c // fmla v12.4s, v0.4s, v4.s[0]
+	WORD	$0x4f831008 // fmla v8.4s, v0.4s, v3.s[0]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f85100f // fmla v15.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100b // fmla v11.4s, v0.4s, v4.s[0]
+	WORD	$0x4f831007 // fmla v7.4s, v0.4s, v3.s[0]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f85102e // fmla v14.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	WORD	$0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
+	FMOVQ	16(R6), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa51031 // fmla v17.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa4102d // fmla v13.4s, v1.4s, v4.s[1]
+	WORD	$0x4fa31029 // fmla v9.4s, v1.4s, v3.s[1]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa51010 // fmla v16.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa4100c // fmla v12.4s, v0.4s, v4.s[1]
+	WORD	$0x4fa31008 // fmla v8.4s, v0.4s, v3.s[1]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa5100f // fmla v15.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa4100b // fmla v11.4s, v0.4s, v4.s[1]
+	WORD	$0x4fa31007 // fmla v7.4s, v0.4s, v3.s[1]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa5102e // fmla v14.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa4102a // fmla v10.4s, v1.4s, v4.s[1]
+	WORD	$0x4fa31026 // fmla v6.4s, v1.4s, v3.s[1]
+	FMOVQ	32(R6), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f851831 // fmla v17.4s, v1.4s, v5.s[2]
+	WORD	$0x4f84182d // fmla v13.4s, v1.4s, v4.s[2]
+	WORD	$0x4f831829 // fmla v9.4s, v1.4s, v3.s[2]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f851810 // fmla v16.4s, v0.4s, v5.s[2]
+	WORD	$0x4f84180c // fmla v12.4s, v0.4s, v4.s[2]
+	WORD	$0x4f831808 // fmla v8.4s, v0.4s, v3.s[2]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f85180f // fmla v15.4s, v0.4s, v5.s[2]
+	WORD	$0x4f84180b // fmla v11.4s, v0.4s, v4.s[2]
+	WORD	$0x4f831807 // fmla v7.4s, v0.4s, v3.s[2]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f85182e // fmla v14.4s, v1.4s, v5.s[2]
+	WORD	$0x4f84182a // fmla v10.4s, v1.4s, v4.s[2]
+	WORD	$0x4f831826 // fmla v6.4s, v1.4s, v3.s[2]
+	FMOVQ	48(R6), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa51831 // fmla v17.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa4182d // fmla v13.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa31829 // fmla v9.4s, v1.4s, v3.s[3]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa51810 // fmla v16.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa4180c // fmla v12.4s, v0.4s, v4.s[3]
+	WORD	$0x4fa31808 // fmla v8.4s, v0.4s, v3.s[3]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa5180f // fmla v15.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa4180b // fmla v11.4s, v0.4s, v4.s[3]
+	WORD	$0x4fa31807 // fmla v7.4s, v0.4s, v3.s[3]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa5182e // fmla v14.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa4182a // fmla v10.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa31826 // fmla v6.4s, v1.4s, v3.s[3]
+	ADD	$16, R9, R9
+	ADD	$16, R8, R8
+	ADD	$16, R7, R7
+	ADD	$64, R6, R6
+	SUBS	$4, R0, R0
+	BGE	loop
+
+tail:
+	ADD	$4, R0, R0
+	CBZ	R0, sum
+
+one:
+	FMOVS	0(R9), F5
+	FMOVS	0(R8), F4
+	FMOVS	0(R7), F3
+	FMOVQ	0(R6), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f851031 // fmla v17.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102d // fmla v13.4s, v1.4s, v4.s[0]
+	WORD	$0x4f831029 // fmla v9.4s, v1.4s, v3.s[0]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f851010 // fmla v16.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100c // fmla v12.4s, v0.4s, v4.s[0]
+	WORD	$0x4f831008 // fmla v8.4s, v0.4s, v3.s[0]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f85100f // fmla v15.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100b // fmla v11.4s, v0.4s, v4.s[0]
+	WORD	$0x4f831007 // fmla v7.4s, v0.4s, v3.s[0]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f85102e // fmla v14.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102a // fmla v10.4s, v1.4s, v4.s[0]
+	WORD	$0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
+	ADD	$4, R9, R9
+	ADD	$4, R8, R8
+	ADD	$4, R7, R7
+	ADD	$16, R6, R6
+	SUBS	$1, R0, R0
+	BNE	one
+
+sum:
+	FMOVQ	0(R5), F1
+	FMOVQ	0(R2), F0
+	VFMLA	V0.S4, V17.S4, V1.S4
+	FMOVQ	F1, 0(R5)
+	FMOVQ	16(R5), F1
+	FMOVQ	16(R2), F0
+	VFMLA	V0.S4, V16.S4, V1.S4
+	FMOVQ	F1, 16(R5)
+	FMOVQ	32(R5), F1
+	FMOVQ	32(R2), F0
+	VFMLA	V0.S4, V15.S4, V1.S4
+	FMOVQ	F1, 32(R5)
+	FMOVQ	48(R5), F1
+	FMOVQ	48(R2), F0
+	VFMLA	V0.S4, V14.S4, V1.S4
+	FMOVQ	F1, 48(R5)
+	FMOVQ	0(R4), F1
+	FMOVQ	0(R2), F0
+	VFMLA	V0.S4, V13.S4, V1.S4
+	FMOVQ	F1, 0(R4)
+	FMOVQ	16(R4), F1
+	FMOVQ	16(R2), F0
+	VFMLA	V0.S4, V12.S4, V1.S4
+	FMOVQ	F1, 16(R4)
+	FMOVQ	32(R4), F1
+	FMOVQ	32(R2), F0
+	VFMLA	V0.S4, V11.S4, V1.S4
+	FMOVQ	F1, 32(R4)
+	FMOVQ	48(R4), F1
+	FMOVQ	48(R2), F0
+	VFMLA	V0.S4, V10.S4, V1.S4
+	FMOVQ	F1, 48(R4)
+	FMOVQ	0(R3), F1
+	FMOVQ	0(R2), F0
+	VFMLA	V0.S4, V9.S4, V1.S4
+	FMOVQ	F1, 0(R3)
+	FMOVQ	16(R3), F1
+	FMOVQ	16(R2), F0
+	VFMLA	V0.S4, V8.S4, V1.S4
+	FMOVQ	F1, 16(R3)
+	FMOVQ	32(R3), F1
+	FMOVQ	32(R2), F0
+	VFMLA	V0.S4, V7.S4, V1.S4
+	FMOVQ	F1, 32(R3)
+	FMOVQ	48(R3), F1
+	FMOVQ	48(R2), F0
+	VFMLA	V0.S4, V6.S4, V1.S4
+	FMOVQ	F1, 48(R3)
+	ADD	$64, R2, R2
+	CBNZ	R1, group
+	RET
+
+// func GemmF32S8Tile4x16NEON(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, group int)
+TEXT ·GemmF32S8Tile4x16NEON(SB), NOSPLIT, $0-80
 	MOVD	a+0(FP), R11
 	MOVD	lda+8(FP), R0
 	LSL	$2, R0, R0
-	MOVD	b+16(FP), R10
-	MOVD	ldb+24(FP), R0
+	ADD	R0, R11, R10
 	ADD	R0, R10, R9
 	ADD	R0, R9, R8
-	ADD	R0, R8, R7
-	MOVD	scale+32(FP), R6
-	MOVD	lds+40(FP), R0
+	MOVD	b+16(FP), R7
+	MOVD	ldb+24(FP), R0
+	MOVD	c+48(FP), R6
+	MOVD	ldc+56(FP), R0
 	LSL	$2, R0, R0
 	ADD	R0, R6, R5
 	ADD	R0, R5, R4
 	ADD	R0, R4, R3
-	VEOR	V18.B16, V18.B16, V18.B16
-	VEOR	V17.B16, V17.B16, V17.B16
-	VEOR	V16.B16, V16.B16, V16.B16
-	VEOR	V15.B16, V15.B16, V15.B16
-	VEOR	V14.B16, V14.B16, V14.B16
-	VEOR	V13.B16, V13.B16, V13.B16
-	VEOR	V12.B16, V12.B16, V12.B16
-	VEOR	V11.B16, V11.B16, V11.B16
-	VEOR	V10.B16, V10.B16, V10.B16
-	VEOR	V9.B16, V9.B16, V9.B16
-	VEOR	V8.B16, V8.B16, V8.B16
-	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	VEOR	V3.B16, V3.B16, V3.B16
-	MOVD	k+64(FP), R2
-	MOVD	group+80(FP), R0
-
-group:
-	CMP	R2, R0
-	CSEL	LT, R0, R2, R1
-	SUB	R1, R2, R2
-	SUBS	$8, R1, R1
-	BLT	nextTail
-
-nextLoop:
-	FMOVS	0(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	4(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	8(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	12(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	16(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	20(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	24(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	28(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	ADD	$32, R11, R11
-	ADD	$64, R10, R10
-	ADD	$64, R9, R9
-	ADD	$64, R8, R8
-	ADD	$64, R7, R7
-	SUBS	$8, R1, R1
-	BGE	nextLoop
-
-nextTail:
-	ADD	$8, R1, R1
-	CBZ	R1, next
-	FMOVS	0(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	4(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	8(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	12(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	16(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	20(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	24(R11), F2
-	FMOVQ	0(R10), F0
-	FMOVQ	0(R6), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821012 // fmla v18.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R10), F0
-	FMOVQ	16(R6), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821011 // fmla v17.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R10), F0
-	FMOVQ	32(R6), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821010 // fmla v16.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R10), F0
-	FMOVQ	48(R6), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100f // fmla v15.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R9), F0
-	FMOVQ	0(R5), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100e // fmla v14.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R9), F0
-	FMOVQ	16(R5), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100d // fmla v13.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R9), F0
-	FMOVQ	32(R5), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100c // fmla v12.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R9), F0
-	FMOVQ	48(R5), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R8), F0
-	FMOVQ	0(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R8), F0
-	FMOVQ	16(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R8), F0
-	FMOVQ	32(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R8), F0
-	FMOVQ	48(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R7), F0
-	FMOVQ	0(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R7), F0
-	FMOVQ	16(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R7), F0
-	FMOVQ	32(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R7), F0
-	FMOVQ	48(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-
-next:
-	ADD	$64, R6, R6
-	ADD	$64, R5, R5
-	ADD	$64, R4, R4
-	ADD	$64, R3, R3
-	CBNZ	R2, group
-	MOVD	c+48(FP), R5
-	MOVD	ldc+56(FP), R4
-	LSL	$2, R4, R4
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-256(SP), R0
-	FMOVQ	F18, 0(R0)
-	FMOVQ	F17, 16(R0)
-	FMOVQ	F16, 32(R0)
-	FMOVQ	F15, 48(R0)
-	FMOVQ	F14, 64(R0)
-	FMOVQ	F13, 80(R0)
-	FMOVQ	F12, 96(R0)
-	FMOVQ	F11, 112(R0)
-	FMOVQ	F10, 128(R0)
-	FMOVQ	F9, 144(R0)
-	FMOVQ	F8, 160(R0)
-	FMOVQ	F7, 176(R0)
-	FMOVQ	F6, 192(R0)
-	FMOVQ	F5, 208(R0)
-	FMOVQ	F4, 224(R0)
-	FMOVQ	F3, 240(R0)
-	MOVD	R0, R1
-
-some1:
-	SUBS	$4, R2, R2
-	BLT	stored2
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some1
-
-stored2:
-	ADD	$4, R2, R2
-	CBZ	R2, end4
-
-word3:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word3
-
-end4:
-	ADD	R4, R5, R5
-	RET
-
-// func GemmF32S4Tile1x32NEON(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-TEXT ·GemmF32S4Tile1x32NEON(SB), NOSPLIT, $128-88
-	MOVD	a+0(FP), R7
-	MOVD	lda+8(FP), R0
-	LSL	$2, R0, R0
-	MOVD	b+16(FP), R6
-	MOVD	ldb+24(FP), R0
-	ADD	R0, R6, R5
-	MOVD	scale+32(FP), R4
+	MOVD	scale+32(FP), R2
 	MOVD	lds+40(FP), R0
 	LSL	$2, R0, R0
-	ADD	R0, R4, R3
-	VEOR	V10.B16, V10.B16, V10.B16
-	VEOR	V9.B16, V9.B16, V9.B16
-	VEOR	V8.B16, V8.B16, V8.B16
-	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	VEOR	V3.B16, V3.B16, V3.B16
-	MOVD	k+64(FP), R2
-	MOVD	group+80(FP), R0
+	MOVD	k+64(FP), R1
 
 group:
-	CMP	R2, R0
-	CSEL	LT, R0, R2, R1
-	SUB	R1, R2, R2
-	SUBS	$8, R1, R1
-	BLT	nextTail
-
-nextLoop:
-	FMOVS	0(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	4(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	8(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	12(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	16(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	20(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	24(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	FMOVS	28(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	ADD	$32, R7, R7
-	ADD	$64, R6, R6
-	ADD	$64, R5, R5
-	SUBS	$8, R1, R1
-	BGE	nextLoop
-
-nextTail:
-	ADD	$8, R1, R1
-	CBZ	R1, next
-	FMOVS	0(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	4(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	8(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	12(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	16(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	20(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	24(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f821003 // fmla v3.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-
-next:
-	ADD	$64, R4, R4
-	ADD	$64, R3, R3
-	CBNZ	R2, group
-	MOVD	c+48(FP), R5
-	MOVD	ldc+56(FP), R4
-	LSL	$2, R4, R4
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-128(SP), R0
-	FMOVQ	F10, 0(R0)
-	FMOVQ	F9, 16(R0)
-	FMOVQ	F8, 32(R0)
-	FMOVQ	F7, 48(R0)
-	FMOVQ	F6, 64(R0)
-	FMOVQ	F5, 80(R0)
-	FMOVQ	F4, 96(R0)
-	FMOVQ	F3, 112(R0)
-	MOVD	R0, R1
-
-some1:
-	SUBS	$4, R2, R2
-	BLT	stored2
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some1
-
-stored2:
-	ADD	$4, R2, R2
-	CBZ	R2, end4
-
-word3:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word3
-
-end4:
-	ADD	R4, R5, R5
-	RET
-
-// func GemmF32S4Tile2x32NEON(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-TEXT ·GemmF32S4Tile2x32NEON(SB), NOSPLIT, $128-88
-	MOVD	a+0(FP), R8
-	MOVD	lda+8(FP), R0
-	LSL	$2, R0, R0
-	ADD	R0, R8, R7
-	MOVD	b+16(FP), R6
-	MOVD	ldb+24(FP), R0
-	ADD	R0, R6, R5
-	MOVD	scale+32(FP), R4
-	MOVD	lds+40(FP), R0
-	LSL	$2, R0, R0
-	ADD	R0, R4, R3
-	VEOR	V19.B16, V19.B16, V19.B16
-	VEOR	V18.B16, V18.B16, V18.B16
-	VEOR	V17.B16, V17.B16, V17.B16
-	VEOR	V16.B16, V16.B16, V16.B16
-	VEOR	V15.B16, V15.B16, V15.B16
-	VEOR	V14.B16, V14.B16, V14.B16
-	VEOR	V13.B16, V13.B16, V13.B16
-	VEOR	V12.B16, V12.B16, V12.B16
-	VEOR	V11.B16, V11.B16, V11.B16
-	VEOR	V10.B16, V10.B16, V10.B16
-	VEOR	V9.B16, V9.B16, V9.B16
-	VEOR	V8.B16, V8.B16, V8.B16
-	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	VEOR	V4.B16, V4.B16, V4.B16
-	MOVD	k+64(FP), R2
-	MOVD	group+80(FP), R0
-
-group:
-	CMP	R2, R0
-	CSEL	LT, R0, R2, R1
-	SUB	R1, R2, R2
-	SUBS	$8, R1, R1
-	BLT	nextTail
-
-nextLoop:
-	FMOVS	0(R8), F3
-	FMOVS	0(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVS	4(R8), F3
-	FMOVS	4(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVS	8(R8), F3
-	FMOVS	8(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVS	12(R8), F3
-	FMOVS	12(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVS	16(R8), F3
-	FMOVS	16(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVS	20(R8), F3
-	FMOVS	20(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVS	24(R8), F3
-	FMOVS	24(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	FMOVS	28(R8), F3
-	FMOVS	28(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	ADD	$32, R8, R8
-	ADD	$32, R7, R7
-	ADD	$64, R6, R6
-	ADD	$64, R5, R5
-	SUBS	$8, R1, R1
-	BGE	nextLoop
-
-nextTail:
-	ADD	$8, R1, R1
-	CBZ	R1, next
-	FMOVS	0(R8), F3
-	FMOVS	0(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	4(R8), F3
-	FMOVS	4(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	8(R8), F3
-	FMOVS	8(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	12(R8), F3
-	FMOVS	12(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	16(R8), F3
-	FMOVS	16(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	20(R8), F3
-	FMOVS	20(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	24(R8), F3
-	FMOVS	24(R7), F2
-	FMOVQ	0(R6), F0
-	FMOVQ	0(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831013 // fmla v19.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100b // fmla v11.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R6), F0
-	FMOVQ	16(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831012 // fmla v18.4s, v0.4s, v3.s[0]
-	WORD	$0x4f82100a // fmla v10.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R6), F0
-	FMOVQ	32(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831011 // fmla v17.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R6), F0
-	FMOVQ	48(R4), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f831010 // fmla v16.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	0(R5), F0
-	FMOVQ	0(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100f // fmla v15.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R5), F0
-	FMOVQ	16(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100e // fmla v14.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R5), F0
-	FMOVQ	32(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R5), F0
-	FMOVQ	48(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821004 // fmla v4.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-
-next:
-	ADD	$64, R4, R4
-	ADD	$64, R3, R3
-	CBNZ	R2, group
-	MOVD	c+48(FP), R5
-	MOVD	ldc+56(FP), R4
-	LSL	$2, R4, R4
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-128(SP), R0
-	FMOVQ	F19, 0(R0)
-	FMOVQ	F18, 16(R0)
-	FMOVQ	F17, 32(R0)
-	FMOVQ	F16, 48(R0)
-	FMOVQ	F15, 64(R0)
-	FMOVQ	F14, 80(R0)
-	FMOVQ	F13, 96(R0)
-	FMOVQ	F12, 112(R0)
-	MOVD	R0, R1
-
-some1:
-	SUBS	$4, R2, R2
-	BLT	stored2
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some1
-
-stored2:
-	ADD	$4, R2, R2
-	CBZ	R2, end4
-
-word3:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word3
-
-end4:
-	ADD	R4, R5, R5
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-128(SP), R0
-	FMOVQ	F11, 0(R0)
-	FMOVQ	F10, 16(R0)
-	FMOVQ	F9, 32(R0)
-	FMOVQ	F8, 48(R0)
-	FMOVQ	F7, 64(R0)
-	FMOVQ	F6, 80(R0)
-	FMOVQ	F5, 96(R0)
-	FMOVQ	F4, 112(R0)
-	MOVD	R0, R1
-
-some5:
-	SUBS	$4, R2, R2
-	BLT	stored6
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some5
-
-stored6:
-	ADD	$4, R2, R2
-	CBZ	R2, end8
-
-word7:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word7
-
-end8:
-	ADD	R4, R5, R5
-	RET
-
-// func GemmF32S4Tile3x16NEON(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-TEXT ·GemmF32S4Tile3x16NEON(SB), NOSPLIT, $64-88
-	MOVD	a+0(FP), R7
-	MOVD	lda+8(FP), R0
-	LSL	$2, R0, R0
-	ADD	R0, R7, R6
-	ADD	R0, R6, R5
-	MOVD	b+16(FP), R4
-	MOVD	ldb+24(FP), R0
-	MOVD	scale+32(FP), R3
-	MOVD	lds+40(FP), R0
-	LSL	$2, R0, R0
-	VEOR	V16.B16, V16.B16, V16.B16
-	VEOR	V15.B16, V15.B16, V15.B16
-	VEOR	V14.B16, V14.B16, V14.B16
-	VEOR	V13.B16, V13.B16, V13.B16
-	VEOR	V12.B16, V12.B16, V12.B16
-	VEOR	V11.B16, V11.B16, V11.B16
-	VEOR	V10.B16, V10.B16, V10.B16
-	VEOR	V9.B16, V9.B16, V9.B16
-	VEOR	V8.B16, V8.B16, V8.B16
-	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	VEOR	V5.B16, V5.B16, V5.B16
-	MOVD	k+64(FP), R2
-	MOVD	group+80(FP), R0
-
-group:
-	CMP	R2, R0
-	CSEL	LT, R0, R2, R1
-	SUB	R1, R2, R2
-	SUBS	$8, R1, R1
-	BLT	nextTail
-
-nextLoop:
-	FMOVS	0(R7), F4
-	FMOVS	0(R6), F3
-	FMOVS	0(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVS	4(R7), F4
-	FMOVS	4(R6), F3
-	FMOVS	4(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVS	8(R7), F4
-	FMOVS	8(R6), F3
-	FMOVS	8(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVS	12(R7), F4
-	FMOVS	12(R6), F3
-	FMOVS	12(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVS	16(R7), F4
-	FMOVS	16(R6), F3
-	FMOVS	16(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVS	20(R7), F4
-	FMOVS	20(R6), F3
-	FMOVS	20(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVS	24(R7), F4
-	FMOVS	24(R6), F3
-	FMOVS	24(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	FMOVS	28(R7), F4
-	FMOVS	28(R6), F3
-	FMOVS	28(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	ADD	$32, R7, R7
-	ADD	$32, R6, R6
-	ADD	$32, R5, R5
-	ADD	$64, R4, R4
-	SUBS	$8, R1, R1
-	BGE	nextLoop
-
-nextTail:
-	ADD	$8, R1, R1
-	CBZ	R1, next
-	FMOVS	0(R7), F4
-	FMOVS	0(R6), F3
-	FMOVS	0(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	4(R7), F4
-	FMOVS	4(R6), F3
-	FMOVS	4(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	8(R7), F4
-	FMOVS	8(R6), F3
-	FMOVS	8(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	12(R7), F4
-	FMOVS	12(R6), F3
-	FMOVS	12(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	16(R7), F4
-	FMOVS	16(R6), F3
-	FMOVS	16(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	20(R7), F4
-	FMOVS	20(R6), F3
-	FMOVS	20(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	24(R7), F4
-	FMOVS	24(R6), F3
-	FMOVS	24(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
-	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821005 // fmla v5.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-
-next:
-	ADD	$64, R3, R3
-	CBNZ	R2, group
-	MOVD	c+48(FP), R5
-	MOVD	ldc+56(FP), R4
-	LSL	$2, R4, R4
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-64(SP), R0
-	FMOVQ	F16, 0(R0)
-	FMOVQ	F15, 16(R0)
-	FMOVQ	F14, 32(R0)
-	FMOVQ	F13, 48(R0)
-	MOVD	R0, R1
-
-some1:
-	SUBS	$4, R2, R2
-	BLT	stored2
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some1
-
-stored2:
-	ADD	$4, R2, R2
-	CBZ	R2, end4
-
-word3:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word3
-
-end4:
-	ADD	R4, R5, R5
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-64(SP), R0
-	FMOVQ	F12, 0(R0)
-	FMOVQ	F11, 16(R0)
-	FMOVQ	F10, 32(R0)
-	FMOVQ	F9, 48(R0)
-	MOVD	R0, R1
-
-some5:
-	SUBS	$4, R2, R2
-	BLT	stored6
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some5
-
-stored6:
-	ADD	$4, R2, R2
-	CBZ	R2, end8
-
-word7:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word7
-
-end8:
-	ADD	R4, R5, R5
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-64(SP), R0
-	FMOVQ	F8, 0(R0)
-	FMOVQ	F7, 16(R0)
-	FMOVQ	F6, 32(R0)
-	FMOVQ	F5, 48(R0)
-	MOVD	R0, R1
-
-some9:
-	SUBS	$4, R2, R2
-	BLT	stored10
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some9
-
-stored10:
-	ADD	$4, R2, R2
-	CBZ	R2, end12
-
-word11:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word11
-
-end12:
-	ADD	R4, R5, R5
-	RET
-
-// func GemmF32S4Tile4x16NEON(a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc int, k int, cols int, group int)
-TEXT ·GemmF32S4Tile4x16NEON(SB), NOSPLIT, $64-88
-	MOVD	a+0(FP), R8
-	MOVD	lda+8(FP), R0
-	LSL	$2, R0, R0
-	ADD	R0, R8, R7
-	ADD	R0, R7, R6
-	ADD	R0, R6, R5
-	MOVD	b+16(FP), R4
-	MOVD	ldb+24(FP), R0
-	MOVD	scale+32(FP), R3
-	MOVD	lds+40(FP), R0
-	LSL	$2, R0, R0
+	MOVD	group+72(FP), R0
+	CMP	R1, R0
+	CSEL	LT, R0, R1, R0
+	SUB	R0, R1, R1
+	VEOR	V22.B16, V22.B16, V22.B16
 	VEOR	V21.B16, V21.B16, V21.B16
 	VEOR	V20.B16, V20.B16, V20.B16
 	VEOR	V19.B16, V19.B16, V19.B16
@@ -7666,1164 +1475,239 @@ TEXT ·GemmF32S4Tile4x16NEON(SB), NOSPLIT, $64-88
 	VEOR	V9.B16, V9.B16, V9.B16
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
-	VEOR	V6.B16, V6.B16, V6.B16
-	MOVD	k+64(FP), R2
-	MOVD	group+80(FP), R0
+	SUBS	$4, R0, R0
+	BLT	tail
 
-group:
-	CMP	R2, R0
-	CSEL	LT, R0, R2, R1
-	SUB	R1, R2, R2
-	SUBS	$8, R1, R1
-	BLT	nextTail
+loop:
+	FMOVQ	0(R11), F6
+	FMOVQ	0(R10), F5
+	FMOVQ	0(R9), F4
+	FMOVQ	0(R8), F3
+	FMOVQ	0(R7), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f861036 // fmla v22.4s, v1.4s, v6.s[0]
+	WORD	$0x4f851032 // fmla v18.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102e // fmla v14.4s, v1.4s, v4.s[0]
+	WORD	$0x4f83102a // fmla v10.4s, v1.4s, v3.s[0]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f861015 // fmla v21.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851011 // fmla v17.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
+	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f861014 // fmla v20.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851010 // fmla v16.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100c // fmla v12.4s, v0.4s, v4.s[0]
+	WORD	$0x4f831008 // fmla v8.4s, v0.4s, v3.s[0]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f861033 // fmla v19.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102f // fmla v15.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102b // fmla v11.4s, v1.4s, v4.s[0]
+	WORD	$0x4f831027 // fmla v7.4s, v1.4s, v3.s[0]
+	FMOVQ	16(R7), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa61036 // fmla v22.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa51032 // fmla v18.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa4102e // fmla v14.4s, v1.4s, v4.s[1]
+	WORD	$0x4fa3102a // fmla v10.4s, v1.4s, v3.s[1]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa61015 // fmla v21.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa51011 // fmla v17.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa4100d // fmla v13.4s, v0.4s, v4.s[1]
+	WORD	$0x4fa31009 // fmla v9.4s, v0.4s, v3.s[1]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa61014 // fmla v20.4s, v0.4s, v6.s[1]
+	WORD	$0x4fa51010 // fmla v16.4s, v0.4s, v5.s[1]
+	WORD	$0x4fa4100c // fmla v12.4s, v0.4s, v4.s[1]
+	WORD	$0x4fa31008 // fmla v8.4s, v0.4s, v3.s[1]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa61033 // fmla v19.4s, v1.4s, v6.s[1]
+	WORD	$0x4fa5102f // fmla v15.4s, v1.4s, v5.s[1]
+	WORD	$0x4fa4102b // fmla v11.4s, v1.4s, v4.s[1]
+	WORD	$0x4fa31027 // fmla v7.4s, v1.4s, v3.s[1]
+	FMOVQ	32(R7), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f861836 // fmla v22.4s, v1.4s, v6.s[2]
+	WORD	$0x4f851832 // fmla v18.4s, v1.4s, v5.s[2]
+	WORD	$0x4f84182e // fmla v14.4s, v1.4s, v4.s[2]
+	WORD	$0x4f83182a // fmla v10.4s, v1.4s, v3.s[2]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f861815 // fmla v21.4s, v0.4s, v6.s[2]
+	WORD	$0x4f851811 // fmla v17.4s, v0.4s, v5.s[2]
+	WORD	$0x4f84180d // fmla v13.4s, v0.4s, v4.s[2]
+	WORD	$0x4f831809 // fmla v9.4s, v0.4s, v3.s[2]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f861814 // fmla v20.4s, v0.4s, v6.s[2]
+	WORD	$0x4f851810 // fmla v16.4s, v0.4s, v5.s[2]
+	WORD	$0x4f84180c // fmla v12.4s, v0.4s, v4.s[2]
+	WORD	$0x4f831808 // fmla v8.4s, v0.4s, v3.s[2]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f861833 // fmla v19.4s, v1.4s, v6.s[2]
+	WORD	$0x4f85182f // fmla v15.4s, v1.4s, v5.s[2]
+	WORD	$0x4f84182b // fmla v11.4s, v1.4s, v4.s[2]
+	WORD	$0x4f831827 // fmla v7.4s, v1.4s, v3.s[2]
+	FMOVQ	48(R7), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa61836 // fmla v22.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa51832 // fmla v18.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa4182e // fmla v14.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa3182a // fmla v10.4s, v1.4s, v3.s[3]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa61815 // fmla v21.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa51811 // fmla v17.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa4180d // fmla v13.4s, v0.4s, v4.s[3]
+	WORD	$0x4fa31809 // fmla v9.4s, v0.4s, v3.s[3]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4fa61814 // fmla v20.4s, v0.4s, v6.s[3]
+	WORD	$0x4fa51810 // fmla v16.4s, v0.4s, v5.s[3]
+	WORD	$0x4fa4180c // fmla v12.4s, v0.4s, v4.s[3]
+	WORD	$0x4fa31808 // fmla v8.4s, v0.4s, v3.s[3]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4fa61833 // fmla v19.4s, v1.4s, v6.s[3]
+	WORD	$0x4fa5182f // fmla v15.4s, v1.4s, v5.s[3]
+	WORD	$0x4fa4182b // fmla v11.4s, v1.4s, v4.s[3]
+	WORD	$0x4fa31827 // fmla v7.4s, v1.4s, v3.s[3]
+	ADD	$16, R11, R11
+	ADD	$16, R10, R10
+	ADD	$16, R9, R9
+	ADD	$16, R8, R8
+	ADD	$64, R7, R7
+	SUBS	$4, R0, R0
+	BGE	loop
 
-nextLoop:
-	FMOVS	0(R8), F5
-	FMOVS	0(R7), F4
-	FMOVS	0(R6), F3
-	FMOVS	0(R5), F2
-	FMOVQ	0(R4), F0
+tail:
+	ADD	$4, R0, R0
+	CBZ	R0, sum
+
+one:
+	FMOVS	0(R11), F6
+	FMOVS	0(R10), F5
+	FMOVS	0(R9), F4
+	FMOVS	0(R8), F3
+	FMOVQ	0(R7), F1
+	WORD	$0x0f08a420 // sxtl v0.8h, v1.8b
+	WORD	$0x4f08a422 // sxtl2 v2.8h, v1.16b
+	WORD	$0x0f10a401 // sxtl v1.4s, v0.4h
+	WORD	$0x4f10a400 // sxtl2 v0.4s, v0.8h
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f861036 // fmla v22.4s, v1.4s, v6.s[0]
+	WORD	$0x4f851032 // fmla v18.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102e // fmla v14.4s, v1.4s, v4.s[0]
+	WORD	$0x4f83102a // fmla v10.4s, v1.4s, v3.s[0]
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f861015 // fmla v21.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851011 // fmla v17.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100d // fmla v13.4s, v0.4s, v4.s[0]
+	WORD	$0x4f831009 // fmla v9.4s, v0.4s, v3.s[0]
+	WORD	$0x0f10a440 // sxtl v0.4s, v2.4h
+	WORD	$0x4f10a441 // sxtl2 v1.4s, v2.8h
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	WORD	$0x4f861014 // fmla v20.4s, v0.4s, v6.s[0]
+	WORD	$0x4f851010 // fmla v16.4s, v0.4s, v5.s[0]
+	WORD	$0x4f84100c // fmla v12.4s, v0.4s, v4.s[0]
+	WORD	$0x4f831008 // fmla v8.4s, v0.4s, v3.s[0]
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	WORD	$0x4f861033 // fmla v19.4s, v1.4s, v6.s[0]
+	WORD	$0x4f85102f // fmla v15.4s, v1.4s, v5.s[0]
+	WORD	$0x4f84102b // fmla v11.4s, v1.4s, v4.s[0]
+	WORD	$0x4f831027 // fmla v7.4s, v1.4s, v3.s[0]
+	ADD	$4, R11, R11
+	ADD	$4, R10, R10
+	ADD	$4, R9, R9
+	ADD	$4, R8, R8
+	ADD	$16, R7, R7
+	SUBS	$1, R0, R0
+	BNE	one
+
+sum:
+	FMOVQ	0(R6), F1
+	FMOVQ	0(R2), F0
+	VFMLA	V0.S4, V22.S4, V1.S4
+	FMOVQ	F1, 0(R6)
+	FMOVQ	16(R6), F1
+	FMOVQ	16(R2), F0
+	VFMLA	V0.S4, V21.S4, V1.S4
+	FMOVQ	F1, 16(R6)
+	FMOVQ	32(R6), F1
+	FMOVQ	32(R2), F0
+	VFMLA	V0.S4, V20.S4, V1.S4
+	FMOVQ	F1, 32(R6)
+	FMOVQ	48(R6), F1
+	FMOVQ	48(R2), F0
+	VFMLA	V0.S4, V19.S4, V1.S4
+	FMOVQ	F1, 48(R6)
+	FMOVQ	0(R5), F1
+	FMOVQ	0(R2), F0
+	VFMLA	V0.S4, V18.S4, V1.S4
+	FMOVQ	F1, 0(R5)
+	FMOVQ	16(R5), F1
+	FMOVQ	16(R2), F0
+	VFMLA	V0.S4, V17.S4, V1.S4
+	FMOVQ	F1, 16(R5)
+	FMOVQ	32(R5), F1
+	FMOVQ	32(R2), F0
+	VFMLA	V0.S4, V16.S4, V1.S4
+	FMOVQ	F1, 32(R5)
+	FMOVQ	48(R5), F1
+	FMOVQ	48(R2), F0
+	VFMLA	V0.S4, V15.S4, V1.S4
+	FMOVQ	F1, 48(R5)
+	FMOVQ	0(R4), F1
+	FMOVQ	0(R2), F0
+	VFMLA	V0.S4, V14.S4, V1.S4
+	FMOVQ	F1, 0(R4)
+	FMOVQ	16(R4), F1
+	FMOVQ	16(R2), F0
+	VFMLA	V0.S4, V13.S4, V1.S4
+	FMOVQ	F1, 16(R4)
+	FMOVQ	32(R4), F1
+	FMOVQ	32(R2), F0
+	VFMLA	V0.S4, V12.S4, V1.S4
+	FMOVQ	F1, 32(R4)
+	FMOVQ	48(R4), F1
+	FMOVQ	48(R2), F0
+	VFMLA	V0.S4, V11.S4, V1.S4
+	FMOVQ	F1, 48(R4)
 	FMOVQ	0(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
+	FMOVQ	0(R2), F0
+	VFMLA	V0.S4, V10.S4, V1.S4
+	FMOVQ	F1, 0(R3)
 	FMOVQ	16(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
+	FMOVQ	16(R2), F0
+	VFMLA	V0.S4, V9.S4, V1.S4
+	FMOVQ	F1, 16(R3)
 	FMOVQ	32(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
+	FMOVQ	32(R2), F0
+	VFMLA	V0.S4, V8.S4, V1.S4
+	FMOVQ	F1, 32(R3)
 	FMOVQ	48(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVS	4(R8), F5
-	FMOVS	4(R7), F4
-	FMOVS	4(R6), F3
-	FMOVS	4(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVS	8(R8), F5
-	FMOVS	8(R7), F4
-	FMOVS	8(R6), F3
-	FMOVS	8(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVS	12(R8), F5
-	FMOVS	12(R7), F4
-	FMOVS	12(R6), F3
-	FMOVS	12(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVS	16(R8), F5
-	FMOVS	16(R7), F4
-	FMOVS	16(R6), F3
-	FMOVS	16(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVS	20(R8), F5
-	FMOVS	20(R7), F4
-	FMOVS	20(R6), F3
-	FMOVS	20(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVS	24(R8), F5
-	FMOVS	24(R7), F4
-	FMOVS	24(R6), F3
-	FMOVS	24(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	FMOVS	28(R8), F5
-	FMOVS	28(R7), F4
-	FMOVS	28(R6), F3
-	FMOVS	28(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	ADD	$32, R8, R8
-	ADD	$32, R7, R7
-	ADD	$32, R6, R6
-	ADD	$32, R5, R5
-	ADD	$64, R4, R4
-	SUBS	$8, R1, R1
-	BGE	nextLoop
-
-nextTail:
-	ADD	$8, R1, R1
-	CBZ	R1, next
-	FMOVS	0(R8), F5
-	FMOVS	0(R7), F4
-	FMOVS	0(R6), F3
-	FMOVS	0(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$28, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	4(R8), F5
-	FMOVS	4(R7), F4
-	FMOVS	4(R6), F3
-	FMOVS	4(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$24, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	8(R8), F5
-	FMOVS	8(R7), F4
-	FMOVS	8(R6), F3
-	FMOVS	8(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$20, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	12(R8), F5
-	FMOVS	12(R7), F4
-	FMOVS	12(R6), F3
-	FMOVS	12(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$16, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	16(R8), F5
-	FMOVS	16(R7), F4
-	FMOVS	16(R6), F3
-	FMOVS	16(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$12, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	20(R8), F5
-	FMOVS	20(R7), F4
-	FMOVS	20(R6), F3
-	FMOVS	20(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$8, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-	FMOVS	24(R8), F5
-	FMOVS	24(R7), F4
-	FMOVS	24(R6), F3
-	FMOVS	24(R5), F2
-	FMOVQ	0(R4), F0
-	FMOVQ	0(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851015 // fmla v21.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841011 // fmla v17.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100d // fmla v13.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821009 // fmla v9.4s, v0.4s, v2.s[0]
-	FMOVQ	16(R4), F0
-	FMOVQ	16(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851014 // fmla v20.4s, v0.4s, v5.s[0]
-	WORD	$0x4f841010 // fmla v16.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100c // fmla v12.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821008 // fmla v8.4s, v0.4s, v2.s[0]
-	FMOVQ	32(R4), F0
-	FMOVQ	32(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851013 // fmla v19.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100f // fmla v15.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100b // fmla v11.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821007 // fmla v7.4s, v0.4s, v2.s[0]
-	FMOVQ	48(R4), F0
-	FMOVQ	48(R3), F1
-	VSHL	$4, V0.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4f851012 // fmla v18.4s, v0.4s, v5.s[0]
-	WORD	$0x4f84100e // fmla v14.4s, v0.4s, v4.s[0]
-	WORD	$0x4f83100a // fmla v10.4s, v0.4s, v3.s[0]
-	WORD	$0x4f821006 // fmla v6.4s, v0.4s, v2.s[0]
-	SUBS	$1, R1, R1
-	BEQ	next
-
-next:
-	ADD	$64, R3, R3
-	CBNZ	R2, group
-	MOVD	c+48(FP), R5
-	MOVD	ldc+56(FP), R4
-	LSL	$2, R4, R4
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-64(SP), R0
-	FMOVQ	F21, 0(R0)
-	FMOVQ	F20, 16(R0)
-	FMOVQ	F19, 32(R0)
-	FMOVQ	F18, 48(R0)
-	MOVD	R0, R1
-
-some1:
-	SUBS	$4, R2, R2
-	BLT	stored2
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some1
-
-stored2:
-	ADD	$4, R2, R2
-	CBZ	R2, end4
-
-word3:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word3
-
-end4:
-	ADD	R4, R5, R5
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-64(SP), R0
-	FMOVQ	F17, 0(R0)
-	FMOVQ	F16, 16(R0)
-	FMOVQ	F15, 32(R0)
-	FMOVQ	F14, 48(R0)
-	MOVD	R0, R1
-
-some5:
-	SUBS	$4, R2, R2
-	BLT	stored6
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some5
-
-stored6:
-	ADD	$4, R2, R2
-	CBZ	R2, end8
-
-word7:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word7
-
-end8:
-	ADD	R4, R5, R5
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-64(SP), R0
-	FMOVQ	F13, 0(R0)
-	FMOVQ	F12, 16(R0)
-	FMOVQ	F11, 32(R0)
-	FMOVQ	F10, 48(R0)
-	MOVD	R0, R1
-
-some9:
-	SUBS	$4, R2, R2
-	BLT	stored10
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some9
-
-stored10:
-	ADD	$4, R2, R2
-	CBZ	R2, end12
-
-word11:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word11
-
-end12:
-	ADD	R4, R5, R5
-	MOVD	cols+72(FP), R2
-	MOVD	R5, R3
-	MOVD	$buf-64(SP), R0
-	FMOVQ	F9, 0(R0)
-	FMOVQ	F8, 16(R0)
-	FMOVQ	F7, 32(R0)
-	FMOVQ	F6, 48(R0)
-	MOVD	R0, R1
-
-some13:
-	SUBS	$4, R2, R2
-	BLT	stored14
-	FMOVQ.P	16(R1), F0
-	FMOVQ	F0, 0(R3)
-	ADD	$16, R3, R3
-	B	some13
-
-stored14:
-	ADD	$4, R2, R2
-	CBZ	R2, end16
-
-word15:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word15
-
-end16:
-	ADD	R4, R5, R5
-	RET
-
-// func UnpackS4F32NEON(dst *float32, b *int8, scale *float32, k int)
-TEXT ·UnpackS4F32NEON(SB), NOSPLIT, $0-32
-	MOVD	dst+0(FP), R3
-	MOVD	b+8(FP), R2
-	MOVD	scale+16(FP), R1
-	MOVD	k+24(FP), R0
-	FMOVQ	0(R1), F8
-	FMOVQ	16(R1), F7
-	FMOVQ	32(R1), F6
-	FMOVQ	48(R1), F5
-	SUBS	$8, R0, R0
-	BLT	doneTail
-
-doneLoop:
-	FMOVQ	0(R2), F4
-	VSHL	$28, V4.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 0(R3)
-	FMOVQ	16(R2), F3
-	VSHL	$28, V3.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 16(R3)
-	FMOVQ	32(R2), F2
-	VSHL	$28, V2.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 32(R3)
-	FMOVQ	48(R2), F1
-	VSHL	$28, V1.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 48(R3)
-	VSHL	$24, V4.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 64(R3)
-	VSHL	$24, V3.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 80(R3)
-	VSHL	$24, V2.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 96(R3)
-	VSHL	$24, V1.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 112(R3)
-	VSHL	$20, V4.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 128(R3)
-	VSHL	$20, V3.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 144(R3)
-	VSHL	$20, V2.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 160(R3)
-	VSHL	$20, V1.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 176(R3)
-	VSHL	$16, V4.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 192(R3)
-	VSHL	$16, V3.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 208(R3)
-	VSHL	$16, V2.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 224(R3)
-	VSHL	$16, V1.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 240(R3)
-	VSHL	$12, V4.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 256(R3)
-	VSHL	$12, V3.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 272(R3)
-	VSHL	$12, V2.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 288(R3)
-	VSHL	$12, V1.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 304(R3)
-	VSHL	$8, V4.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 320(R3)
-	VSHL	$8, V3.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 336(R3)
-	VSHL	$8, V2.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 352(R3)
-	VSHL	$8, V1.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 368(R3)
-	VSHL	$4, V4.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 384(R3)
-	VSHL	$4, V3.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 400(R3)
-	VSHL	$4, V2.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 416(R3)
-	VSHL	$4, V1.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 432(R3)
-	WORD	$0x4f240480 // sshr v0.4s, v4.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 448(R3)
-	WORD	$0x4f240460 // sshr v0.4s, v3.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 464(R3)
-	WORD	$0x4f240440 // sshr v0.4s, v2.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 480(R3)
-	WORD	$0x4f240420 // sshr v0.4s, v1.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 496(R3)
-	ADD	$512, R3, R3
+	FMOVQ	48(R2), F0
+	VFMLA	V0.S4, V7.S4, V1.S4
+	FMOVQ	F1, 48(R3)
 	ADD	$64, R2, R2
-	SUBS	$8, R0, R0
-	BGE	doneLoop
-
-doneTail:
-	ADD	$8, R0, R0
-	CBZ	R0, done
-	FMOVQ	0(R2), F4
-	VSHL	$28, V4.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 0(R3)
-	FMOVQ	16(R2), F3
-	VSHL	$28, V3.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 16(R3)
-	FMOVQ	32(R2), F2
-	VSHL	$28, V2.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 32(R3)
-	FMOVQ	48(R2), F1
-	VSHL	$28, V1.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 48(R3)
-	SUBS	$1, R0, R0
-	BEQ	done
-	VSHL	$24, V4.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 64(R3)
-	VSHL	$24, V3.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 80(R3)
-	VSHL	$24, V2.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 96(R3)
-	VSHL	$24, V1.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 112(R3)
-	SUBS	$1, R0, R0
-	BEQ	done
-	VSHL	$20, V4.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 128(R3)
-	VSHL	$20, V3.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 144(R3)
-	VSHL	$20, V2.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 160(R3)
-	VSHL	$20, V1.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 176(R3)
-	SUBS	$1, R0, R0
-	BEQ	done
-	VSHL	$16, V4.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 192(R3)
-	VSHL	$16, V3.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 208(R3)
-	VSHL	$16, V2.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 224(R3)
-	VSHL	$16, V1.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 240(R3)
-	SUBS	$1, R0, R0
-	BEQ	done
-	VSHL	$12, V4.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 256(R3)
-	VSHL	$12, V3.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 272(R3)
-	VSHL	$12, V2.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 288(R3)
-	VSHL	$12, V1.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 304(R3)
-	SUBS	$1, R0, R0
-	BEQ	done
-	VSHL	$8, V4.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 320(R3)
-	VSHL	$8, V3.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 336(R3)
-	VSHL	$8, V2.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 352(R3)
-	VSHL	$8, V1.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 368(R3)
-	SUBS	$1, R0, R0
-	BEQ	done
-	VSHL	$4, V4.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e28dc00 // fmul v0.4s, v0.4s, v8.4s
-	FMOVQ	F0, 384(R3)
-	VSHL	$4, V3.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e27dc00 // fmul v0.4s, v0.4s, v7.4s
-	FMOVQ	F0, 400(R3)
-	VSHL	$4, V2.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVQ	F0, 416(R3)
-	VSHL	$4, V1.S4, V0.S4
-	WORD	$0x4f240400 // sshr v0.4s, v0.4s, #28
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVQ	F0, 432(R3)
-	SUBS	$1, R0, R0
-	BEQ	done
-
-done:
+	CBNZ	R1, group
 	RET
