@@ -49,8 +49,9 @@ func LinearQ(t *par.Team, dst []float32, ldd int, a []float32, lda, m int, w *QM
 		return
 	}
 	task := igemmTasks.Get().(*igemmTask)
-	task.quantize(t, a, lda, m, w.k)
-	task.dst, task.ldd, task.w, task.ep = dst, ldd, w, ep
+	task.linear(a, lda, m, w)
+	task.dst, task.ldd, task.ep = dst, ldd, ep
+	task.quantize(t)
 	task.product(t)
 	igemmTasks.Put(task)
 }
@@ -69,10 +70,11 @@ func MatMulU8S8(t *par.Team, dst []int32, ldd int, a []uint8, lda, m int, w *QMa
 		panic("kernels: short operand of a product")
 	}
 	task := igemmTasks.Get().(*igemmTask)
-	task.widen(t, a, lda, m, w.k)
+	task.linear(nil, 0, m, w)
+	task.bytes(t, a, lda)
 	// The micro-kernels store 32 bits a lane, whatever they mean.
 	task.dst = unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(dst))), len(dst))
-	task.ldd, task.w, task.raw = ldd, w, true
+	task.ldd, task.raw = ldd, true
 	task.product(t)
 	igemmTasks.Put(task)
 }
@@ -87,90 +89,139 @@ type igemmRow struct {
 	quantize func(dst *byte, ldd int, x *float32, ldx int, scale *float32, zero *int32, rows, cols int)
 	// widen stores n unsigned bytes so, n a multiple of 16; nil: they need nothing.
 	widen func(dst, src *byte, n int)
-	tile  func(h int, a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc, k, cols int, zero, sums *int32, rowScale, colScale *float32)
+	tile  func(h int, a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc, k, cols int, add bool, zero, sums *int32, rowScale, colScale *float32)
 }
 
-// igemmTask is one product: first a region that stores A as bytes, then one
-// that multiplies. It keeps its buffers for the next.
+// igemmTask is one product or convolution: first a region that stores A as
+// bytes, then one that multiplies. It keeps its buffers for the next.
+//
+// A is a picture of pixels of k channels for each group, and a product has one
+// row of them. Where the window moves by more than a pixel, those it steps on
+// together lie together, so that the rows of a tile always follow each other:
+// pixel (y, x) of the padded picture is
+//
+//	(y·phases + x%stride)·wide + x/stride
 type igemmTask struct {
-	phase int
-	m, k  int
+	phase igemmPhase
 
-	x   []float32 // A as it came: floats, or bytes
-	u   []uint8
-	ldx int
-	row int // rows of a chunk of it
+	x      []float32 // the picture as it came
+	h, w   int
+	ldx    int // floats from pixel to pixel
+	win    Window
+	high   int // rows of the padded picture, those that the window reaches
+	wide   int
+	phases int // of the stride that are needed
+	skip   int // rows in which the window sees the first of so many
 
-	a     []byte
-	store []byte // of a, when it is no one else's
-	lda   int    // bytes
-	scale []float32
-	zero  []int32
+	u   []uint8 // A as it came, if that is bytes
+	ldu int
+
+	a      []byte // what the micro-kernels read
+	last   []byte // its last rows, from row whole on, where they lie elsewhere
+	whole  int
+	store  []byte // of a or last
+	lda    int    // bytes from pixel to pixel
+	pixels int    // of a group
+	scale  []float32
+	zero   []int32
+
+	k, n, m int // of a group: channels, outputs, pixels of the result
+	ow      int // those in a row of the picture
+	oh      int // pixels of A between them: the rows of the result
+	groups  int
+	taps    []int // where each tap of the window is from the first, in pixels
+	weight  *QMatrix
+	panels  int // of the weight, for a tap of a group
 
 	dst  []float32
 	ldd  int
-	w    *QMatrix
 	raw  bool
 	ep   Epilogue
+	row  int // pixels or rows of a chunk of the first region
 	grid grid
 }
 
+type igemmPhase uint8
+
 const (
-	phaseQuantize = iota
+	phaseQuantize igemmPhase = iota
 	phaseWiden
 	phaseProduct
 )
 
 var igemmTasks = sync.Pool{New: func() any { return new(igemmTask) }}
 
-// layout sets the size of the stored A.
-func (g *igemmTask) layout(m, k int) {
-	row := &igemm.active
+// linear describes a product: a row of m pixels of k channels.
+func (g *igemmTask) linear(a []float32, lda, m int, w *QMatrix) {
+	g.x, g.ldx, g.h, g.w, g.win = a, lda, 1, m, Window{StrideH: 1, StrideW: 1}
+	g.high, g.wide, g.phases, g.skip = 1, m, 1, 1
+	g.k, g.n, g.m, g.ow, g.oh = w.k, w.n, m, m, 0
+	g.groups, g.taps = 1, append(g.taps[:0], 0)
+	g.weight, g.panels = w, len(w.scale)/panelWidth
+}
+
+// layout makes room for so many pixels of A.
+func (g *igemmTask) layout(pixels int) []byte {
 	// What the quantization of a row writes is a multiple of 32 elements. Rows
 	// that are a power of two apart would share a set of L1.
-	ld := (k + 31) / 32 * 32 * max(1, row.bytes)
+	ld := (g.k + 31) / 32 * 32 * max(1, igemm.active.bytes)
 	if ld%512 == 0 {
 		ld += 64
 	}
-	if cap(g.store) < m*ld {
-		g.store = make([]byte, m*ld)
+	if cap(g.store) < pixels*ld {
+		g.store = make([]byte, pixels*ld)
 	}
-	g.a, g.lda, g.m, g.k = g.store[:m*ld], ld, m, k
-	g.row = max(1, chunkElems/2/max(1, k))
+	g.lda = ld
+	g.row = max(1, chunkElems/2/max(1, g.k*g.groups))
+	return g.store[:pixels*ld]
 }
 
-// quantize stores the rows of floats as bytes with their scales.
-func (g *igemmTask) quantize(t *par.Team, a []float32, lda, m, k int) {
-	g.layout(m, k)
-	g.x, g.ldx = a, lda
-	grow(&g.scale, m)
-	if cap(g.zero) < m {
-		g.zero = make([]int32, m)
+// quantize stores the pixels as bytes with their scales.
+func (g *igemmTask) quantize(t *par.Team) {
+	g.pixels = g.high * g.phases * g.wide
+	g.a = g.layout(g.groups * g.pixels)
+	g.whole = g.m
+	grow(&g.scale, g.groups*g.pixels)
+	if cap(g.zero) < len(g.scale) {
+		g.zero = make([]int32, len(g.scale))
 	}
-	g.zero = g.zero[:m]
+	g.zero = g.zero[:len(g.scale)]
 	g.phase = phaseQuantize
-	t.Run(g, (m+g.row-1)/g.row)
+	t.Run(g, g.high*g.phases*((g.wide+g.row-1)/g.row))
 }
 
-// widen stores bytes as the micro-kernel reads them, if they are not yet so.
-func (g *igemmTask) widen(t *par.Team, a []uint8, lda, m, k int) {
-	row := &igemm.active
-	if row.widen == nil && k%quad == 0 {
-		g.a, g.lda, g.m, g.k = a, lda, m, k
+// bytes takes A as it is where the micro-kernels can read it so. They read k to
+// a multiple of four, which the weight multiplies by zero, and so may not reach
+// past the end.
+func (g *igemmTask) bytes(t *par.Team, a []uint8, lda int) {
+	g.u, g.ldu = a, lda
+	if igemm.active.widen != nil {
+		g.a = g.layout(g.m)
+		g.whole = g.m
+		g.phase = phaseWiden
+		t.Run(g, (g.m+g.row-1)/g.row)
 		return
 	}
-	g.layout(m, k)
-	g.u, g.ldx = a, lda
-	g.phase = phaseWiden
-	t.Run(g, (m+g.row-1)/g.row)
+	g.a, g.lda, g.whole = a, lda, g.m
+	full := (g.k + quad - 1) / quad * quad
+	for g.whole > 0 && (g.whole-1)*lda+full > len(a) {
+		g.whole--
+	}
+	if rest := g.m - g.whole; rest > 0 {
+		if cap(g.store) < rest*lda+quad {
+			g.store = make([]byte, rest*lda+quad)
+		}
+		g.last = g.store[:rest*lda+quad]
+		clear(g.last[copy(g.last, a[g.whole*lda:]):])
+	}
 }
 
 // product multiplies, and forgets the operands.
 func (g *igemmTask) product(t *par.Team) {
 	g.phase = phaseProduct
-	g.grid = splitPairs(t.Threads(), g.m, g.w.n, g.k)
-	t.Run(g, g.grid.chunks())
-	*g = igemmTask{store: g.store, scale: g.scale, zero: g.zero}
+	g.grid = splitGroups(t.Threads(), g.m, g.n, g.k*len(g.taps), g.groups, g.ow)
+	t.Run(g, g.groups*g.grid.chunks())
+	*g = igemmTask{store: g.store, scale: g.scale, zero: g.zero, taps: g.taps}
 }
 
 // Do does one chunk of the phase.
@@ -179,36 +230,65 @@ func (g *igemmTask) Do(chunk int) {
 	case phaseProduct:
 		g.multiply(chunk)
 	case phaseQuantize:
-		i0, i1 := chunk*g.row, min((chunk+1)*g.row, g.m)
-		g.quantizeRows(i0, i1)
+		across := (g.wide + g.row - 1) / g.row
+		line, lo := chunk/across, chunk%across*g.row
+		g.quantizeLine(line/g.phases, line%g.phases, lo, min(lo+g.row, g.wide))
 	case phaseWiden:
 		for i := chunk * g.row; i < min((chunk+1)*g.row, g.m); i++ {
-			g.widenRow(g.a[i*g.lda:][:g.lda], g.u[i*g.ldx:][:g.k])
+			widenRow(g.a[i*g.lda:][:g.lda], g.u[i*g.ldu:][:g.k])
 		}
 	}
 }
 
-func (g *igemmTask) quantizeRows(i0, i1 int) {
-	if g.k == 0 {
-		clear(g.scale[i0:i1])
-		clear(g.zero[i0:i1])
+// quantizeLine stores pixels [lo, hi) of those of row y that are phase from
+// where the window steps. Those around the picture are zeros.
+func (g *igemmTask) quantizeLine(y, phase, lo, hi int) {
+	if y%g.win.StrideH >= g.skip {
 		return
 	}
-	if row := &igemm.active; row.tile != nil {
-		row.quantize(&g.a[i0*g.lda], g.lda, &g.x[i0*g.ldx], g.ldx, &g.scale[i0], &g.zero[i0], i1-i0, g.k)
-		return
+	at := (y*g.phases + phase) * g.wide
+	y -= g.win.PadT
+	x0, step := phase-g.win.PadL, g.win.StrideW
+	from, to := hi, hi // those in the picture
+	if y >= 0 && y < g.h {
+		from = min(max(lo, (max(0, -x0)+step-1)/step), hi)
+		to = min(max(from, (g.w-x0+step-1)/step), hi)
 	}
-	for i := i0; i < i1; i++ {
-		g.scale[i], g.zero[i] = ref.QuantizeU8(g.a[i*g.lda:][:g.k], g.x[i*g.ldx:][:g.k])
+	for group := range g.groups {
+		line := group*g.pixels + at
+		g.zeroPixels(line+lo, line+from)
+		if to > from {
+			g.quantizePixels(line+from, g.x[(y*g.w+x0+from*step)*g.ldx+group*g.k:], step*g.ldx, to-from)
+		}
+		g.zeroPixels(line+to, line+hi)
 	}
 }
 
-func (g *igemmTask) widenRow(dst []byte, src []uint8) {
-	row := &igemm.active
-	if row.widen == nil {
-		clear(dst[copy(dst, src):])
+func (g *igemmTask) zeroPixels(lo, hi int) {
+	clear(g.a[lo*g.lda : hi*g.lda])
+	clear(g.scale[lo:hi])
+	clear(g.zero[lo:hi])
+}
+
+// quantizePixels stores n pixels of k channels, ldx floats apart, as those from
+// at on.
+func (g *igemmTask) quantizePixels(at int, x []float32, ldx, n int) {
+	if g.k == 0 {
+		g.zeroPixels(at, at+n)
 		return
 	}
+	if row := &igemm.active; row.tile != nil {
+		row.quantize(&g.a[at*g.lda], g.lda, &x[0], ldx, &g.scale[at], &g.zero[at], n, g.k)
+		return
+	}
+	for i := range n {
+		g.scale[at+i], g.zero[at+i] = ref.QuantizeU8(g.a[(at+i)*g.lda:][:g.k], x[i*ldx:][:g.k])
+	}
+}
+
+// widenRow stores bytes as the micro-kernel reads them.
+func widenRow(dst []byte, src []uint8) {
+	row := &igemm.active
 	full := len(src) &^ 15
 	if full > 0 {
 		row.widen(&dst[0], &src[0], full)
@@ -221,15 +301,23 @@ func (g *igemmTask) widenRow(dst []byte, src []uint8) {
 }
 
 // splitPairs is split in units of pairs of panels.
-func splitPairs(threads, m, n, k int) grid {
+func splitPairs(threads, m, n, k int) grid { return splitGroups(threads, m, n, k, 1, m) }
+
+// splitGroups is splitPairs for each of a number of groups. Blocks end with
+// rows of ow if there are several.
+func splitGroups(threads, m, n, k, groups, ow int) grid {
 	g := grid{m: m, n: (n + pairWidth - 1) / pairWidth}
 	// The bytes of a block of rows share L2 with the panels that pass by.
 	most := max(24, cpu.l2/2/max(1, k*max(1, igemm.active.bytes))/24*24)
 	blocks := (m + most - 1) / most
-	g.rows = min(m, ((m+blocks-1)/blocks+23)/24*24)
-	blocks = (m + g.rows - 1) / g.rows
+	g.rows = ((m+blocks-1)/blocks + 23) / 24 * 24
+	if ow < m {
+		g.rows = max(1, g.rows/ow) * ow
+	}
+	g.rows = min(m, g.rows)
+	blocks = (m + g.rows - 1) / g.rows * groups
 	g.panels = g.n
-	if threads > 1 && m*n*k > 4*splitWork {
+	if threads > 1 && m*n*k*groups > 4*splitWork {
 		if want := 4 * threads; blocks < want {
 			across := min((want+blocks-1)/blocks, g.n)
 			g.panels = (g.n + across - 1) / across
@@ -239,68 +327,88 @@ func splitPairs(threads, m, n, k int) grid {
 	return g
 }
 
-// multiply computes one chunk: a few pairs of panels over all of k and the
-// rows, then the epilogue while the results are in the cache.
+// multiply computes one chunk: a few pairs of panels of a group over all of k
+// and the rows, then the epilogue while the results are in the cache.
 func (g *igemmTask) multiply(chunk int) {
-	i0, i1, j0, j1 := g.grid.chunk(chunk)
-	const group = groupPanels / 2
-	for ; j0 < j1; j0 += group {
-		end := min(j0+group, j1)
+	group := chunk / g.grid.chunks()
+	i0, i1, j0, j1 := g.grid.chunk(chunk % g.grid.chunks())
+	const pairs = groupPanels / 2
+	for ; j0 < j1; j0 += pairs {
+		end := min(j0+pairs, j1)
 		for j := j0; j < end; j++ {
-			g.pair(i0, i1, j)
+			g.pair(group, i0, i1, j)
 		}
 		if !g.raw {
-			g.ep.apply(g.dst, g.ldd, i0, i1, j0*pairWidth, min(end*pairWidth, g.w.n))
+			g.ep.apply(g.dst, g.ldd, i0, i1, group*g.n+j0*pairWidth, group*g.n+min(end*pairWidth, g.n))
 		}
 	}
 }
 
-// pair computes rows [i0, i1) of a pair of panels.
-func (g *igemmTask) pair(i0, i1, j int) {
-	row, w := &igemm.active, g.w
-	if row.tile == nil {
-		g.pairRef(i0, i1, j)
-		return
-	}
-	for p := 2 * j; p < 2*j+2 && p*panelWidth < w.n; p += row.panels {
+// pair computes rows [i0, i1) of a pair of panels, tap by tap.
+func (g *igemmTask) pair(group, i0, i1, j int) {
+	row, w := &igemm.active, g.weight
+	wide := max(1, row.panels)
+	for p := 2 * j; p < 2*j+2 && p*panelWidth < g.n; p += wide {
 		at := p * panelWidth
-		cols := min(row.panels*panelWidth, w.n-at)
-		b := unsafe.SliceData(w.data[p*w.step:])
-		// The first tile fetches what the next panels hold.
-		next := unsafe.SliceData(w.data[min((p+row.panels)*w.step, len(w.data)):])
-		for i := i0; i < i1; next = b {
-			h := tileHeight(i1-i, row.rows)
-			var scale *float32
-			var zero *int32
-			if !g.raw {
-				scale, zero = &g.scale[i], &g.zero[i]
+		cols := min(wide*panelWidth, g.n-at)
+		for t, tap := range g.taps {
+			panel := (group*len(g.taps)+t)*g.panels + p
+			// The first tile fetches what the next panels hold.
+			next := panel + g.panels
+			if t == len(g.taps)-1 {
+				next = group*len(g.taps)*g.panels + p + wide
 			}
-			row.tile(h, unsafe.SliceData(g.a[i*g.lda:]), g.lda, b, w.step, next, &g.dst[i*g.ldd+at], g.ldd,
-				(g.k+quad-1)/quad, cols, zero, &w.sums[at], scale, &w.scale[at])
-			i += h
+			b, fetch := unsafe.SliceData(w.data[panel*w.step:]), unsafe.SliceData(w.data[min(next*w.step, len(w.data)):])
+			for i := i0; i < i1; fetch = b {
+				y, x := i/g.ow, i%g.ow
+				dst, pixel := g.dst[i*g.ldd+group*g.n+at:], group*g.pixels+y*g.oh+x+tap
+				if row.tile == nil {
+					g.rowRef(dst[:cols], pixel, panel, t > 0)
+					i++
+					continue
+				}
+				n, a := min(i1-i, g.ow-x), g.a[pixel*g.lda:]
+				if i >= g.whole {
+					a = g.last[(i-g.whole)*g.lda:]
+				} else {
+					n = min(n, g.whole-i)
+				}
+				h := tileHeight(n, row.rows)
+				var scale *float32
+				var zero *int32
+				if !g.raw {
+					scale, zero = &g.scale[pixel], &g.zero[pixel]
+				}
+				row.tile(h, unsafe.SliceData(a), g.lda, b, w.step, fetch, &dst[0], g.ldd,
+					(g.k+quad-1)/quad, cols, t > 0, zero, &w.sums[panel*panelWidth], scale, &w.scale[panel*panelWidth])
+				i += h
+			}
 		}
 	}
 }
 
-func (g *igemmTask) pairRef(i0, i1, j int) {
-	w := g.w
-	for p := 2 * j; p < 2*j+2; p++ {
-		for i := i0; i < i1; i++ {
-			var sum [panelWidth]int32
-			a, b := g.a[i*g.lda:][:g.k], w.data[p*w.step:][:w.step]
-			if g.raw {
-				ref.DotU8S8(&sum, a, 0, b)
-			} else {
-				ref.DotU8S8(&sum, a, g.zero[i], b)
-			}
-			for at := p * panelWidth; at < min((p+1)*panelWidth, w.n); at++ {
-				s := sum[at%panelWidth]
-				if g.raw {
-					*(*int32)(unsafe.Pointer(&g.dst[i*g.ldd+at])) = s
-				} else {
-					g.dst[i*g.ldd+at] = ref.ScaleS8(s, g.scale[i], w.scale[at])
-				}
-			}
+// rowRef computes a row of a panel.
+func (g *igemmTask) rowRef(dst []float32, pixel, panel int, add bool) {
+	w := g.weight
+	a := g.a[min(pixel*g.lda, len(g.a)):]
+	if pixel >= g.whole && g.raw {
+		a = g.last[(pixel-g.whole)*g.lda:]
+	}
+	var sum [panelWidth]int32
+	zero := int32(0)
+	if !g.raw {
+		zero = g.zero[pixel]
+	}
+	ref.DotU8S8(&sum, a[:g.k], zero, w.data[panel*w.step:][:w.step])
+	for j := range dst {
+		if g.raw {
+			*(*int32)(unsafe.Pointer(&dst[j])) = sum[j]
+			continue
 		}
+		before := float32(0)
+		if add {
+			before = dst[j]
+		}
+		dst[j] = ref.ScaleS8(sum[j], g.scale[pixel], w.scale[panel*panelWidth+j], before)
 	}
 }

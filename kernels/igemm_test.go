@@ -61,7 +61,7 @@ func refLinearQ(a []float32, m int, w *QMatrix) []float32 {
 			if sum != int64(int32(sum)) {
 				panic("the sum leaves an int32")
 			}
-			dst[i*w.n+j] = ref.ScaleS8(int32(sum), scale, w.scale[j])
+			dst[i*w.n+j] = ref.ScaleS8(int32(sum), scale, w.scale[j], 0)
 		}
 	}
 	return dst
@@ -229,7 +229,8 @@ func TestQuantizeRows(t *testing.T) {
 			}
 			x = ktest.GuardCopy(t, x, ktest.Edges[cols%2])
 			g := &igemmTask{}
-			g.quantize(nil, x, cols, rows, cols)
+			g.linear(x, cols, rows, &QMatrix{n: 1, k: cols})
+			g.quantize(nil)
 			q := make([]uint8, cols)
 			for i := range rows {
 				scale, zero := ref.QuantizeU8(q, x[i*cols:][:cols])

@@ -12,51 +12,51 @@ var igemm = family[igemmRow]{op: "gemm_s8", rows: []row[igemmRow]{
 	{name: "ref.DotU8S8", isa: ISARef},
 }}
 
-func igemmTileVNNI(h int, a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc, k, cols int, zero, sums *int32, rowScale, colScale *float32) {
+func igemmTileVNNI(h int, a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc, k, cols int, add bool, zero, sums *int32, rowScale, colScale *float32) {
 	switch h {
 	case 12:
-		amd64.GemmU8S8Tile12x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, zero, sums, rowScale, colScale)
+		amd64.GemmU8S8Tile12x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, add, zero, sums, rowScale, colScale)
 	case 11:
-		amd64.GemmU8S8Tile11x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, zero, sums, rowScale, colScale)
+		amd64.GemmU8S8Tile11x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, add, zero, sums, rowScale, colScale)
 	case 10:
-		amd64.GemmU8S8Tile10x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, zero, sums, rowScale, colScale)
+		amd64.GemmU8S8Tile10x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, add, zero, sums, rowScale, colScale)
 	case 9:
-		amd64.GemmU8S8Tile9x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, zero, sums, rowScale, colScale)
+		amd64.GemmU8S8Tile9x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, add, zero, sums, rowScale, colScale)
 	case 8:
-		amd64.GemmU8S8Tile8x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, zero, sums, rowScale, colScale)
+		amd64.GemmU8S8Tile8x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, add, zero, sums, rowScale, colScale)
 	case 7:
-		amd64.GemmU8S8Tile7x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, zero, sums, rowScale, colScale)
+		amd64.GemmU8S8Tile7x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, add, zero, sums, rowScale, colScale)
 	case 6:
-		amd64.GemmU8S8Tile6x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, zero, sums, rowScale, colScale)
+		amd64.GemmU8S8Tile6x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, add, zero, sums, rowScale, colScale)
 	case 5:
-		amd64.GemmU8S8Tile5x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, zero, sums, rowScale, colScale)
+		amd64.GemmU8S8Tile5x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, add, zero, sums, rowScale, colScale)
 	case 4:
-		amd64.GemmU8S8Tile4x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, zero, sums, rowScale, colScale)
+		amd64.GemmU8S8Tile4x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, add, zero, sums, rowScale, colScale)
 	case 3:
-		amd64.GemmU8S8Tile3x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, zero, sums, rowScale, colScale)
+		amd64.GemmU8S8Tile3x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, add, zero, sums, rowScale, colScale)
 	case 2:
-		amd64.GemmU8S8Tile2x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, zero, sums, rowScale, colScale)
+		amd64.GemmU8S8Tile2x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, add, zero, sums, rowScale, colScale)
 	case 1:
-		amd64.GemmU8S8Tile1x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, zero, sums, rowScale, colScale)
+		amd64.GemmU8S8Tile1x32AVX512VNNI(a, lda, b, ldb, next, c, ldc, k, cols, add, zero, sums, rowScale, colScale)
 	default:
 		panic("kernels: no such tile")
 	}
 }
 
-func igemmTileAVX2(h int, a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc, k, cols int, zero, sums *int32, rowScale, colScale *float32) {
+func igemmTileAVX2(h int, a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc, k, cols int, add bool, zero, sums *int32, rowScale, colScale *float32) {
 	switch h {
 	case 6:
-		amd64.GemmS16S8Tile6x16AVX2(a, lda, b, ldb, next, c, ldc, k, cols, zero, sums, rowScale, colScale)
+		amd64.GemmS16S8Tile6x16AVX2(a, lda, b, ldb, next, c, ldc, k, cols, add, zero, sums, rowScale, colScale)
 	case 5:
-		amd64.GemmS16S8Tile5x16AVX2(a, lda, b, ldb, next, c, ldc, k, cols, zero, sums, rowScale, colScale)
+		amd64.GemmS16S8Tile5x16AVX2(a, lda, b, ldb, next, c, ldc, k, cols, add, zero, sums, rowScale, colScale)
 	case 4:
-		amd64.GemmS16S8Tile4x16AVX2(a, lda, b, ldb, next, c, ldc, k, cols, zero, sums, rowScale, colScale)
+		amd64.GemmS16S8Tile4x16AVX2(a, lda, b, ldb, next, c, ldc, k, cols, add, zero, sums, rowScale, colScale)
 	case 3:
-		amd64.GemmS16S8Tile3x16AVX2(a, lda, b, ldb, next, c, ldc, k, cols, zero, sums, rowScale, colScale)
+		amd64.GemmS16S8Tile3x16AVX2(a, lda, b, ldb, next, c, ldc, k, cols, add, zero, sums, rowScale, colScale)
 	case 2:
-		amd64.GemmS16S8Tile2x16AVX2(a, lda, b, ldb, next, c, ldc, k, cols, zero, sums, rowScale, colScale)
+		amd64.GemmS16S8Tile2x16AVX2(a, lda, b, ldb, next, c, ldc, k, cols, add, zero, sums, rowScale, colScale)
 	case 1:
-		amd64.GemmS16S8Tile1x16AVX2(a, lda, b, ldb, next, c, ldc, k, cols, zero, sums, rowScale, colScale)
+		amd64.GemmS16S8Tile1x16AVX2(a, lda, b, ldb, next, c, ldc, k, cols, add, zero, sums, rowScale, colScale)
 	default:
 		panic("kernels: no such tile")
 	}

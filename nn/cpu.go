@@ -95,6 +95,11 @@ func (c *CPU) Conv2D(name string, w []float32, out, in, kh, kw, groups int) (Con
 	if err := checkConv(name, len(w), out, in, groups, kh, kw); err != nil {
 		return nil, err
 	}
+	if q := c.quant; q.Scheme == kernels.W8A8 && q.Trial == nil && (q.Keep == nil || !q.Keep(name)) {
+		if k := kernels.QuantizeConvF32(w, out, in, kh, kw, groups); k != nil {
+			return k, nil
+		}
+	}
 	return kernels.PackConvF32(w, out, in, kh, kw, groups), nil
 }
 
@@ -306,7 +311,14 @@ func (p *cpuPass) Conv2D(dst, x tensor.Tensor, h, w int, k Conv, g Window2D, e E
 	}
 	win := kernels.Window{StrideH: g.StrideH, StrideW: g.StrideW, PadT: g.PadT, PadL: g.PadL, PadB: g.PadB, PadR: g.PadR,
 		DilH: g.DilationH, DilW: g.DilationW}
-	kernels.ConvF32(p.team, dst.F32(), x.F32(), h, w, k.(*kernels.Conv), win, epilogue(e))
+	switch k := k.(type) {
+	case *kernels.Conv:
+		kernels.ConvF32(p.team, dst.F32(), x.F32(), h, w, k, win, epilogue(e))
+	case *kernels.QConv:
+		kernels.ConvQ(p.team, dst.F32(), x.F32(), h, w, k, win, epilogue(e))
+	default:
+		panic(fmt.Sprintf("nn: a weight of another backend: %T", k))
+	}
 }
 
 func (p *cpuPass) Patches(dst, pictures tensor.Tensor, ph, pw int) {

@@ -254,6 +254,18 @@ func (p Params) TiedLinear(name string, base Params, table string, out, in int, 
 	return p.LinearFrom(name, []MatrixPart{{Data: w, Out: out, In: in}}, nil)
 }
 
+// Conv1D packs w [out, in/groups, width], the weight of the convolution name.
+func (p Params) Conv1D(name string, w []float32, out, in, width, groups int) Conv {
+	if p.Err() != nil {
+		return nil
+	}
+	c, err := p.b.backend.Conv1D(p.full(name), w, out, in, width, groups)
+	if err != nil {
+		p.failAs(err)
+	}
+	return c
+}
+
 // LayerNorm binds name.weight and name.bias; old checkpoints call them gamma
 // and beta.
 func (p Params) LayerNorm(name string, n int, eps float32) LayerNorm {

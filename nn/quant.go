@@ -9,8 +9,9 @@ import (
 )
 
 // Quantization says how a backend stores the weights of linear layers that
-// come as floats. Norms, softmax, attention scores and convolutions are
-// float32 whatever it says.
+// come as floats, and with W8A8 those of convolutions that have channels enough
+// for it to pay. Norms, softmax and attention scores are float32 whatever it
+// says.
 type Quantization struct {
 	Scheme kernels.Scheme
 	// Group is the number of inputs that share a scale in W4: 0 is the largest

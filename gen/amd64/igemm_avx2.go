@@ -78,49 +78,61 @@ func igemmTileAVX2(rows int) {
 
 	c, ldc, cols := Load(Param("c"), GP64()), Load(Param("ldc"), GP64()), Load(Param("cols"), GP64())
 	SHLQ(Imm(2), ldc)
-	rowScale, colScale := Load(Param("rowScale"), GP64()), Load(Param("colScale"), GP64())
-	TESTQ(rowScale, rowScale)
-	JZ(LabelRef("raw"))
-	for r := range rows {
-		for i, s := range acc[r] {
-			x := YMM()
-			VBROADCASTSS(Mem{Base: rowScale, Disp: 4 * r}, x)
-			VMULPS(Mem{Base: colScale, Disp: 32 * i}, x, x)
-			VCVTDQ2PS(s, s)
-			VMULPS(x, s, s)
-		}
-	}
-	Label("raw")
-	CMPQ(cols, Imm(16))
-	JL(LabelRef("masked"))
-	for r := range rows {
-		for i, s := range acc[r] {
-			VMOVUPS(s, Mem{Base: c, Disp: 32 * i})
-		}
-		if r < rows-1 {
-			ADDQ(ldc, c)
-		}
-	}
-	VZEROUPPER()
-	RET()
-	Label("masked")
 	table := GP64()
 	LEAQ(vecTailMask(avx2), table)
 	NEGQ(cols)
-	m := [2]VecVirtual{YMM(), YMM()}
-	for i, x := range m {
-		VMOVUPS(Mem{Base: table, Index: cols, Scale: 4, Disp: 128 + 32*i}, x)
+	masks := func() (m [2]VecVirtual) {
+		for i := range m {
+			m[i] = YMM()
+			VMOVUPS(Mem{Base: table, Index: cols, Scale: 4, Disp: 128 + 32*i}, m[i])
+		}
+		return m
 	}
+	rowScale, colScale := Load(Param("rowScale"), GP64()), Load(Param("colScale"), GP64())
+	TESTQ(rowScale, rowScale)
+	JZ(LabelRef("raw"))
+	// What there is to add passes through masks that are empty if there is none.
+	loads, add, all := masks(), Load(Param("add"), GP32()), YMM()
+	NEGL(add)
+	VMOVD(add, all.AsX())
+	VPBROADCASTD(all.AsX(), all)
+	for _, m := range loads {
+		VPAND(all, m, m)
+	}
+	at := GP64()
+	MOVQ(c, at)
 	for r := range rows {
 		for i, s := range acc[r] {
-			VMASKMOVPS(s, m[i], Mem{Base: c, Disp: 32 * i})
+			x, before := YMM(), YMM()
+			VMASKMOVPS(Mem{Base: at, Disp: 32 * i}, loads[i], before)
+			VBROADCASTSS(Mem{Base: rowScale, Disp: 4 * r}, x)
+			VMULPS(Mem{Base: colScale, Disp: 32 * i}, x, x)
+			VCVTDQ2PS(s, s)
+			VFMADD213PS(before, x, s)
 		}
 		if r < rows-1 {
-			ADDQ(ldc, c)
+			ADDQ(ldc, at)
 		}
 	}
-	VZEROUPPER()
-	RET()
+	Label("raw")
+	store := func(put func(i int, x VecVirtual, at Mem)) {
+		for r := range rows {
+			for i, s := range acc[r] {
+				put(i, s, Mem{Base: c, Disp: 32 * i})
+			}
+			if r < rows-1 {
+				ADDQ(ldc, c)
+			}
+		}
+		VZEROUPPER()
+		RET()
+	}
+	CMPQ(cols, I32(-16))
+	JG(LabelRef("masked"))
+	store(func(_ int, x VecVirtual, at Mem) { VMOVUPS(x, at) })
+	Label("masked")
+	m := masks()
+	store(func(i int, x VecVirtual, at Mem) { VMASKMOVPS(x, m[i], at) })
 }
 
 // igemmOrder is the shuffle that puts four 16-bit words in the order 0 2 1 3.

@@ -34,7 +34,7 @@ func igemmVNNI() {
 	emitConstants(avx512)
 }
 
-const igemmTileType = "func(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)"
+const igemmTileType = "func(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)"
 
 // igemmDoc is the loop of a tile; elem is A's element, less what is taken off
 // the sum for it.
@@ -44,7 +44,7 @@ func igemmDoc(name, elem, less string, rows, width int) {
 		"		for j := range cols {",
 		"			s := 0",
 		fmt.Sprintf("			for p := range 4*k { s += %s * int32(b[j/16*ldb+p/4*64+j%%16*4+p%%4]) }", elem),
-		"			c[i*ldc+j] = float32(s"+less+") * (rowScale[i]*colScale[j])",
+		"			c[i*ldc+j] = fma(float32(s"+less+"), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)",
 		"		}",
 		"	}",
 		"lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.",
@@ -158,14 +158,28 @@ func igemmTileVNNI(rows int) {
 	for i, x := range scale {
 		VMOVUPS(Mem{Base: colScale, Disp: 64 * i}, x)
 	}
+	// What there is to add passes through masks that are empty if there is none.
+	add := Load(Param("add"), GP32())
+	NEGL(add)
+	loads := [2]Register{K(), K()}
+	for i, m := range loads {
+		KMOVW(add, m)
+		KANDW(masks[i], m, m)
+	}
+	at := GP64()
+	MOVQ(c, at)
 	for r := range rows {
 		x := ZMM()
 		VBROADCASTSS(Mem{Base: rowScale, Disp: 4 * r}, x)
 		for i, s := range acc[0][r] {
-			y := ZMM()
+			y, before := ZMM(), ZMM()
+			VMOVUPS_Z(Mem{Base: at, Disp: 64 * i}, loads[i], before)
 			VCVTDQ2PS(s, s)
 			VMULPS(scale[i], x, y)
-			VMULPS(y, s, s)
+			VFMADD213PS(before, y, s)
+		}
+		if r < rows-1 {
+			ADDQ(ldc, at)
 		}
 	}
 	Label("raw")

@@ -2,7 +2,7 @@ package main
 
 import "fmt"
 
-const igemmParams = "a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32"
+const igemmParams = "a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32"
 
 // igemmText begins a tile; a is an element of A, less what is taken off the sum
 // for it.
@@ -12,7 +12,7 @@ func igemmText(name, a, less string, rows int) {
 		"		for j := range cols {",
 		"			s := 0",
 		"			for p := range 4*k { s += int32("+a+") * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }",
-		"			c[i*ldc+j] = float32(s"+less+") * (rowScale[i]*colScale[j])",
+		"			c[i*ldc+j] = fma(float32(s"+less+"), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)",
 		"		}",
 		"	}",
 		"lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.",
@@ -111,7 +111,7 @@ func (t *tile) finishU8(less uint32) {
 			mlaInt(t.acc[r][i], s, offset[r])
 		}
 	}
-	scaleTile(t.acc)
+	t.scaleTile()
 	if less == 0 {
 		mark("raw")
 	} else {
@@ -205,22 +205,36 @@ func igemmMatrixTile(rows int) {
 	t.finishU8(0)
 }
 
-// scaleTile turns exact sums into floats.
-func scaleTile(acc [][]*reg) {
+// scaleTile turns exact sums into floats and adds them to C, or to nothing.
+func (t *tile) scaleTile() {
 	rowScale, colScale := arg("rowScale"), arg("colScale")
-	for i := range per {
-		cs := cur.v()
-		ldrQ(cs, colScale, 16*i)
-		for r := range acc {
-			s := cur.v()
-			ldrS(s, rowScale, 4*r)
-			dup(s, s, 0)
-			fmul(s, s, cs)
-			x := acc[r][i]
-			toFloat(x, x)
-			fmul(x, x, s)
+	cs := simd(per).alloc()
+	for i, x := range cs {
+		ldrQ(x, colScale, 16*i)
+	}
+	type place struct{ r, i int }
+	places := map[*reg]place{}
+	each := func(x *reg, before func(sum *reg)) {
+		at, s, sum := places[x], cur.v(), cur.v()
+		ldrS(s, rowScale, 4*at.r)
+		dup(s, s, 0)
+		fmul(s, s, cs[at.i])
+		before(sum)
+		toFloat(x, x)
+		fmla(sum, x, s)
+		movV(x, sum)
+	}
+	branchZ("CBNZ", arg("add"), "add")
+	for r, row := range t.acc {
+		for i, x := range row {
+			places[x] = place{r, i}
+			each(x, zero)
 		}
 	}
+	branch("B", "scaled")
+	mark("add")
+	t.eachOfC("Add", func(x, c *reg, disp int) { each(x, func(sum *reg) { ldrQ(sum, c, disp) }) }, false)
+	mark("scaled")
 }
 
 // igemmLongTile writes a tile for CPUs without dot products: A has 16 bits,
@@ -277,7 +291,7 @@ func igemmLongTile(rows int) {
 	branch("BNE", "loop")
 	mark("sum")
 	branchZ("CBZ", arg("rowScale"), "raw")
-	scaleTile(t.acc)
+	t.scaleTile()
 	mark("raw")
 	t.eachOfC("Store", func(x, c *reg, disp int) { strQ(x, c, disp) }, true)
 	ret()

@@ -10,7 +10,7 @@ package amd64
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(A[i][p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -19,7 +19,7 @@ package amd64
 // the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmS16S8Tile6x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmS16S8Tile6x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile5x16AVX2 computes a tile of an exact 8-bit product and scales it:
 //
@@ -27,7 +27,7 @@ func GemmS16S8Tile6x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *fl
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(A[i][p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -36,7 +36,7 @@ func GemmS16S8Tile6x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *fl
 // the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmS16S8Tile5x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmS16S8Tile5x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile4x16AVX2 computes a tile of an exact 8-bit product and scales it:
 //
@@ -44,7 +44,7 @@ func GemmS16S8Tile5x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *fl
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(A[i][p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -53,7 +53,7 @@ func GemmS16S8Tile5x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *fl
 // the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmS16S8Tile4x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmS16S8Tile4x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile3x16AVX2 computes a tile of an exact 8-bit product and scales it:
 //
@@ -61,7 +61,7 @@ func GemmS16S8Tile4x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *fl
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(A[i][p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -70,7 +70,7 @@ func GemmS16S8Tile4x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *fl
 // the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmS16S8Tile3x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmS16S8Tile3x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile2x16AVX2 computes a tile of an exact 8-bit product and scales it:
 //
@@ -78,7 +78,7 @@ func GemmS16S8Tile3x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *fl
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(A[i][p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -87,7 +87,7 @@ func GemmS16S8Tile3x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *fl
 // the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmS16S8Tile2x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmS16S8Tile2x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile1x16AVX2 computes a tile of an exact 8-bit product and scales it:
 //
@@ -95,7 +95,7 @@ func GemmS16S8Tile2x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *fl
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(A[i][p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -104,7 +104,7 @@ func GemmS16S8Tile2x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *fl
 // the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmS16S8Tile1x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmS16S8Tile1x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // QuantizeRowsS16AVX2 is ref.QuantizeU8 for each of the rows:
 //

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func GemmS16S8Tile6x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX2, MMX+
-TEXT ·GemmS16S8Tile6x16AVX2(SB), NOSPLIT, $0-104
+// func GemmS16S8Tile6x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·GemmS16S8Tile6x16AVX2(SB), NOSPLIT, $0-112
 	MOVQ  a+0(FP), AX
 	MOVQ  lda+8(FP), CX
 	LEAQ  (AX)(CX*2), DX
@@ -267,62 +267,90 @@ sum:
 	MOVQ         ldc+48(FP), CX
 	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
-	MOVQ         rowScale+88(FP), BX
-	MOVQ         colScale+96(FP), SI
-	TESTQ        BX, BX
+	LEAQ         vecTail<>+0(SB), BX
+	NEGQ         DX
+	MOVQ         rowScale+96(FP), SI
+	MOVQ         colScale+104(FP), DI
+	TESTQ        SI, SI
 	JZ           raw
-	VBROADCASTSS (BX), Y12
-	VMULPS       (SI), Y12, Y12
+	VMOVUPS      128(BX)(DX*4), Y12
+	VMOVUPS      160(BX)(DX*4), Y13
+	MOVBLZX      add+72(FP), R8
+	NEGL         R8
+	VMOVD        R8, X14
+	VPBROADCASTD X14, Y14
+	VPAND        Y14, Y12, Y12
+	VPAND        Y14, Y13, Y13
+	MOVQ         AX, R8
+	VMASKMOVPS   (R8), Y12, Y15
+	VBROADCASTSS (SI), Y14
+	VMULPS       (DI), Y14, Y14
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y12, Y0, Y0
-	VBROADCASTSS (BX), Y12
-	VMULPS       32(SI), Y12, Y12
+	VFMADD213PS  Y15, Y14, Y0
+	VMASKMOVPS   32(R8), Y13, Y15
+	VBROADCASTSS (SI), Y14
+	VMULPS       32(DI), Y14, Y14
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y12, Y1, Y1
-	VBROADCASTSS 4(BX), Y12
-	VMULPS       (SI), Y12, Y12
+	VFMADD213PS  Y15, Y14, Y1
+	ADDQ         CX, R8
+	VMASKMOVPS   (R8), Y12, Y15
+	VBROADCASTSS 4(SI), Y14
+	VMULPS       (DI), Y14, Y14
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y12, Y2, Y2
-	VBROADCASTSS 4(BX), Y12
-	VMULPS       32(SI), Y12, Y12
+	VFMADD213PS  Y15, Y14, Y2
+	VMASKMOVPS   32(R8), Y13, Y15
+	VBROADCASTSS 4(SI), Y14
+	VMULPS       32(DI), Y14, Y14
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y12, Y3, Y3
-	VBROADCASTSS 8(BX), Y12
-	VMULPS       (SI), Y12, Y12
+	VFMADD213PS  Y15, Y14, Y3
+	ADDQ         CX, R8
+	VMASKMOVPS   (R8), Y12, Y15
+	VBROADCASTSS 8(SI), Y14
+	VMULPS       (DI), Y14, Y14
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y12, Y4, Y4
-	VBROADCASTSS 8(BX), Y12
-	VMULPS       32(SI), Y12, Y12
+	VFMADD213PS  Y15, Y14, Y4
+	VMASKMOVPS   32(R8), Y13, Y15
+	VBROADCASTSS 8(SI), Y14
+	VMULPS       32(DI), Y14, Y14
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y12, Y5, Y5
-	VBROADCASTSS 12(BX), Y12
-	VMULPS       (SI), Y12, Y12
+	VFMADD213PS  Y15, Y14, Y5
+	ADDQ         CX, R8
+	VMASKMOVPS   (R8), Y12, Y15
+	VBROADCASTSS 12(SI), Y14
+	VMULPS       (DI), Y14, Y14
 	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y12, Y6, Y6
-	VBROADCASTSS 12(BX), Y12
-	VMULPS       32(SI), Y12, Y12
+	VFMADD213PS  Y15, Y14, Y6
+	VMASKMOVPS   32(R8), Y13, Y15
+	VBROADCASTSS 12(SI), Y14
+	VMULPS       32(DI), Y14, Y14
 	VCVTDQ2PS    Y7, Y7
-	VMULPS       Y12, Y7, Y7
-	VBROADCASTSS 16(BX), Y12
-	VMULPS       (SI), Y12, Y12
+	VFMADD213PS  Y15, Y14, Y7
+	ADDQ         CX, R8
+	VMASKMOVPS   (R8), Y12, Y15
+	VBROADCASTSS 16(SI), Y14
+	VMULPS       (DI), Y14, Y14
 	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y12, Y8, Y8
-	VBROADCASTSS 16(BX), Y12
-	VMULPS       32(SI), Y12, Y12
+	VFMADD213PS  Y15, Y14, Y8
+	VMASKMOVPS   32(R8), Y13, Y15
+	VBROADCASTSS 16(SI), Y14
+	VMULPS       32(DI), Y14, Y14
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       Y12, Y9, Y9
-	VBROADCASTSS 20(BX), Y12
-	VMULPS       (SI), Y12, Y12
+	VFMADD213PS  Y15, Y14, Y9
+	ADDQ         CX, R8
+	VMASKMOVPS   (R8), Y12, Y14
+	VBROADCASTSS 20(SI), Y12
+	VMULPS       (DI), Y12, Y12
 	VCVTDQ2PS    Y10, Y10
-	VMULPS       Y12, Y10, Y10
-	VBROADCASTSS 20(BX), Y12
-	VMULPS       32(SI), Y12, Y12
+	VFMADD213PS  Y14, Y12, Y10
+	VMASKMOVPS   32(R8), Y13, Y13
+	VBROADCASTSS 20(SI), Y12
+	VMULPS       32(DI), Y12, Y12
 	VCVTDQ2PS    Y11, Y11
-	VMULPS       Y12, Y11, Y11
+	VFMADD213PS  Y13, Y12, Y11
 
 raw:
-	CMPQ    DX, $0x10
-	JL      masked
+	CMPQ    DX, $-16
+	JG      masked
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	ADDQ    CX, AX
@@ -344,8 +372,6 @@ raw:
 	RET
 
 masked:
-	LEAQ       vecTail<>+0(SB), BX
-	NEGQ       DX
 	VMOVUPS    128(BX)(DX*4), Y12
 	VMOVUPS    160(BX)(DX*4), Y13
 	VMASKMOVPS Y0, Y12, (AX)
@@ -368,9 +394,9 @@ masked:
 	VZEROUPPER
 	RET
 
-// func GemmS16S8Tile5x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX2, MMX+
-TEXT ·GemmS16S8Tile5x16AVX2(SB), NOSPLIT, $0-104
+// func GemmS16S8Tile5x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·GemmS16S8Tile5x16AVX2(SB), NOSPLIT, $0-112
 	MOVQ  a+0(FP), AX
 	MOVQ  lda+8(FP), CX
 	LEAQ  (AX)(CX*2), DX
@@ -599,54 +625,79 @@ sum:
 	MOVQ         ldc+48(FP), CX
 	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
-	MOVQ         rowScale+88(FP), BX
-	MOVQ         colScale+96(FP), SI
-	TESTQ        BX, BX
+	LEAQ         vecTail<>+0(SB), BX
+	NEGQ         DX
+	MOVQ         rowScale+96(FP), SI
+	MOVQ         colScale+104(FP), DI
+	TESTQ        SI, SI
 	JZ           raw
-	VBROADCASTSS (BX), Y10
-	VMULPS       (SI), Y10, Y10
+	VMOVUPS      128(BX)(DX*4), Y10
+	VMOVUPS      160(BX)(DX*4), Y11
+	MOVBLZX      add+72(FP), R8
+	NEGL         R8
+	VMOVD        R8, X12
+	VPBROADCASTD X12, Y12
+	VPAND        Y12, Y10, Y10
+	VPAND        Y12, Y11, Y11
+	MOVQ         AX, R8
+	VMASKMOVPS   (R8), Y10, Y13
+	VBROADCASTSS (SI), Y12
+	VMULPS       (DI), Y12, Y12
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y10, Y0, Y0
-	VBROADCASTSS (BX), Y10
-	VMULPS       32(SI), Y10, Y10
+	VFMADD213PS  Y13, Y12, Y0
+	VMASKMOVPS   32(R8), Y11, Y13
+	VBROADCASTSS (SI), Y12
+	VMULPS       32(DI), Y12, Y12
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y10, Y1, Y1
-	VBROADCASTSS 4(BX), Y10
-	VMULPS       (SI), Y10, Y10
+	VFMADD213PS  Y13, Y12, Y1
+	ADDQ         CX, R8
+	VMASKMOVPS   (R8), Y10, Y13
+	VBROADCASTSS 4(SI), Y12
+	VMULPS       (DI), Y12, Y12
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y10, Y2, Y2
-	VBROADCASTSS 4(BX), Y10
-	VMULPS       32(SI), Y10, Y10
+	VFMADD213PS  Y13, Y12, Y2
+	VMASKMOVPS   32(R8), Y11, Y13
+	VBROADCASTSS 4(SI), Y12
+	VMULPS       32(DI), Y12, Y12
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y10, Y3, Y3
-	VBROADCASTSS 8(BX), Y10
-	VMULPS       (SI), Y10, Y10
+	VFMADD213PS  Y13, Y12, Y3
+	ADDQ         CX, R8
+	VMASKMOVPS   (R8), Y10, Y13
+	VBROADCASTSS 8(SI), Y12
+	VMULPS       (DI), Y12, Y12
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y10, Y4, Y4
-	VBROADCASTSS 8(BX), Y10
-	VMULPS       32(SI), Y10, Y10
+	VFMADD213PS  Y13, Y12, Y4
+	VMASKMOVPS   32(R8), Y11, Y13
+	VBROADCASTSS 8(SI), Y12
+	VMULPS       32(DI), Y12, Y12
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y10, Y5, Y5
-	VBROADCASTSS 12(BX), Y10
-	VMULPS       (SI), Y10, Y10
+	VFMADD213PS  Y13, Y12, Y5
+	ADDQ         CX, R8
+	VMASKMOVPS   (R8), Y10, Y13
+	VBROADCASTSS 12(SI), Y12
+	VMULPS       (DI), Y12, Y12
 	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y10, Y6, Y6
-	VBROADCASTSS 12(BX), Y10
-	VMULPS       32(SI), Y10, Y10
+	VFMADD213PS  Y13, Y12, Y6
+	VMASKMOVPS   32(R8), Y11, Y13
+	VBROADCASTSS 12(SI), Y12
+	VMULPS       32(DI), Y12, Y12
 	VCVTDQ2PS    Y7, Y7
-	VMULPS       Y10, Y7, Y7
-	VBROADCASTSS 16(BX), Y10
-	VMULPS       (SI), Y10, Y10
+	VFMADD213PS  Y13, Y12, Y7
+	ADDQ         CX, R8
+	VMASKMOVPS   (R8), Y10, Y12
+	VBROADCASTSS 16(SI), Y10
+	VMULPS       (DI), Y10, Y10
 	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y10, Y8, Y8
-	VBROADCASTSS 16(BX), Y10
-	VMULPS       32(SI), Y10, Y10
+	VFMADD213PS  Y12, Y10, Y8
+	VMASKMOVPS   32(R8), Y11, Y11
+	VBROADCASTSS 16(SI), Y10
+	VMULPS       32(DI), Y10, Y10
 	VCVTDQ2PS    Y9, Y9
-	VMULPS       Y10, Y9, Y9
+	VFMADD213PS  Y11, Y10, Y9
 
 raw:
-	CMPQ    DX, $0x10
-	JL      masked
+	CMPQ    DX, $-16
+	JG      masked
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	ADDQ    CX, AX
@@ -665,8 +716,6 @@ raw:
 	RET
 
 masked:
-	LEAQ       vecTail<>+0(SB), BX
-	NEGQ       DX
 	VMOVUPS    128(BX)(DX*4), Y10
 	VMOVUPS    160(BX)(DX*4), Y11
 	VMASKMOVPS Y0, Y10, (AX)
@@ -686,9 +735,9 @@ masked:
 	VZEROUPPER
 	RET
 
-// func GemmS16S8Tile4x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX2, MMX+
-TEXT ·GemmS16S8Tile4x16AVX2(SB), NOSPLIT, $0-104
+// func GemmS16S8Tile4x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·GemmS16S8Tile4x16AVX2(SB), NOSPLIT, $0-112
 	MOVQ  a+0(FP), AX
 	MOVQ  lda+8(FP), CX
 	LEAQ  (AX)(CX*2), DX
@@ -885,46 +934,68 @@ sum:
 	MOVQ         ldc+48(FP), CX
 	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
-	MOVQ         rowScale+88(FP), BX
-	MOVQ         colScale+96(FP), SI
-	TESTQ        BX, BX
+	LEAQ         vecTail<>+0(SB), BX
+	NEGQ         DX
+	MOVQ         rowScale+96(FP), SI
+	MOVQ         colScale+104(FP), DI
+	TESTQ        SI, SI
 	JZ           raw
-	VBROADCASTSS (BX), Y8
-	VMULPS       (SI), Y8, Y8
+	VMOVUPS      128(BX)(DX*4), Y8
+	VMOVUPS      160(BX)(DX*4), Y9
+	MOVBLZX      add+72(FP), R8
+	NEGL         R8
+	VMOVD        R8, X10
+	VPBROADCASTD X10, Y10
+	VPAND        Y10, Y8, Y8
+	VPAND        Y10, Y9, Y9
+	MOVQ         AX, R8
+	VMASKMOVPS   (R8), Y8, Y11
+	VBROADCASTSS (SI), Y10
+	VMULPS       (DI), Y10, Y10
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y8, Y0, Y0
-	VBROADCASTSS (BX), Y8
-	VMULPS       32(SI), Y8, Y8
+	VFMADD213PS  Y11, Y10, Y0
+	VMASKMOVPS   32(R8), Y9, Y11
+	VBROADCASTSS (SI), Y10
+	VMULPS       32(DI), Y10, Y10
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y8, Y1, Y1
-	VBROADCASTSS 4(BX), Y8
-	VMULPS       (SI), Y8, Y8
+	VFMADD213PS  Y11, Y10, Y1
+	ADDQ         CX, R8
+	VMASKMOVPS   (R8), Y8, Y11
+	VBROADCASTSS 4(SI), Y10
+	VMULPS       (DI), Y10, Y10
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y8, Y2, Y2
-	VBROADCASTSS 4(BX), Y8
-	VMULPS       32(SI), Y8, Y8
+	VFMADD213PS  Y11, Y10, Y2
+	VMASKMOVPS   32(R8), Y9, Y11
+	VBROADCASTSS 4(SI), Y10
+	VMULPS       32(DI), Y10, Y10
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y8, Y3, Y3
-	VBROADCASTSS 8(BX), Y8
-	VMULPS       (SI), Y8, Y8
+	VFMADD213PS  Y11, Y10, Y3
+	ADDQ         CX, R8
+	VMASKMOVPS   (R8), Y8, Y11
+	VBROADCASTSS 8(SI), Y10
+	VMULPS       (DI), Y10, Y10
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y8, Y4, Y4
-	VBROADCASTSS 8(BX), Y8
-	VMULPS       32(SI), Y8, Y8
+	VFMADD213PS  Y11, Y10, Y4
+	VMASKMOVPS   32(R8), Y9, Y11
+	VBROADCASTSS 8(SI), Y10
+	VMULPS       32(DI), Y10, Y10
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y8, Y5, Y5
-	VBROADCASTSS 12(BX), Y8
-	VMULPS       (SI), Y8, Y8
+	VFMADD213PS  Y11, Y10, Y5
+	ADDQ         CX, R8
+	VMASKMOVPS   (R8), Y8, Y10
+	VBROADCASTSS 12(SI), Y8
+	VMULPS       (DI), Y8, Y8
 	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y8, Y6, Y6
-	VBROADCASTSS 12(BX), Y8
-	VMULPS       32(SI), Y8, Y8
+	VFMADD213PS  Y10, Y8, Y6
+	VMASKMOVPS   32(R8), Y9, Y9
+	VBROADCASTSS 12(SI), Y8
+	VMULPS       32(DI), Y8, Y8
 	VCVTDQ2PS    Y7, Y7
-	VMULPS       Y8, Y7, Y7
+	VFMADD213PS  Y9, Y8, Y7
 
 raw:
-	CMPQ    DX, $0x10
-	JL      masked
+	CMPQ    DX, $-16
+	JG      masked
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	ADDQ    CX, AX
@@ -940,8 +1011,6 @@ raw:
 	RET
 
 masked:
-	LEAQ       vecTail<>+0(SB), BX
-	NEGQ       DX
 	VMOVUPS    128(BX)(DX*4), Y8
 	VMOVUPS    160(BX)(DX*4), Y9
 	VMASKMOVPS Y0, Y8, (AX)
@@ -958,9 +1027,9 @@ masked:
 	VZEROUPPER
 	RET
 
-// func GemmS16S8Tile3x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX2, MMX+
-TEXT ·GemmS16S8Tile3x16AVX2(SB), NOSPLIT, $0-104
+// func GemmS16S8Tile3x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·GemmS16S8Tile3x16AVX2(SB), NOSPLIT, $0-112
 	MOVQ  a+0(FP), AX
 	MOVQ  lda+8(FP), CX
 	MOVQ  b+16(FP), DX
@@ -1121,38 +1190,57 @@ sum:
 	MOVQ         ldc+48(FP), CX
 	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
-	MOVQ         rowScale+88(FP), BX
-	MOVQ         colScale+96(FP), SI
-	TESTQ        BX, BX
+	LEAQ         vecTail<>+0(SB), BX
+	NEGQ         DX
+	MOVQ         rowScale+96(FP), SI
+	MOVQ         colScale+104(FP), DI
+	TESTQ        SI, SI
 	JZ           raw
-	VBROADCASTSS (BX), Y6
-	VMULPS       (SI), Y6, Y6
+	VMOVUPS      128(BX)(DX*4), Y6
+	VMOVUPS      160(BX)(DX*4), Y7
+	MOVBLZX      add+72(FP), R8
+	NEGL         R8
+	VMOVD        R8, X8
+	VPBROADCASTD X8, Y8
+	VPAND        Y8, Y6, Y6
+	VPAND        Y8, Y7, Y7
+	MOVQ         AX, R8
+	VMASKMOVPS   (R8), Y6, Y9
+	VBROADCASTSS (SI), Y8
+	VMULPS       (DI), Y8, Y8
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y6, Y0, Y0
-	VBROADCASTSS (BX), Y6
-	VMULPS       32(SI), Y6, Y6
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   32(R8), Y7, Y9
+	VBROADCASTSS (SI), Y8
+	VMULPS       32(DI), Y8, Y8
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y6, Y1, Y1
-	VBROADCASTSS 4(BX), Y6
-	VMULPS       (SI), Y6, Y6
+	VFMADD213PS  Y9, Y8, Y1
+	ADDQ         CX, R8
+	VMASKMOVPS   (R8), Y6, Y9
+	VBROADCASTSS 4(SI), Y8
+	VMULPS       (DI), Y8, Y8
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y6, Y2, Y2
-	VBROADCASTSS 4(BX), Y6
-	VMULPS       32(SI), Y6, Y6
+	VFMADD213PS  Y9, Y8, Y2
+	VMASKMOVPS   32(R8), Y7, Y9
+	VBROADCASTSS 4(SI), Y8
+	VMULPS       32(DI), Y8, Y8
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y6, Y3, Y3
-	VBROADCASTSS 8(BX), Y6
-	VMULPS       (SI), Y6, Y6
+	VFMADD213PS  Y9, Y8, Y3
+	ADDQ         CX, R8
+	VMASKMOVPS   (R8), Y6, Y8
+	VBROADCASTSS 8(SI), Y6
+	VMULPS       (DI), Y6, Y6
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y6, Y4, Y4
-	VBROADCASTSS 8(BX), Y6
-	VMULPS       32(SI), Y6, Y6
+	VFMADD213PS  Y8, Y6, Y4
+	VMASKMOVPS   32(R8), Y7, Y7
+	VBROADCASTSS 8(SI), Y6
+	VMULPS       32(DI), Y6, Y6
 	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y6, Y5, Y5
+	VFMADD213PS  Y7, Y6, Y5
 
 raw:
-	CMPQ    DX, $0x10
-	JL      masked
+	CMPQ    DX, $-16
+	JG      masked
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	ADDQ    CX, AX
@@ -1165,8 +1253,6 @@ raw:
 	RET
 
 masked:
-	LEAQ       vecTail<>+0(SB), BX
-	NEGQ       DX
 	VMOVUPS    128(BX)(DX*4), Y6
 	VMOVUPS    160(BX)(DX*4), Y7
 	VMASKMOVPS Y0, Y6, (AX)
@@ -1180,9 +1266,9 @@ masked:
 	VZEROUPPER
 	RET
 
-// func GemmS16S8Tile2x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX2, MMX+
-TEXT ·GemmS16S8Tile2x16AVX2(SB), NOSPLIT, $0-104
+// func GemmS16S8Tile2x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·GemmS16S8Tile2x16AVX2(SB), NOSPLIT, $0-112
 	MOVQ  a+0(FP), AX
 	MOVQ  lda+8(FP), CX
 	MOVQ  b+16(FP), DX
@@ -1311,30 +1397,46 @@ sum:
 	MOVQ         ldc+48(FP), CX
 	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
-	MOVQ         rowScale+88(FP), BX
-	MOVQ         colScale+96(FP), SI
-	TESTQ        BX, BX
+	LEAQ         vecTail<>+0(SB), BX
+	NEGQ         DX
+	MOVQ         rowScale+96(FP), SI
+	MOVQ         colScale+104(FP), DI
+	TESTQ        SI, SI
 	JZ           raw
-	VBROADCASTSS (BX), Y4
-	VMULPS       (SI), Y4, Y4
+	VMOVUPS      128(BX)(DX*4), Y4
+	VMOVUPS      160(BX)(DX*4), Y5
+	MOVBLZX      add+72(FP), R8
+	NEGL         R8
+	VMOVD        R8, X6
+	VPBROADCASTD X6, Y6
+	VPAND        Y6, Y4, Y4
+	VPAND        Y6, Y5, Y5
+	MOVQ         AX, R8
+	VMASKMOVPS   (R8), Y4, Y7
+	VBROADCASTSS (SI), Y6
+	VMULPS       (DI), Y6, Y6
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y4, Y0, Y0
-	VBROADCASTSS (BX), Y4
-	VMULPS       32(SI), Y4, Y4
+	VFMADD213PS  Y7, Y6, Y0
+	VMASKMOVPS   32(R8), Y5, Y7
+	VBROADCASTSS (SI), Y6
+	VMULPS       32(DI), Y6, Y6
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y4, Y1, Y1
-	VBROADCASTSS 4(BX), Y4
-	VMULPS       (SI), Y4, Y4
+	VFMADD213PS  Y7, Y6, Y1
+	ADDQ         CX, R8
+	VMASKMOVPS   (R8), Y4, Y6
+	VBROADCASTSS 4(SI), Y4
+	VMULPS       (DI), Y4, Y4
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y4, Y2, Y2
-	VBROADCASTSS 4(BX), Y4
-	VMULPS       32(SI), Y4, Y4
+	VFMADD213PS  Y6, Y4, Y2
+	VMASKMOVPS   32(R8), Y5, Y5
+	VBROADCASTSS 4(SI), Y4
+	VMULPS       32(DI), Y4, Y4
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y4, Y3, Y3
+	VFMADD213PS  Y5, Y4, Y3
 
 raw:
-	CMPQ    DX, $0x10
-	JL      masked
+	CMPQ    DX, $-16
+	JG      masked
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	ADDQ    CX, AX
@@ -1344,8 +1446,6 @@ raw:
 	RET
 
 masked:
-	LEAQ       vecTail<>+0(SB), BX
-	NEGQ       DX
 	VMOVUPS    128(BX)(DX*4), Y4
 	VMOVUPS    160(BX)(DX*4), Y5
 	VMASKMOVPS Y0, Y4, (AX)
@@ -1356,9 +1456,9 @@ masked:
 	VZEROUPPER
 	RET
 
-// func GemmS16S8Tile1x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-// Requires: AVX, AVX2, MMX+
-TEXT ·GemmS16S8Tile1x16AVX2(SB), NOSPLIT, $0-104
+// func GemmS16S8Tile1x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·GemmS16S8Tile1x16AVX2(SB), NOSPLIT, $0-112
 	MOVQ  a+0(FP), AX
 	MOVQ  lda+8(FP), CX
 	MOVQ  b+16(FP), CX
@@ -1455,30 +1555,41 @@ sum:
 	MOVQ         ldc+48(FP), CX
 	MOVQ         cols+64(FP), DX
 	SHLQ         $0x02, CX
-	MOVQ         rowScale+88(FP), CX
-	MOVQ         colScale+96(FP), BX
-	TESTQ        CX, CX
+	LEAQ         vecTail<>+0(SB), CX
+	NEGQ         DX
+	MOVQ         rowScale+96(FP), BX
+	MOVQ         colScale+104(FP), SI
+	TESTQ        BX, BX
 	JZ           raw
-	VBROADCASTSS (CX), Y2
-	VMULPS       (BX), Y2, Y2
+	VMOVUPS      128(CX)(DX*4), Y2
+	VMOVUPS      160(CX)(DX*4), Y3
+	MOVBLZX      add+72(FP), DI
+	NEGL         DI
+	VMOVD        DI, X4
+	VPBROADCASTD X4, Y4
+	VPAND        Y4, Y2, Y2
+	VPAND        Y4, Y3, Y3
+	MOVQ         AX, DI
+	VMASKMOVPS   (DI), Y2, Y4
+	VBROADCASTSS (BX), Y2
+	VMULPS       (SI), Y2, Y2
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       Y2, Y0, Y0
-	VBROADCASTSS (CX), Y2
-	VMULPS       32(BX), Y2, Y2
+	VFMADD213PS  Y4, Y2, Y0
+	VMASKMOVPS   32(DI), Y3, Y3
+	VBROADCASTSS (BX), Y2
+	VMULPS       32(SI), Y2, Y2
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y2, Y1, Y1
+	VFMADD213PS  Y3, Y2, Y1
 
 raw:
-	CMPQ    DX, $0x10
-	JL      masked
+	CMPQ    DX, $-16
+	JG      masked
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
 	VZEROUPPER
 	RET
 
 masked:
-	LEAQ       vecTail<>+0(SB), CX
-	NEGQ       DX
 	VMOVUPS    128(CX)(DX*4), Y2
 	VMOVUPS    160(CX)(DX*4), Y3
 	VMASKMOVPS Y0, Y2, (AX)

@@ -10,7 +10,7 @@ package amd64
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -19,7 +19,7 @@ package amd64
 // the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile12x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile12x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile11x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -27,7 +27,7 @@ func GemmU8S8Tile12x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8,
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -36,7 +36,7 @@ func GemmU8S8Tile12x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8,
 // the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile11x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile11x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile10x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -44,7 +44,7 @@ func GemmU8S8Tile11x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8,
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -53,7 +53,7 @@ func GemmU8S8Tile11x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8,
 // the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile10x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile10x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile9x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -61,7 +61,7 @@ func GemmU8S8Tile10x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8,
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -70,7 +70,7 @@ func GemmU8S8Tile10x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8,
 // the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile9x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile9x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile8x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -78,7 +78,7 @@ func GemmU8S8Tile9x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, 
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -87,7 +87,7 @@ func GemmU8S8Tile9x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, 
 // the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile8x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile8x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile7x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -95,7 +95,7 @@ func GemmU8S8Tile8x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, 
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -104,7 +104,7 @@ func GemmU8S8Tile8x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, 
 // the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile7x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile7x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile6x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -112,7 +112,7 @@ func GemmU8S8Tile7x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, 
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -121,7 +121,7 @@ func GemmU8S8Tile7x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, 
 // the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile6x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile6x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile5x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -129,7 +129,7 @@ func GemmU8S8Tile6x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, 
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -138,7 +138,7 @@ func GemmU8S8Tile6x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, 
 // the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile5x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile5x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile4x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -146,7 +146,7 @@ func GemmU8S8Tile5x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, 
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -155,7 +155,7 @@ func GemmU8S8Tile5x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, 
 // the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile4x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile4x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile3x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -163,7 +163,7 @@ func GemmU8S8Tile4x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, 
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -172,7 +172,7 @@ func GemmU8S8Tile4x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, 
 // the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile3x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile3x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile2x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -180,7 +180,7 @@ func GemmU8S8Tile3x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, 
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -189,7 +189,7 @@ func GemmU8S8Tile3x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, 
 // the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile2x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile2x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Tile1x32AVX512VNNI computes a tile of an exact 8-bit product and scales it:
 //
@@ -197,7 +197,7 @@ func GemmU8S8Tile2x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, 
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -206,7 +206,7 @@ func GemmU8S8Tile2x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, 
 // the panels have are brought from next into L2.
 //
 //go:noescape
-func GemmU8S8Tile1x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Tile1x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // QuantizeRowsU8AVX512 is ref.QuantizeU8 for each of the rows:
 //

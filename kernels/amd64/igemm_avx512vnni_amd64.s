@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func GemmU8S8Tile12x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile12x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·GemmU8S8Tile12x32AVX512VNNI(SB), NOSPLIT, $0-104
+TEXT ·GemmU8S8Tile12x32AVX512VNNI(SB), NOSPLIT, $0-112
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	LEAQ   (AX)(CX*2), DX
@@ -286,12 +286,12 @@ sum:
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+88(FP), DX
-	MOVQ         colScale+96(FP), BX
+	MOVQ         rowScale+96(FP), DX
+	MOVQ         colScale+104(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+72(FP), SI
-	MOVQ         sums+80(FP), DI
+	MOVQ         zero+80(FP), SI
+	MOVQ         sums+88(FP), DI
 	VMOVDQU32    (DI), Z24
 	VMOVDQU32    64(DI), Z25
 	VPBROADCASTD (SI), Z26
@@ -356,90 +356,132 @@ sum:
 	VPSUBD       Z24, Z23, Z23
 	VMOVUPS      (BX), Z24
 	VMOVUPS      64(BX), Z25
+	MOVBLZX      add+72(FP), BX
+	NEGL         BX
+	KMOVW        BX, K3
+	KANDW        K1, K3, K3
+	KMOVW        BX, K4
+	KANDW        K2, K4, K4
+	MOVQ         AX, BX
 	VBROADCASTSS (DX), Z26
+	VMOVUPS.Z    (BX), K3, Z28
 	VCVTDQ2PS    Z0, Z0
 	VMULPS       Z24, Z26, Z27
-	VMULPS       Z27, Z0, Z0
+	VFMADD213PS  Z28, Z27, Z0
+	VMOVUPS.Z    64(BX), K4, Z27
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z25, Z26, Z26
-	VMULPS       Z26, Z1, Z1
+	VFMADD213PS  Z27, Z26, Z1
+	ADDQ         CX, BX
 	VBROADCASTSS 4(DX), Z26
+	VMOVUPS.Z    (BX), K3, Z28
 	VCVTDQ2PS    Z2, Z2
 	VMULPS       Z24, Z26, Z27
-	VMULPS       Z27, Z2, Z2
+	VFMADD213PS  Z28, Z27, Z2
+	VMOVUPS.Z    64(BX), K4, Z27
 	VCVTDQ2PS    Z3, Z3
 	VMULPS       Z25, Z26, Z26
-	VMULPS       Z26, Z3, Z3
+	VFMADD213PS  Z27, Z26, Z3
+	ADDQ         CX, BX
 	VBROADCASTSS 8(DX), Z26
+	VMOVUPS.Z    (BX), K3, Z28
 	VCVTDQ2PS    Z4, Z4
 	VMULPS       Z24, Z26, Z27
-	VMULPS       Z27, Z4, Z4
+	VFMADD213PS  Z28, Z27, Z4
+	VMOVUPS.Z    64(BX), K4, Z27
 	VCVTDQ2PS    Z5, Z5
 	VMULPS       Z25, Z26, Z26
-	VMULPS       Z26, Z5, Z5
+	VFMADD213PS  Z27, Z26, Z5
+	ADDQ         CX, BX
 	VBROADCASTSS 12(DX), Z26
+	VMOVUPS.Z    (BX), K3, Z28
 	VCVTDQ2PS    Z6, Z6
 	VMULPS       Z24, Z26, Z27
-	VMULPS       Z27, Z6, Z6
+	VFMADD213PS  Z28, Z27, Z6
+	VMOVUPS.Z    64(BX), K4, Z27
 	VCVTDQ2PS    Z7, Z7
 	VMULPS       Z25, Z26, Z26
-	VMULPS       Z26, Z7, Z7
+	VFMADD213PS  Z27, Z26, Z7
+	ADDQ         CX, BX
 	VBROADCASTSS 16(DX), Z26
+	VMOVUPS.Z    (BX), K3, Z28
 	VCVTDQ2PS    Z8, Z8
 	VMULPS       Z24, Z26, Z27
-	VMULPS       Z27, Z8, Z8
+	VFMADD213PS  Z28, Z27, Z8
+	VMOVUPS.Z    64(BX), K4, Z27
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z25, Z26, Z26
-	VMULPS       Z26, Z9, Z9
+	VFMADD213PS  Z27, Z26, Z9
+	ADDQ         CX, BX
 	VBROADCASTSS 20(DX), Z26
+	VMOVUPS.Z    (BX), K3, Z28
 	VCVTDQ2PS    Z10, Z10
 	VMULPS       Z24, Z26, Z27
-	VMULPS       Z27, Z10, Z10
+	VFMADD213PS  Z28, Z27, Z10
+	VMOVUPS.Z    64(BX), K4, Z27
 	VCVTDQ2PS    Z11, Z11
 	VMULPS       Z25, Z26, Z26
-	VMULPS       Z26, Z11, Z11
+	VFMADD213PS  Z27, Z26, Z11
+	ADDQ         CX, BX
 	VBROADCASTSS 24(DX), Z26
+	VMOVUPS.Z    (BX), K3, Z28
 	VCVTDQ2PS    Z12, Z12
 	VMULPS       Z24, Z26, Z27
-	VMULPS       Z27, Z12, Z12
+	VFMADD213PS  Z28, Z27, Z12
+	VMOVUPS.Z    64(BX), K4, Z27
 	VCVTDQ2PS    Z13, Z13
 	VMULPS       Z25, Z26, Z26
-	VMULPS       Z26, Z13, Z13
+	VFMADD213PS  Z27, Z26, Z13
+	ADDQ         CX, BX
 	VBROADCASTSS 28(DX), Z26
+	VMOVUPS.Z    (BX), K3, Z28
 	VCVTDQ2PS    Z14, Z14
 	VMULPS       Z24, Z26, Z27
-	VMULPS       Z27, Z14, Z14
+	VFMADD213PS  Z28, Z27, Z14
+	VMOVUPS.Z    64(BX), K4, Z27
 	VCVTDQ2PS    Z15, Z15
 	VMULPS       Z25, Z26, Z26
-	VMULPS       Z26, Z15, Z15
+	VFMADD213PS  Z27, Z26, Z15
+	ADDQ         CX, BX
 	VBROADCASTSS 32(DX), Z26
+	VMOVUPS.Z    (BX), K3, Z28
 	VCVTDQ2PS    Z16, Z16
 	VMULPS       Z24, Z26, Z27
-	VMULPS       Z27, Z16, Z16
+	VFMADD213PS  Z28, Z27, Z16
+	VMOVUPS.Z    64(BX), K4, Z27
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z25, Z26, Z26
-	VMULPS       Z26, Z17, Z17
+	VFMADD213PS  Z27, Z26, Z17
+	ADDQ         CX, BX
 	VBROADCASTSS 36(DX), Z26
+	VMOVUPS.Z    (BX), K3, Z28
 	VCVTDQ2PS    Z18, Z18
 	VMULPS       Z24, Z26, Z27
-	VMULPS       Z27, Z18, Z18
+	VFMADD213PS  Z28, Z27, Z18
+	VMOVUPS.Z    64(BX), K4, Z27
 	VCVTDQ2PS    Z19, Z19
 	VMULPS       Z25, Z26, Z26
-	VMULPS       Z26, Z19, Z19
+	VFMADD213PS  Z27, Z26, Z19
+	ADDQ         CX, BX
 	VBROADCASTSS 40(DX), Z26
+	VMOVUPS.Z    (BX), K3, Z28
 	VCVTDQ2PS    Z20, Z20
 	VMULPS       Z24, Z26, Z27
-	VMULPS       Z27, Z20, Z20
+	VFMADD213PS  Z28, Z27, Z20
+	VMOVUPS.Z    64(BX), K4, Z27
 	VCVTDQ2PS    Z21, Z21
 	VMULPS       Z25, Z26, Z26
-	VMULPS       Z26, Z21, Z21
+	VFMADD213PS  Z27, Z26, Z21
+	ADDQ         CX, BX
 	VBROADCASTSS 44(DX), Z26
+	VMOVUPS.Z    (BX), K3, Z27
 	VCVTDQ2PS    Z22, Z22
 	VMULPS       Z24, Z26, Z24
-	VMULPS       Z24, Z22, Z22
+	VFMADD213PS  Z27, Z24, Z22
+	VMOVUPS.Z    64(BX), K4, Z24
 	VCVTDQ2PS    Z23, Z23
-	VMULPS       Z25, Z26, Z24
-	VMULPS       Z24, Z23, Z23
+	VMULPS       Z25, Z26, Z25
+	VFMADD213PS  Z24, Z25, Z23
 
 raw:
 	VMOVUPS Z0, K1, (AX)
@@ -480,9 +522,9 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile11x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile11x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·GemmU8S8Tile11x32AVX512VNNI(SB), NOSPLIT, $0-104
+TEXT ·GemmU8S8Tile11x32AVX512VNNI(SB), NOSPLIT, $0-112
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	LEAQ   (AX)(CX*2), DX
@@ -745,12 +787,12 @@ sum:
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+88(FP), DX
-	MOVQ         colScale+96(FP), BX
+	MOVQ         rowScale+96(FP), DX
+	MOVQ         colScale+104(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+72(FP), SI
-	MOVQ         sums+80(FP), DI
+	MOVQ         zero+80(FP), SI
+	MOVQ         sums+88(FP), DI
 	VMOVDQU32    (DI), Z22
 	VMOVDQU32    64(DI), Z23
 	VPBROADCASTD (SI), Z24
@@ -810,83 +852,122 @@ sum:
 	VPSUBD       Z22, Z21, Z21
 	VMOVUPS      (BX), Z22
 	VMOVUPS      64(BX), Z23
+	MOVBLZX      add+72(FP), BX
+	NEGL         BX
+	KMOVW        BX, K3
+	KANDW        K1, K3, K3
+	KMOVW        BX, K4
+	KANDW        K2, K4, K4
+	MOVQ         AX, BX
 	VBROADCASTSS (DX), Z24
+	VMOVUPS.Z    (BX), K3, Z26
 	VCVTDQ2PS    Z0, Z0
 	VMULPS       Z22, Z24, Z25
-	VMULPS       Z25, Z0, Z0
+	VFMADD213PS  Z26, Z25, Z0
+	VMOVUPS.Z    64(BX), K4, Z25
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z23, Z24, Z24
-	VMULPS       Z24, Z1, Z1
+	VFMADD213PS  Z25, Z24, Z1
+	ADDQ         CX, BX
 	VBROADCASTSS 4(DX), Z24
+	VMOVUPS.Z    (BX), K3, Z26
 	VCVTDQ2PS    Z2, Z2
 	VMULPS       Z22, Z24, Z25
-	VMULPS       Z25, Z2, Z2
+	VFMADD213PS  Z26, Z25, Z2
+	VMOVUPS.Z    64(BX), K4, Z25
 	VCVTDQ2PS    Z3, Z3
 	VMULPS       Z23, Z24, Z24
-	VMULPS       Z24, Z3, Z3
+	VFMADD213PS  Z25, Z24, Z3
+	ADDQ         CX, BX
 	VBROADCASTSS 8(DX), Z24
+	VMOVUPS.Z    (BX), K3, Z26
 	VCVTDQ2PS    Z4, Z4
 	VMULPS       Z22, Z24, Z25
-	VMULPS       Z25, Z4, Z4
+	VFMADD213PS  Z26, Z25, Z4
+	VMOVUPS.Z    64(BX), K4, Z25
 	VCVTDQ2PS    Z5, Z5
 	VMULPS       Z23, Z24, Z24
-	VMULPS       Z24, Z5, Z5
+	VFMADD213PS  Z25, Z24, Z5
+	ADDQ         CX, BX
 	VBROADCASTSS 12(DX), Z24
+	VMOVUPS.Z    (BX), K3, Z26
 	VCVTDQ2PS    Z6, Z6
 	VMULPS       Z22, Z24, Z25
-	VMULPS       Z25, Z6, Z6
+	VFMADD213PS  Z26, Z25, Z6
+	VMOVUPS.Z    64(BX), K4, Z25
 	VCVTDQ2PS    Z7, Z7
 	VMULPS       Z23, Z24, Z24
-	VMULPS       Z24, Z7, Z7
+	VFMADD213PS  Z25, Z24, Z7
+	ADDQ         CX, BX
 	VBROADCASTSS 16(DX), Z24
+	VMOVUPS.Z    (BX), K3, Z26
 	VCVTDQ2PS    Z8, Z8
 	VMULPS       Z22, Z24, Z25
-	VMULPS       Z25, Z8, Z8
+	VFMADD213PS  Z26, Z25, Z8
+	VMOVUPS.Z    64(BX), K4, Z25
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z23, Z24, Z24
-	VMULPS       Z24, Z9, Z9
+	VFMADD213PS  Z25, Z24, Z9
+	ADDQ         CX, BX
 	VBROADCASTSS 20(DX), Z24
+	VMOVUPS.Z    (BX), K3, Z26
 	VCVTDQ2PS    Z10, Z10
 	VMULPS       Z22, Z24, Z25
-	VMULPS       Z25, Z10, Z10
+	VFMADD213PS  Z26, Z25, Z10
+	VMOVUPS.Z    64(BX), K4, Z25
 	VCVTDQ2PS    Z11, Z11
 	VMULPS       Z23, Z24, Z24
-	VMULPS       Z24, Z11, Z11
+	VFMADD213PS  Z25, Z24, Z11
+	ADDQ         CX, BX
 	VBROADCASTSS 24(DX), Z24
+	VMOVUPS.Z    (BX), K3, Z26
 	VCVTDQ2PS    Z12, Z12
 	VMULPS       Z22, Z24, Z25
-	VMULPS       Z25, Z12, Z12
+	VFMADD213PS  Z26, Z25, Z12
+	VMOVUPS.Z    64(BX), K4, Z25
 	VCVTDQ2PS    Z13, Z13
 	VMULPS       Z23, Z24, Z24
-	VMULPS       Z24, Z13, Z13
+	VFMADD213PS  Z25, Z24, Z13
+	ADDQ         CX, BX
 	VBROADCASTSS 28(DX), Z24
+	VMOVUPS.Z    (BX), K3, Z26
 	VCVTDQ2PS    Z14, Z14
 	VMULPS       Z22, Z24, Z25
-	VMULPS       Z25, Z14, Z14
+	VFMADD213PS  Z26, Z25, Z14
+	VMOVUPS.Z    64(BX), K4, Z25
 	VCVTDQ2PS    Z15, Z15
 	VMULPS       Z23, Z24, Z24
-	VMULPS       Z24, Z15, Z15
+	VFMADD213PS  Z25, Z24, Z15
+	ADDQ         CX, BX
 	VBROADCASTSS 32(DX), Z24
+	VMOVUPS.Z    (BX), K3, Z26
 	VCVTDQ2PS    Z16, Z16
 	VMULPS       Z22, Z24, Z25
-	VMULPS       Z25, Z16, Z16
+	VFMADD213PS  Z26, Z25, Z16
+	VMOVUPS.Z    64(BX), K4, Z25
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z23, Z24, Z24
-	VMULPS       Z24, Z17, Z17
+	VFMADD213PS  Z25, Z24, Z17
+	ADDQ         CX, BX
 	VBROADCASTSS 36(DX), Z24
+	VMOVUPS.Z    (BX), K3, Z26
 	VCVTDQ2PS    Z18, Z18
 	VMULPS       Z22, Z24, Z25
-	VMULPS       Z25, Z18, Z18
+	VFMADD213PS  Z26, Z25, Z18
+	VMOVUPS.Z    64(BX), K4, Z25
 	VCVTDQ2PS    Z19, Z19
 	VMULPS       Z23, Z24, Z24
-	VMULPS       Z24, Z19, Z19
+	VFMADD213PS  Z25, Z24, Z19
+	ADDQ         CX, BX
 	VBROADCASTSS 40(DX), Z24
+	VMOVUPS.Z    (BX), K3, Z25
 	VCVTDQ2PS    Z20, Z20
 	VMULPS       Z22, Z24, Z22
-	VMULPS       Z22, Z20, Z20
+	VFMADD213PS  Z25, Z22, Z20
+	VMOVUPS.Z    64(BX), K4, Z22
 	VCVTDQ2PS    Z21, Z21
-	VMULPS       Z23, Z24, Z22
-	VMULPS       Z22, Z21, Z21
+	VMULPS       Z23, Z24, Z23
+	VFMADD213PS  Z22, Z23, Z21
 
 raw:
 	VMOVUPS Z0, K1, (AX)
@@ -924,9 +1005,9 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile10x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile10x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·GemmU8S8Tile10x32AVX512VNNI(SB), NOSPLIT, $0-104
+TEXT ·GemmU8S8Tile10x32AVX512VNNI(SB), NOSPLIT, $0-112
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	LEAQ   (AX)(CX*2), DX
@@ -1172,12 +1253,12 @@ sum:
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+88(FP), DX
-	MOVQ         colScale+96(FP), BX
+	MOVQ         rowScale+96(FP), DX
+	MOVQ         colScale+104(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+72(FP), SI
-	MOVQ         sums+80(FP), DI
+	MOVQ         zero+80(FP), SI
+	MOVQ         sums+88(FP), DI
 	VMOVDQU32    (DI), Z20
 	VMOVDQU32    64(DI), Z21
 	VPBROADCASTD (SI), Z22
@@ -1232,76 +1313,112 @@ sum:
 	VPSUBD       Z20, Z19, Z19
 	VMOVUPS      (BX), Z20
 	VMOVUPS      64(BX), Z21
+	MOVBLZX      add+72(FP), BX
+	NEGL         BX
+	KMOVW        BX, K3
+	KANDW        K1, K3, K3
+	KMOVW        BX, K4
+	KANDW        K2, K4, K4
+	MOVQ         AX, BX
 	VBROADCASTSS (DX), Z22
+	VMOVUPS.Z    (BX), K3, Z24
 	VCVTDQ2PS    Z0, Z0
 	VMULPS       Z20, Z22, Z23
-	VMULPS       Z23, Z0, Z0
+	VFMADD213PS  Z24, Z23, Z0
+	VMOVUPS.Z    64(BX), K4, Z23
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z21, Z22, Z22
-	VMULPS       Z22, Z1, Z1
+	VFMADD213PS  Z23, Z22, Z1
+	ADDQ         CX, BX
 	VBROADCASTSS 4(DX), Z22
+	VMOVUPS.Z    (BX), K3, Z24
 	VCVTDQ2PS    Z2, Z2
 	VMULPS       Z20, Z22, Z23
-	VMULPS       Z23, Z2, Z2
+	VFMADD213PS  Z24, Z23, Z2
+	VMOVUPS.Z    64(BX), K4, Z23
 	VCVTDQ2PS    Z3, Z3
 	VMULPS       Z21, Z22, Z22
-	VMULPS       Z22, Z3, Z3
+	VFMADD213PS  Z23, Z22, Z3
+	ADDQ         CX, BX
 	VBROADCASTSS 8(DX), Z22
+	VMOVUPS.Z    (BX), K3, Z24
 	VCVTDQ2PS    Z4, Z4
 	VMULPS       Z20, Z22, Z23
-	VMULPS       Z23, Z4, Z4
+	VFMADD213PS  Z24, Z23, Z4
+	VMOVUPS.Z    64(BX), K4, Z23
 	VCVTDQ2PS    Z5, Z5
 	VMULPS       Z21, Z22, Z22
-	VMULPS       Z22, Z5, Z5
+	VFMADD213PS  Z23, Z22, Z5
+	ADDQ         CX, BX
 	VBROADCASTSS 12(DX), Z22
+	VMOVUPS.Z    (BX), K3, Z24
 	VCVTDQ2PS    Z6, Z6
 	VMULPS       Z20, Z22, Z23
-	VMULPS       Z23, Z6, Z6
+	VFMADD213PS  Z24, Z23, Z6
+	VMOVUPS.Z    64(BX), K4, Z23
 	VCVTDQ2PS    Z7, Z7
 	VMULPS       Z21, Z22, Z22
-	VMULPS       Z22, Z7, Z7
+	VFMADD213PS  Z23, Z22, Z7
+	ADDQ         CX, BX
 	VBROADCASTSS 16(DX), Z22
+	VMOVUPS.Z    (BX), K3, Z24
 	VCVTDQ2PS    Z8, Z8
 	VMULPS       Z20, Z22, Z23
-	VMULPS       Z23, Z8, Z8
+	VFMADD213PS  Z24, Z23, Z8
+	VMOVUPS.Z    64(BX), K4, Z23
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z21, Z22, Z22
-	VMULPS       Z22, Z9, Z9
+	VFMADD213PS  Z23, Z22, Z9
+	ADDQ         CX, BX
 	VBROADCASTSS 20(DX), Z22
+	VMOVUPS.Z    (BX), K3, Z24
 	VCVTDQ2PS    Z10, Z10
 	VMULPS       Z20, Z22, Z23
-	VMULPS       Z23, Z10, Z10
+	VFMADD213PS  Z24, Z23, Z10
+	VMOVUPS.Z    64(BX), K4, Z23
 	VCVTDQ2PS    Z11, Z11
 	VMULPS       Z21, Z22, Z22
-	VMULPS       Z22, Z11, Z11
+	VFMADD213PS  Z23, Z22, Z11
+	ADDQ         CX, BX
 	VBROADCASTSS 24(DX), Z22
+	VMOVUPS.Z    (BX), K3, Z24
 	VCVTDQ2PS    Z12, Z12
 	VMULPS       Z20, Z22, Z23
-	VMULPS       Z23, Z12, Z12
+	VFMADD213PS  Z24, Z23, Z12
+	VMOVUPS.Z    64(BX), K4, Z23
 	VCVTDQ2PS    Z13, Z13
 	VMULPS       Z21, Z22, Z22
-	VMULPS       Z22, Z13, Z13
+	VFMADD213PS  Z23, Z22, Z13
+	ADDQ         CX, BX
 	VBROADCASTSS 28(DX), Z22
+	VMOVUPS.Z    (BX), K3, Z24
 	VCVTDQ2PS    Z14, Z14
 	VMULPS       Z20, Z22, Z23
-	VMULPS       Z23, Z14, Z14
+	VFMADD213PS  Z24, Z23, Z14
+	VMOVUPS.Z    64(BX), K4, Z23
 	VCVTDQ2PS    Z15, Z15
 	VMULPS       Z21, Z22, Z22
-	VMULPS       Z22, Z15, Z15
+	VFMADD213PS  Z23, Z22, Z15
+	ADDQ         CX, BX
 	VBROADCASTSS 32(DX), Z22
+	VMOVUPS.Z    (BX), K3, Z24
 	VCVTDQ2PS    Z16, Z16
 	VMULPS       Z20, Z22, Z23
-	VMULPS       Z23, Z16, Z16
+	VFMADD213PS  Z24, Z23, Z16
+	VMOVUPS.Z    64(BX), K4, Z23
 	VCVTDQ2PS    Z17, Z17
 	VMULPS       Z21, Z22, Z22
-	VMULPS       Z22, Z17, Z17
+	VFMADD213PS  Z23, Z22, Z17
+	ADDQ         CX, BX
 	VBROADCASTSS 36(DX), Z22
+	VMOVUPS.Z    (BX), K3, Z23
 	VCVTDQ2PS    Z18, Z18
 	VMULPS       Z20, Z22, Z20
-	VMULPS       Z20, Z18, Z18
+	VFMADD213PS  Z23, Z20, Z18
+	VMOVUPS.Z    64(BX), K4, Z20
 	VCVTDQ2PS    Z19, Z19
-	VMULPS       Z21, Z22, Z20
-	VMULPS       Z20, Z19, Z19
+	VMULPS       Z21, Z22, Z21
+	VFMADD213PS  Z20, Z21, Z19
 
 raw:
 	VMOVUPS Z0, K1, (AX)
@@ -1336,9 +1453,9 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile9x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile9x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·GemmU8S8Tile9x32AVX512VNNI(SB), NOSPLIT, $0-104
+TEXT ·GemmU8S8Tile9x32AVX512VNNI(SB), NOSPLIT, $0-112
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	LEAQ   (AX)(CX*2), DX
@@ -1563,12 +1680,12 @@ sum:
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+88(FP), DX
-	MOVQ         colScale+96(FP), BX
+	MOVQ         rowScale+96(FP), DX
+	MOVQ         colScale+104(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+72(FP), SI
-	MOVQ         sums+80(FP), DI
+	MOVQ         zero+80(FP), SI
+	MOVQ         sums+88(FP), DI
 	VMOVDQU32    (DI), Z18
 	VMOVDQU32    64(DI), Z19
 	VPBROADCASTD (SI), Z20
@@ -1618,69 +1735,102 @@ sum:
 	VPSUBD       Z18, Z17, Z17
 	VMOVUPS      (BX), Z18
 	VMOVUPS      64(BX), Z19
+	MOVBLZX      add+72(FP), BX
+	NEGL         BX
+	KMOVW        BX, K3
+	KANDW        K1, K3, K3
+	KMOVW        BX, K4
+	KANDW        K2, K4, K4
+	MOVQ         AX, BX
 	VBROADCASTSS (DX), Z20
+	VMOVUPS.Z    (BX), K3, Z22
 	VCVTDQ2PS    Z0, Z0
 	VMULPS       Z18, Z20, Z21
-	VMULPS       Z21, Z0, Z0
+	VFMADD213PS  Z22, Z21, Z0
+	VMOVUPS.Z    64(BX), K4, Z21
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z19, Z20, Z20
-	VMULPS       Z20, Z1, Z1
+	VFMADD213PS  Z21, Z20, Z1
+	ADDQ         CX, BX
 	VBROADCASTSS 4(DX), Z20
+	VMOVUPS.Z    (BX), K3, Z22
 	VCVTDQ2PS    Z2, Z2
 	VMULPS       Z18, Z20, Z21
-	VMULPS       Z21, Z2, Z2
+	VFMADD213PS  Z22, Z21, Z2
+	VMOVUPS.Z    64(BX), K4, Z21
 	VCVTDQ2PS    Z3, Z3
 	VMULPS       Z19, Z20, Z20
-	VMULPS       Z20, Z3, Z3
+	VFMADD213PS  Z21, Z20, Z3
+	ADDQ         CX, BX
 	VBROADCASTSS 8(DX), Z20
+	VMOVUPS.Z    (BX), K3, Z22
 	VCVTDQ2PS    Z4, Z4
 	VMULPS       Z18, Z20, Z21
-	VMULPS       Z21, Z4, Z4
+	VFMADD213PS  Z22, Z21, Z4
+	VMOVUPS.Z    64(BX), K4, Z21
 	VCVTDQ2PS    Z5, Z5
 	VMULPS       Z19, Z20, Z20
-	VMULPS       Z20, Z5, Z5
+	VFMADD213PS  Z21, Z20, Z5
+	ADDQ         CX, BX
 	VBROADCASTSS 12(DX), Z20
+	VMOVUPS.Z    (BX), K3, Z22
 	VCVTDQ2PS    Z6, Z6
 	VMULPS       Z18, Z20, Z21
-	VMULPS       Z21, Z6, Z6
+	VFMADD213PS  Z22, Z21, Z6
+	VMOVUPS.Z    64(BX), K4, Z21
 	VCVTDQ2PS    Z7, Z7
 	VMULPS       Z19, Z20, Z20
-	VMULPS       Z20, Z7, Z7
+	VFMADD213PS  Z21, Z20, Z7
+	ADDQ         CX, BX
 	VBROADCASTSS 16(DX), Z20
+	VMOVUPS.Z    (BX), K3, Z22
 	VCVTDQ2PS    Z8, Z8
 	VMULPS       Z18, Z20, Z21
-	VMULPS       Z21, Z8, Z8
+	VFMADD213PS  Z22, Z21, Z8
+	VMOVUPS.Z    64(BX), K4, Z21
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z19, Z20, Z20
-	VMULPS       Z20, Z9, Z9
+	VFMADD213PS  Z21, Z20, Z9
+	ADDQ         CX, BX
 	VBROADCASTSS 20(DX), Z20
+	VMOVUPS.Z    (BX), K3, Z22
 	VCVTDQ2PS    Z10, Z10
 	VMULPS       Z18, Z20, Z21
-	VMULPS       Z21, Z10, Z10
+	VFMADD213PS  Z22, Z21, Z10
+	VMOVUPS.Z    64(BX), K4, Z21
 	VCVTDQ2PS    Z11, Z11
 	VMULPS       Z19, Z20, Z20
-	VMULPS       Z20, Z11, Z11
+	VFMADD213PS  Z21, Z20, Z11
+	ADDQ         CX, BX
 	VBROADCASTSS 24(DX), Z20
+	VMOVUPS.Z    (BX), K3, Z22
 	VCVTDQ2PS    Z12, Z12
 	VMULPS       Z18, Z20, Z21
-	VMULPS       Z21, Z12, Z12
+	VFMADD213PS  Z22, Z21, Z12
+	VMOVUPS.Z    64(BX), K4, Z21
 	VCVTDQ2PS    Z13, Z13
 	VMULPS       Z19, Z20, Z20
-	VMULPS       Z20, Z13, Z13
+	VFMADD213PS  Z21, Z20, Z13
+	ADDQ         CX, BX
 	VBROADCASTSS 28(DX), Z20
+	VMOVUPS.Z    (BX), K3, Z22
 	VCVTDQ2PS    Z14, Z14
 	VMULPS       Z18, Z20, Z21
-	VMULPS       Z21, Z14, Z14
+	VFMADD213PS  Z22, Z21, Z14
+	VMOVUPS.Z    64(BX), K4, Z21
 	VCVTDQ2PS    Z15, Z15
 	VMULPS       Z19, Z20, Z20
-	VMULPS       Z20, Z15, Z15
+	VFMADD213PS  Z21, Z20, Z15
+	ADDQ         CX, BX
 	VBROADCASTSS 32(DX), Z20
+	VMOVUPS.Z    (BX), K3, Z21
 	VCVTDQ2PS    Z16, Z16
 	VMULPS       Z18, Z20, Z18
-	VMULPS       Z18, Z16, Z16
+	VFMADD213PS  Z21, Z18, Z16
+	VMOVUPS.Z    64(BX), K4, Z18
 	VCVTDQ2PS    Z17, Z17
-	VMULPS       Z19, Z20, Z18
-	VMULPS       Z18, Z17, Z17
+	VMULPS       Z19, Z20, Z19
+	VFMADD213PS  Z18, Z19, Z17
 
 raw:
 	VMOVUPS Z0, K1, (AX)
@@ -1712,9 +1862,9 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile8x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile8x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·GemmU8S8Tile8x32AVX512VNNI(SB), NOSPLIT, $0-104
+TEXT ·GemmU8S8Tile8x32AVX512VNNI(SB), NOSPLIT, $0-112
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	LEAQ   (AX)(CX*2), DX
@@ -1922,12 +2072,12 @@ sum:
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+88(FP), DX
-	MOVQ         colScale+96(FP), BX
+	MOVQ         rowScale+96(FP), DX
+	MOVQ         colScale+104(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+72(FP), SI
-	MOVQ         sums+80(FP), DI
+	MOVQ         zero+80(FP), SI
+	MOVQ         sums+88(FP), DI
 	VMOVDQU32    (DI), Z16
 	VMOVDQU32    64(DI), Z17
 	VPBROADCASTD (SI), Z18
@@ -1972,62 +2122,92 @@ sum:
 	VPSUBD       Z16, Z15, Z15
 	VMOVUPS      (BX), Z16
 	VMOVUPS      64(BX), Z17
+	MOVBLZX      add+72(FP), BX
+	NEGL         BX
+	KMOVW        BX, K3
+	KANDW        K1, K3, K3
+	KMOVW        BX, K4
+	KANDW        K2, K4, K4
+	MOVQ         AX, BX
 	VBROADCASTSS (DX), Z18
+	VMOVUPS.Z    (BX), K3, Z20
 	VCVTDQ2PS    Z0, Z0
 	VMULPS       Z16, Z18, Z19
-	VMULPS       Z19, Z0, Z0
+	VFMADD213PS  Z20, Z19, Z0
+	VMOVUPS.Z    64(BX), K4, Z19
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z17, Z18, Z18
-	VMULPS       Z18, Z1, Z1
+	VFMADD213PS  Z19, Z18, Z1
+	ADDQ         CX, BX
 	VBROADCASTSS 4(DX), Z18
+	VMOVUPS.Z    (BX), K3, Z20
 	VCVTDQ2PS    Z2, Z2
 	VMULPS       Z16, Z18, Z19
-	VMULPS       Z19, Z2, Z2
+	VFMADD213PS  Z20, Z19, Z2
+	VMOVUPS.Z    64(BX), K4, Z19
 	VCVTDQ2PS    Z3, Z3
 	VMULPS       Z17, Z18, Z18
-	VMULPS       Z18, Z3, Z3
+	VFMADD213PS  Z19, Z18, Z3
+	ADDQ         CX, BX
 	VBROADCASTSS 8(DX), Z18
+	VMOVUPS.Z    (BX), K3, Z20
 	VCVTDQ2PS    Z4, Z4
 	VMULPS       Z16, Z18, Z19
-	VMULPS       Z19, Z4, Z4
+	VFMADD213PS  Z20, Z19, Z4
+	VMOVUPS.Z    64(BX), K4, Z19
 	VCVTDQ2PS    Z5, Z5
 	VMULPS       Z17, Z18, Z18
-	VMULPS       Z18, Z5, Z5
+	VFMADD213PS  Z19, Z18, Z5
+	ADDQ         CX, BX
 	VBROADCASTSS 12(DX), Z18
+	VMOVUPS.Z    (BX), K3, Z20
 	VCVTDQ2PS    Z6, Z6
 	VMULPS       Z16, Z18, Z19
-	VMULPS       Z19, Z6, Z6
+	VFMADD213PS  Z20, Z19, Z6
+	VMOVUPS.Z    64(BX), K4, Z19
 	VCVTDQ2PS    Z7, Z7
 	VMULPS       Z17, Z18, Z18
-	VMULPS       Z18, Z7, Z7
+	VFMADD213PS  Z19, Z18, Z7
+	ADDQ         CX, BX
 	VBROADCASTSS 16(DX), Z18
+	VMOVUPS.Z    (BX), K3, Z20
 	VCVTDQ2PS    Z8, Z8
 	VMULPS       Z16, Z18, Z19
-	VMULPS       Z19, Z8, Z8
+	VFMADD213PS  Z20, Z19, Z8
+	VMOVUPS.Z    64(BX), K4, Z19
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z17, Z18, Z18
-	VMULPS       Z18, Z9, Z9
+	VFMADD213PS  Z19, Z18, Z9
+	ADDQ         CX, BX
 	VBROADCASTSS 20(DX), Z18
+	VMOVUPS.Z    (BX), K3, Z20
 	VCVTDQ2PS    Z10, Z10
 	VMULPS       Z16, Z18, Z19
-	VMULPS       Z19, Z10, Z10
+	VFMADD213PS  Z20, Z19, Z10
+	VMOVUPS.Z    64(BX), K4, Z19
 	VCVTDQ2PS    Z11, Z11
 	VMULPS       Z17, Z18, Z18
-	VMULPS       Z18, Z11, Z11
+	VFMADD213PS  Z19, Z18, Z11
+	ADDQ         CX, BX
 	VBROADCASTSS 24(DX), Z18
+	VMOVUPS.Z    (BX), K3, Z20
 	VCVTDQ2PS    Z12, Z12
 	VMULPS       Z16, Z18, Z19
-	VMULPS       Z19, Z12, Z12
+	VFMADD213PS  Z20, Z19, Z12
+	VMOVUPS.Z    64(BX), K4, Z19
 	VCVTDQ2PS    Z13, Z13
 	VMULPS       Z17, Z18, Z18
-	VMULPS       Z18, Z13, Z13
+	VFMADD213PS  Z19, Z18, Z13
+	ADDQ         CX, BX
 	VBROADCASTSS 28(DX), Z18
+	VMOVUPS.Z    (BX), K3, Z19
 	VCVTDQ2PS    Z14, Z14
 	VMULPS       Z16, Z18, Z16
-	VMULPS       Z16, Z14, Z14
+	VFMADD213PS  Z19, Z16, Z14
+	VMOVUPS.Z    64(BX), K4, Z16
 	VCVTDQ2PS    Z15, Z15
-	VMULPS       Z17, Z18, Z16
-	VMULPS       Z16, Z15, Z15
+	VMULPS       Z17, Z18, Z17
+	VFMADD213PS  Z16, Z17, Z15
 
 raw:
 	VMOVUPS Z0, K1, (AX)
@@ -2056,9 +2236,9 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile7x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile7x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·GemmU8S8Tile7x32AVX512VNNI(SB), NOSPLIT, $0-104
+TEXT ·GemmU8S8Tile7x32AVX512VNNI(SB), NOSPLIT, $0-112
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	LEAQ   (AX)(CX*2), DX
@@ -2249,12 +2429,12 @@ sum:
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+88(FP), DX
-	MOVQ         colScale+96(FP), BX
+	MOVQ         rowScale+96(FP), DX
+	MOVQ         colScale+104(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+72(FP), SI
-	MOVQ         sums+80(FP), DI
+	MOVQ         zero+80(FP), SI
+	MOVQ         sums+88(FP), DI
 	VMOVDQU32    (DI), Z14
 	VMOVDQU32    64(DI), Z15
 	VPBROADCASTD (SI), Z16
@@ -2294,55 +2474,82 @@ sum:
 	VPSUBD       Z14, Z13, Z13
 	VMOVUPS      (BX), Z14
 	VMOVUPS      64(BX), Z15
+	MOVBLZX      add+72(FP), BX
+	NEGL         BX
+	KMOVW        BX, K3
+	KANDW        K1, K3, K3
+	KMOVW        BX, K4
+	KANDW        K2, K4, K4
+	MOVQ         AX, BX
 	VBROADCASTSS (DX), Z16
+	VMOVUPS.Z    (BX), K3, Z18
 	VCVTDQ2PS    Z0, Z0
 	VMULPS       Z14, Z16, Z17
-	VMULPS       Z17, Z0, Z0
+	VFMADD213PS  Z18, Z17, Z0
+	VMOVUPS.Z    64(BX), K4, Z17
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z15, Z16, Z16
-	VMULPS       Z16, Z1, Z1
+	VFMADD213PS  Z17, Z16, Z1
+	ADDQ         CX, BX
 	VBROADCASTSS 4(DX), Z16
+	VMOVUPS.Z    (BX), K3, Z18
 	VCVTDQ2PS    Z2, Z2
 	VMULPS       Z14, Z16, Z17
-	VMULPS       Z17, Z2, Z2
+	VFMADD213PS  Z18, Z17, Z2
+	VMOVUPS.Z    64(BX), K4, Z17
 	VCVTDQ2PS    Z3, Z3
 	VMULPS       Z15, Z16, Z16
-	VMULPS       Z16, Z3, Z3
+	VFMADD213PS  Z17, Z16, Z3
+	ADDQ         CX, BX
 	VBROADCASTSS 8(DX), Z16
+	VMOVUPS.Z    (BX), K3, Z18
 	VCVTDQ2PS    Z4, Z4
 	VMULPS       Z14, Z16, Z17
-	VMULPS       Z17, Z4, Z4
+	VFMADD213PS  Z18, Z17, Z4
+	VMOVUPS.Z    64(BX), K4, Z17
 	VCVTDQ2PS    Z5, Z5
 	VMULPS       Z15, Z16, Z16
-	VMULPS       Z16, Z5, Z5
+	VFMADD213PS  Z17, Z16, Z5
+	ADDQ         CX, BX
 	VBROADCASTSS 12(DX), Z16
+	VMOVUPS.Z    (BX), K3, Z18
 	VCVTDQ2PS    Z6, Z6
 	VMULPS       Z14, Z16, Z17
-	VMULPS       Z17, Z6, Z6
+	VFMADD213PS  Z18, Z17, Z6
+	VMOVUPS.Z    64(BX), K4, Z17
 	VCVTDQ2PS    Z7, Z7
 	VMULPS       Z15, Z16, Z16
-	VMULPS       Z16, Z7, Z7
+	VFMADD213PS  Z17, Z16, Z7
+	ADDQ         CX, BX
 	VBROADCASTSS 16(DX), Z16
+	VMOVUPS.Z    (BX), K3, Z18
 	VCVTDQ2PS    Z8, Z8
 	VMULPS       Z14, Z16, Z17
-	VMULPS       Z17, Z8, Z8
+	VFMADD213PS  Z18, Z17, Z8
+	VMOVUPS.Z    64(BX), K4, Z17
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z15, Z16, Z16
-	VMULPS       Z16, Z9, Z9
+	VFMADD213PS  Z17, Z16, Z9
+	ADDQ         CX, BX
 	VBROADCASTSS 20(DX), Z16
+	VMOVUPS.Z    (BX), K3, Z18
 	VCVTDQ2PS    Z10, Z10
 	VMULPS       Z14, Z16, Z17
-	VMULPS       Z17, Z10, Z10
+	VFMADD213PS  Z18, Z17, Z10
+	VMOVUPS.Z    64(BX), K4, Z17
 	VCVTDQ2PS    Z11, Z11
 	VMULPS       Z15, Z16, Z16
-	VMULPS       Z16, Z11, Z11
+	VFMADD213PS  Z17, Z16, Z11
+	ADDQ         CX, BX
 	VBROADCASTSS 24(DX), Z16
+	VMOVUPS.Z    (BX), K3, Z17
 	VCVTDQ2PS    Z12, Z12
 	VMULPS       Z14, Z16, Z14
-	VMULPS       Z14, Z12, Z12
+	VFMADD213PS  Z17, Z14, Z12
+	VMOVUPS.Z    64(BX), K4, Z14
 	VCVTDQ2PS    Z13, Z13
-	VMULPS       Z15, Z16, Z14
-	VMULPS       Z14, Z13, Z13
+	VMULPS       Z15, Z16, Z15
+	VFMADD213PS  Z14, Z15, Z13
 
 raw:
 	VMOVUPS Z0, K1, (AX)
@@ -2368,9 +2575,9 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile6x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile6x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·GemmU8S8Tile6x32AVX512VNNI(SB), NOSPLIT, $0-104
+TEXT ·GemmU8S8Tile6x32AVX512VNNI(SB), NOSPLIT, $0-112
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	LEAQ   (AX)(CX*2), DX
@@ -2540,12 +2747,12 @@ sum:
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+88(FP), DX
-	MOVQ         colScale+96(FP), BX
+	MOVQ         rowScale+96(FP), DX
+	MOVQ         colScale+104(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+72(FP), SI
-	MOVQ         sums+80(FP), DI
+	MOVQ         zero+80(FP), SI
+	MOVQ         sums+88(FP), DI
 	VMOVDQU32    (DI), Z12
 	VMOVDQU32    64(DI), Z13
 	VPBROADCASTD (SI), Z14
@@ -2580,48 +2787,72 @@ sum:
 	VPSUBD       Z12, Z11, Z11
 	VMOVUPS      (BX), Z12
 	VMOVUPS      64(BX), Z13
+	MOVBLZX      add+72(FP), BX
+	NEGL         BX
+	KMOVW        BX, K3
+	KANDW        K1, K3, K3
+	KMOVW        BX, K4
+	KANDW        K2, K4, K4
+	MOVQ         AX, BX
 	VBROADCASTSS (DX), Z14
+	VMOVUPS.Z    (BX), K3, Z16
 	VCVTDQ2PS    Z0, Z0
 	VMULPS       Z12, Z14, Z15
-	VMULPS       Z15, Z0, Z0
+	VFMADD213PS  Z16, Z15, Z0
+	VMOVUPS.Z    64(BX), K4, Z15
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z13, Z14, Z14
-	VMULPS       Z14, Z1, Z1
+	VFMADD213PS  Z15, Z14, Z1
+	ADDQ         CX, BX
 	VBROADCASTSS 4(DX), Z14
+	VMOVUPS.Z    (BX), K3, Z16
 	VCVTDQ2PS    Z2, Z2
 	VMULPS       Z12, Z14, Z15
-	VMULPS       Z15, Z2, Z2
+	VFMADD213PS  Z16, Z15, Z2
+	VMOVUPS.Z    64(BX), K4, Z15
 	VCVTDQ2PS    Z3, Z3
 	VMULPS       Z13, Z14, Z14
-	VMULPS       Z14, Z3, Z3
+	VFMADD213PS  Z15, Z14, Z3
+	ADDQ         CX, BX
 	VBROADCASTSS 8(DX), Z14
+	VMOVUPS.Z    (BX), K3, Z16
 	VCVTDQ2PS    Z4, Z4
 	VMULPS       Z12, Z14, Z15
-	VMULPS       Z15, Z4, Z4
+	VFMADD213PS  Z16, Z15, Z4
+	VMOVUPS.Z    64(BX), K4, Z15
 	VCVTDQ2PS    Z5, Z5
 	VMULPS       Z13, Z14, Z14
-	VMULPS       Z14, Z5, Z5
+	VFMADD213PS  Z15, Z14, Z5
+	ADDQ         CX, BX
 	VBROADCASTSS 12(DX), Z14
+	VMOVUPS.Z    (BX), K3, Z16
 	VCVTDQ2PS    Z6, Z6
 	VMULPS       Z12, Z14, Z15
-	VMULPS       Z15, Z6, Z6
+	VFMADD213PS  Z16, Z15, Z6
+	VMOVUPS.Z    64(BX), K4, Z15
 	VCVTDQ2PS    Z7, Z7
 	VMULPS       Z13, Z14, Z14
-	VMULPS       Z14, Z7, Z7
+	VFMADD213PS  Z15, Z14, Z7
+	ADDQ         CX, BX
 	VBROADCASTSS 16(DX), Z14
+	VMOVUPS.Z    (BX), K3, Z16
 	VCVTDQ2PS    Z8, Z8
 	VMULPS       Z12, Z14, Z15
-	VMULPS       Z15, Z8, Z8
+	VFMADD213PS  Z16, Z15, Z8
+	VMOVUPS.Z    64(BX), K4, Z15
 	VCVTDQ2PS    Z9, Z9
 	VMULPS       Z13, Z14, Z14
-	VMULPS       Z14, Z9, Z9
+	VFMADD213PS  Z15, Z14, Z9
+	ADDQ         CX, BX
 	VBROADCASTSS 20(DX), Z14
+	VMOVUPS.Z    (BX), K3, Z15
 	VCVTDQ2PS    Z10, Z10
 	VMULPS       Z12, Z14, Z12
-	VMULPS       Z12, Z10, Z10
+	VFMADD213PS  Z15, Z12, Z10
+	VMOVUPS.Z    64(BX), K4, Z12
 	VCVTDQ2PS    Z11, Z11
-	VMULPS       Z13, Z14, Z12
-	VMULPS       Z12, Z11, Z11
+	VMULPS       Z13, Z14, Z13
+	VFMADD213PS  Z12, Z13, Z11
 
 raw:
 	VMOVUPS Z0, K1, (AX)
@@ -2644,9 +2875,9 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile5x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile5x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·GemmU8S8Tile5x32AVX512VNNI(SB), NOSPLIT, $0-104
+TEXT ·GemmU8S8Tile5x32AVX512VNNI(SB), NOSPLIT, $0-112
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	LEAQ   (AX)(CX*2), DX
@@ -2799,12 +3030,12 @@ sum:
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+88(FP), DX
-	MOVQ         colScale+96(FP), BX
+	MOVQ         rowScale+96(FP), DX
+	MOVQ         colScale+104(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+72(FP), SI
-	MOVQ         sums+80(FP), DI
+	MOVQ         zero+80(FP), SI
+	MOVQ         sums+88(FP), DI
 	VMOVDQU32    (DI), Z10
 	VMOVDQU32    64(DI), Z11
 	VPBROADCASTD (SI), Z12
@@ -2834,41 +3065,62 @@ sum:
 	VPSUBD       Z10, Z9, Z9
 	VMOVUPS      (BX), Z10
 	VMOVUPS      64(BX), Z11
+	MOVBLZX      add+72(FP), BX
+	NEGL         BX
+	KMOVW        BX, K3
+	KANDW        K1, K3, K3
+	KMOVW        BX, K4
+	KANDW        K2, K4, K4
+	MOVQ         AX, BX
 	VBROADCASTSS (DX), Z12
+	VMOVUPS.Z    (BX), K3, Z14
 	VCVTDQ2PS    Z0, Z0
 	VMULPS       Z10, Z12, Z13
-	VMULPS       Z13, Z0, Z0
+	VFMADD213PS  Z14, Z13, Z0
+	VMOVUPS.Z    64(BX), K4, Z13
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z11, Z12, Z12
-	VMULPS       Z12, Z1, Z1
+	VFMADD213PS  Z13, Z12, Z1
+	ADDQ         CX, BX
 	VBROADCASTSS 4(DX), Z12
+	VMOVUPS.Z    (BX), K3, Z14
 	VCVTDQ2PS    Z2, Z2
 	VMULPS       Z10, Z12, Z13
-	VMULPS       Z13, Z2, Z2
+	VFMADD213PS  Z14, Z13, Z2
+	VMOVUPS.Z    64(BX), K4, Z13
 	VCVTDQ2PS    Z3, Z3
 	VMULPS       Z11, Z12, Z12
-	VMULPS       Z12, Z3, Z3
+	VFMADD213PS  Z13, Z12, Z3
+	ADDQ         CX, BX
 	VBROADCASTSS 8(DX), Z12
+	VMOVUPS.Z    (BX), K3, Z14
 	VCVTDQ2PS    Z4, Z4
 	VMULPS       Z10, Z12, Z13
-	VMULPS       Z13, Z4, Z4
+	VFMADD213PS  Z14, Z13, Z4
+	VMOVUPS.Z    64(BX), K4, Z13
 	VCVTDQ2PS    Z5, Z5
 	VMULPS       Z11, Z12, Z12
-	VMULPS       Z12, Z5, Z5
+	VFMADD213PS  Z13, Z12, Z5
+	ADDQ         CX, BX
 	VBROADCASTSS 12(DX), Z12
+	VMOVUPS.Z    (BX), K3, Z14
 	VCVTDQ2PS    Z6, Z6
 	VMULPS       Z10, Z12, Z13
-	VMULPS       Z13, Z6, Z6
+	VFMADD213PS  Z14, Z13, Z6
+	VMOVUPS.Z    64(BX), K4, Z13
 	VCVTDQ2PS    Z7, Z7
 	VMULPS       Z11, Z12, Z12
-	VMULPS       Z12, Z7, Z7
+	VFMADD213PS  Z13, Z12, Z7
+	ADDQ         CX, BX
 	VBROADCASTSS 16(DX), Z12
+	VMOVUPS.Z    (BX), K3, Z13
 	VCVTDQ2PS    Z8, Z8
 	VMULPS       Z10, Z12, Z10
-	VMULPS       Z10, Z8, Z8
+	VFMADD213PS  Z13, Z10, Z8
+	VMOVUPS.Z    64(BX), K4, Z10
 	VCVTDQ2PS    Z9, Z9
-	VMULPS       Z11, Z12, Z10
-	VMULPS       Z10, Z9, Z9
+	VMULPS       Z11, Z12, Z11
+	VFMADD213PS  Z10, Z11, Z9
 
 raw:
 	VMOVUPS Z0, K1, (AX)
@@ -2888,9 +3140,9 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile4x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile4x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·GemmU8S8Tile4x32AVX512VNNI(SB), NOSPLIT, $0-104
+TEXT ·GemmU8S8Tile4x32AVX512VNNI(SB), NOSPLIT, $0-112
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	LEAQ   (AX)(CX*2), DX
@@ -3026,12 +3278,12 @@ sum:
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+88(FP), DX
-	MOVQ         colScale+96(FP), BX
+	MOVQ         rowScale+96(FP), DX
+	MOVQ         colScale+104(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+72(FP), SI
-	MOVQ         sums+80(FP), DI
+	MOVQ         zero+80(FP), SI
+	MOVQ         sums+88(FP), DI
 	VMOVDQU32    (DI), Z8
 	VMOVDQU32    64(DI), Z9
 	VPBROADCASTD (SI), Z10
@@ -3056,34 +3308,52 @@ sum:
 	VPSUBD       Z8, Z7, Z7
 	VMOVUPS      (BX), Z8
 	VMOVUPS      64(BX), Z9
+	MOVBLZX      add+72(FP), BX
+	NEGL         BX
+	KMOVW        BX, K3
+	KANDW        K1, K3, K3
+	KMOVW        BX, K4
+	KANDW        K2, K4, K4
+	MOVQ         AX, BX
 	VBROADCASTSS (DX), Z10
+	VMOVUPS.Z    (BX), K3, Z12
 	VCVTDQ2PS    Z0, Z0
 	VMULPS       Z8, Z10, Z11
-	VMULPS       Z11, Z0, Z0
+	VFMADD213PS  Z12, Z11, Z0
+	VMOVUPS.Z    64(BX), K4, Z11
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z9, Z10, Z10
-	VMULPS       Z10, Z1, Z1
+	VFMADD213PS  Z11, Z10, Z1
+	ADDQ         CX, BX
 	VBROADCASTSS 4(DX), Z10
+	VMOVUPS.Z    (BX), K3, Z12
 	VCVTDQ2PS    Z2, Z2
 	VMULPS       Z8, Z10, Z11
-	VMULPS       Z11, Z2, Z2
+	VFMADD213PS  Z12, Z11, Z2
+	VMOVUPS.Z    64(BX), K4, Z11
 	VCVTDQ2PS    Z3, Z3
 	VMULPS       Z9, Z10, Z10
-	VMULPS       Z10, Z3, Z3
+	VFMADD213PS  Z11, Z10, Z3
+	ADDQ         CX, BX
 	VBROADCASTSS 8(DX), Z10
+	VMOVUPS.Z    (BX), K3, Z12
 	VCVTDQ2PS    Z4, Z4
 	VMULPS       Z8, Z10, Z11
-	VMULPS       Z11, Z4, Z4
+	VFMADD213PS  Z12, Z11, Z4
+	VMOVUPS.Z    64(BX), K4, Z11
 	VCVTDQ2PS    Z5, Z5
 	VMULPS       Z9, Z10, Z10
-	VMULPS       Z10, Z5, Z5
+	VFMADD213PS  Z11, Z10, Z5
+	ADDQ         CX, BX
 	VBROADCASTSS 12(DX), Z10
+	VMOVUPS.Z    (BX), K3, Z11
 	VCVTDQ2PS    Z6, Z6
 	VMULPS       Z8, Z10, Z8
-	VMULPS       Z8, Z6, Z6
+	VFMADD213PS  Z11, Z8, Z6
+	VMOVUPS.Z    64(BX), K4, Z8
 	VCVTDQ2PS    Z7, Z7
-	VMULPS       Z9, Z10, Z8
-	VMULPS       Z8, Z7, Z7
+	VMULPS       Z9, Z10, Z9
+	VFMADD213PS  Z8, Z9, Z7
 
 raw:
 	VMOVUPS Z0, K1, (AX)
@@ -3100,9 +3370,9 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile3x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile3x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·GemmU8S8Tile3x32AVX512VNNI(SB), NOSPLIT, $0-104
+TEXT ·GemmU8S8Tile3x32AVX512VNNI(SB), NOSPLIT, $0-112
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	MOVQ   b+16(FP), DX
@@ -3229,12 +3499,12 @@ sum:
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+88(FP), DX
-	MOVQ         colScale+96(FP), BX
+	MOVQ         rowScale+96(FP), DX
+	MOVQ         colScale+104(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+72(FP), SI
-	MOVQ         sums+80(FP), DI
+	MOVQ         zero+80(FP), SI
+	MOVQ         sums+88(FP), DI
 	VMOVDQU32    (DI), Z6
 	VMOVDQU32    64(DI), Z7
 	VPBROADCASTD (SI), Z8
@@ -3254,27 +3524,42 @@ sum:
 	VPSUBD       Z6, Z5, Z5
 	VMOVUPS      (BX), Z6
 	VMOVUPS      64(BX), Z7
+	MOVBLZX      add+72(FP), BX
+	NEGL         BX
+	KMOVW        BX, K3
+	KANDW        K1, K3, K3
+	KMOVW        BX, K4
+	KANDW        K2, K4, K4
+	MOVQ         AX, BX
 	VBROADCASTSS (DX), Z8
+	VMOVUPS.Z    (BX), K3, Z10
 	VCVTDQ2PS    Z0, Z0
 	VMULPS       Z6, Z8, Z9
-	VMULPS       Z9, Z0, Z0
+	VFMADD213PS  Z10, Z9, Z0
+	VMOVUPS.Z    64(BX), K4, Z9
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z7, Z8, Z8
-	VMULPS       Z8, Z1, Z1
+	VFMADD213PS  Z9, Z8, Z1
+	ADDQ         CX, BX
 	VBROADCASTSS 4(DX), Z8
+	VMOVUPS.Z    (BX), K3, Z10
 	VCVTDQ2PS    Z2, Z2
 	VMULPS       Z6, Z8, Z9
-	VMULPS       Z9, Z2, Z2
+	VFMADD213PS  Z10, Z9, Z2
+	VMOVUPS.Z    64(BX), K4, Z9
 	VCVTDQ2PS    Z3, Z3
 	VMULPS       Z7, Z8, Z8
-	VMULPS       Z8, Z3, Z3
+	VFMADD213PS  Z9, Z8, Z3
+	ADDQ         CX, BX
 	VBROADCASTSS 8(DX), Z8
+	VMOVUPS.Z    (BX), K3, Z9
 	VCVTDQ2PS    Z4, Z4
 	VMULPS       Z6, Z8, Z6
-	VMULPS       Z6, Z4, Z4
+	VFMADD213PS  Z9, Z6, Z4
+	VMOVUPS.Z    64(BX), K4, Z6
 	VCVTDQ2PS    Z5, Z5
-	VMULPS       Z7, Z8, Z6
-	VMULPS       Z6, Z5, Z5
+	VMULPS       Z7, Z8, Z7
+	VFMADD213PS  Z6, Z7, Z5
 
 raw:
 	VMOVUPS Z0, K1, (AX)
@@ -3288,9 +3573,9 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile2x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile2x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·GemmU8S8Tile2x32AVX512VNNI(SB), NOSPLIT, $0-104
+TEXT ·GemmU8S8Tile2x32AVX512VNNI(SB), NOSPLIT, $0-112
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	MOVQ   b+16(FP), DX
@@ -3396,12 +3681,12 @@ sum:
 	KMOVW        BX, K1
 	SHRL         $0x10, BX
 	KMOVW        BX, K2
-	MOVQ         rowScale+88(FP), DX
-	MOVQ         colScale+96(FP), BX
+	MOVQ         rowScale+96(FP), DX
+	MOVQ         colScale+104(FP), BX
 	TESTQ        DX, DX
 	JZ           raw
-	MOVQ         zero+72(FP), SI
-	MOVQ         sums+80(FP), DI
+	MOVQ         zero+80(FP), SI
+	MOVQ         sums+88(FP), DI
 	VMOVDQU32    (DI), Z4
 	VMOVDQU32    64(DI), Z5
 	VPBROADCASTD (SI), Z6
@@ -3416,20 +3701,32 @@ sum:
 	VPSUBD       Z4, Z3, Z3
 	VMOVUPS      (BX), Z4
 	VMOVUPS      64(BX), Z5
+	MOVBLZX      add+72(FP), BX
+	NEGL         BX
+	KMOVW        BX, K3
+	KANDW        K1, K3, K3
+	KMOVW        BX, K4
+	KANDW        K2, K4, K4
+	MOVQ         AX, BX
 	VBROADCASTSS (DX), Z6
+	VMOVUPS.Z    (BX), K3, Z8
 	VCVTDQ2PS    Z0, Z0
 	VMULPS       Z4, Z6, Z7
-	VMULPS       Z7, Z0, Z0
+	VFMADD213PS  Z8, Z7, Z0
+	VMOVUPS.Z    64(BX), K4, Z7
 	VCVTDQ2PS    Z1, Z1
 	VMULPS       Z5, Z6, Z6
-	VMULPS       Z6, Z1, Z1
+	VFMADD213PS  Z7, Z6, Z1
+	ADDQ         CX, BX
 	VBROADCASTSS 4(DX), Z6
+	VMOVUPS.Z    (BX), K3, Z7
 	VCVTDQ2PS    Z2, Z2
 	VMULPS       Z4, Z6, Z4
-	VMULPS       Z4, Z2, Z2
+	VFMADD213PS  Z7, Z4, Z2
+	VMOVUPS.Z    64(BX), K4, Z4
 	VCVTDQ2PS    Z3, Z3
-	VMULPS       Z5, Z6, Z4
-	VMULPS       Z4, Z3, Z3
+	VMULPS       Z5, Z6, Z5
+	VFMADD213PS  Z4, Z5, Z3
 
 raw:
 	VMOVUPS Z0, K1, (AX)
@@ -3440,9 +3737,9 @@ raw:
 	VZEROUPPER
 	RET
 
-// func GemmU8S8Tile1x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+// func GemmU8S8Tile1x32AVX512VNNI(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
-TEXT ·GemmU8S8Tile1x32AVX512VNNI(SB), NOSPLIT, $0-104
+TEXT ·GemmU8S8Tile1x32AVX512VNNI(SB), NOSPLIT, $0-112
 	MOVQ   a+0(FP), AX
 	MOVQ   lda+8(FP), CX
 	MOVQ   b+16(FP), CX
@@ -3525,12 +3822,12 @@ sum:
 	KMOVW        CX, K1
 	SHRL         $0x10, CX
 	KMOVW        CX, K2
-	MOVQ         rowScale+88(FP), CX
-	MOVQ         colScale+96(FP), DX
+	MOVQ         rowScale+96(FP), CX
+	MOVQ         colScale+104(FP), DX
 	TESTQ        CX, CX
 	JZ           raw
-	MOVQ         zero+72(FP), BX
-	MOVQ         sums+80(FP), SI
+	MOVQ         zero+80(FP), BX
+	MOVQ         sums+88(FP), SI
 	VMOVDQU32    (SI), Z2
 	VMOVDQU32    64(SI), Z3
 	VPBROADCASTD (BX), Z4
@@ -3540,13 +3837,22 @@ sum:
 	VPSUBD       Z2, Z1, Z1
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
+	MOVBLZX      add+72(FP), DX
+	NEGL         DX
+	KMOVW        DX, K3
+	KANDW        K1, K3, K3
+	KMOVW        DX, K4
+	KANDW        K2, K4, K4
+	MOVQ         AX, DX
 	VBROADCASTSS (CX), Z4
+	VMOVUPS.Z    (DX), K3, Z5
 	VCVTDQ2PS    Z0, Z0
 	VMULPS       Z2, Z4, Z2
-	VMULPS       Z2, Z0, Z0
+	VFMADD213PS  Z5, Z2, Z0
+	VMOVUPS.Z    64(DX), K4, Z2
 	VCVTDQ2PS    Z1, Z1
-	VMULPS       Z3, Z4, Z2
-	VMULPS       Z2, Z1, Z1
+	VMULPS       Z3, Z4, Z3
+	VFMADD213PS  Z2, Z3, Z1
 
 raw:
 	VMOVUPS Z0, K1, (AX)

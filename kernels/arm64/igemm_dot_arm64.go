@@ -10,7 +10,7 @@ package arm64
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -18,7 +18,7 @@ package arm64
 // 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmU8S8Dot6x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Dot6x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Dot5x16NEON computes a tile of an exact 8-bit product and scales it:
 //
@@ -26,7 +26,7 @@ func GemmU8S8Dot6x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -34,7 +34,7 @@ func GemmU8S8Dot6x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int
 // 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmU8S8Dot5x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Dot5x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Dot4x16NEON computes a tile of an exact 8-bit product and scales it:
 //
@@ -42,7 +42,7 @@ func GemmU8S8Dot5x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -50,7 +50,7 @@ func GemmU8S8Dot5x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int
 // 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmU8S8Dot4x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Dot4x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Dot3x16NEON computes a tile of an exact 8-bit product and scales it:
 //
@@ -58,7 +58,7 @@ func GemmU8S8Dot4x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -66,7 +66,7 @@ func GemmU8S8Dot4x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int
 // 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmU8S8Dot3x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Dot3x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Dot2x16NEON computes a tile of an exact 8-bit product and scales it:
 //
@@ -74,7 +74,7 @@ func GemmU8S8Dot3x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -82,7 +82,7 @@ func GemmU8S8Dot3x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int
 // 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmU8S8Dot2x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Dot2x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmU8S8Dot1x16NEON computes a tile of an exact 8-bit product and scales it:
 //
@@ -90,7 +90,7 @@ func GemmU8S8Dot2x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s - zero[i]*sums[j]) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -98,7 +98,7 @@ func GemmU8S8Dot2x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int
 // 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmU8S8Dot1x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmU8S8Dot1x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // QuantizeRowsU8NEON is ref.QuantizeU8 for each of the rows:
 //

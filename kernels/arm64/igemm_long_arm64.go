@@ -10,7 +10,7 @@ package arm64
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(A[i][p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -18,7 +18,7 @@ package arm64
 // 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmS16S8Tile4x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmS16S8Tile4x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile3x16NEON computes a tile of an exact 8-bit product and scales it:
 //
@@ -26,7 +26,7 @@ func GemmS16S8Tile4x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc i
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(A[i][p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -34,7 +34,7 @@ func GemmS16S8Tile4x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc i
 // 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmS16S8Tile3x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmS16S8Tile3x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile2x16NEON computes a tile of an exact 8-bit product and scales it:
 //
@@ -42,7 +42,7 @@ func GemmS16S8Tile3x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc i
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(A[i][p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -50,7 +50,7 @@ func GemmS16S8Tile3x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc i
 // 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmS16S8Tile2x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmS16S8Tile2x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // GemmS16S8Tile1x16NEON computes a tile of an exact 8-bit product and scales it:
 //
@@ -58,7 +58,7 @@ func GemmS16S8Tile2x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc i
 //		for j := range cols {
 //			s := 0
 //			for p := range 4*k { s += int32(A[i][p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
-//			c[i*ldc+j] = float32(s) * (rowScale[i]*colScale[j])
+//			c[i*ldc+j] = fma(float32(s), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
 //		}
 //	}
 //
@@ -66,7 +66,7 @@ func GemmS16S8Tile2x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc i
 // 0 < cols <= 16; colScale and sums, the sums of B's columns, are read to the end of the panel.
 //
 //go:noescape
-func GemmS16S8Tile1x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+func GemmS16S8Tile1x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
 // QuantizeRowsS16NEON is ref.QuantizeU8 for each of the rows:
 //

@@ -4,8 +4,8 @@
 
 #include "textflag.h"
 
-// func GemmS16S8Tile4x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-TEXT ·GemmS16S8Tile4x16NEON(SB), NOSPLIT, $64-96
+// func GemmS16S8Tile4x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmS16S8Tile4x16NEON(SB), NOSPLIT, $64-104
 	MOVD	a+0(FP), R5
 	MOVD	lda+8(FP), R0
 	ADD	R0, R5, R4
@@ -127,94 +127,416 @@ loop:
 	BNE	loop
 
 sum:
-	MOVD	rowScale+80(FP), R0
+	MOVD	rowScale+88(FP), R0
 	CBZ	R0, raw
-	MOVD	rowScale+80(FP), R1
-	MOVD	colScale+88(FP), R0
-	FMOVQ	0(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	MOVD	rowScale+88(FP), R8
+	MOVD	colScale+96(FP), R0
+	FMOVQ	0(R0), F5
+	FMOVQ	16(R0), F4
+	FMOVQ	32(R0), F3
+	FMOVQ	48(R0), F2
+	MOVBU	add+64(FP), R0
+	CBNZ	R0, add
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21db18 // scvtf v24.4s, v24.4s
-	WORD	$0x6e20df18 // fmul v24.4s, v24.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD	$0x6e20de94 // fmul v20.4s, v20.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD	$0x6e20de10 // fmul v16.4s, v16.4s, v0.4s
-	FMOVS	12(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD	$0x6e20dd8c // fmul v12.4s, v12.4s, v0.4s
-	FMOVQ	16(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V24.S4, V0.S4
+	VMOV	V0.B16, V24.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD	$0x6e20def7 // fmul v23.4s, v23.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD	$0x6e20de73 // fmul v19.4s, v19.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD	$0x6e20ddef // fmul v15.4s, v15.4s, v0.4s
-	FMOVS	12(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD	$0x6e20dd6b // fmul v11.4s, v11.4s, v0.4s
-	FMOVQ	32(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V23.S4, V0.S4
+	VMOV	V0.B16, V23.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD	$0x6e20ded6 // fmul v22.4s, v22.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD	$0x6e20de52 // fmul v18.4s, v18.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD	$0x6e20ddce // fmul v14.4s, v14.4s, v0.4s
-	FMOVS	12(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD	$0x6e20dd4a // fmul v10.4s, v10.4s, v0.4s
-	FMOVQ	48(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V22.S4, V0.S4
+	VMOV	V0.B16, V22.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD	$0x6e20deb5 // fmul v21.4s, v21.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V21.S4, V0.S4
+	VMOV	V0.B16, V21.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
+	VFMLA	V1.S4, V20.S4, V0.S4
+	VMOV	V0.B16, V20.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
+	VFMLA	V1.S4, V19.S4, V0.S4
+	VMOV	V0.B16, V19.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
+	VFMLA	V1.S4, V18.S4, V0.S4
+	VMOV	V0.B16, V18.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD	$0x6e20de31 // fmul v17.4s, v17.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V17.S4, V0.S4
+	VMOV	V0.B16, V17.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
+	VFMLA	V1.S4, V16.S4, V0.S4
+	VMOV	V0.B16, V16.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
+	VFMLA	V1.S4, V15.S4, V0.S4
+	VMOV	V0.B16, V15.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
+	VFMLA	V1.S4, V14.S4, V0.S4
+	VMOV	V0.B16, V14.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD	$0x6e20ddad // fmul v13.4s, v13.4s, v0.4s
-	FMOVS	12(R1), F0
+	VFMLA	V1.S4, V13.S4, V0.S4
+	VMOV	V0.B16, V13.B16
+	FMOVS	12(R8), F0
 	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
+	VEOR	V1.B16, V1.B16, V1.B16
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	VFMLA	V0.S4, V12.S4, V1.S4
+	VMOV	V1.B16, V12.B16
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	VEOR	V1.B16, V1.B16, V1.B16
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V0.S4, V11.S4, V1.S4
+	VMOV	V1.B16, V11.B16
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	VEOR	V1.B16, V1.B16, V1.B16
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V0.S4, V10.S4, V1.S4
+	VMOV	V1.B16, V10.B16
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	VEOR	V1.B16, V1.B16, V1.B16
 	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD	$0x6e20dd29 // fmul v9.4s, v9.4s, v0.4s
+	VFMLA	V0.S4, V9.S4, V1.S4
+	VMOV	V1.B16, V9.B16
+	B	scaled
+
+add:
+	MOVD	ldc+40(FP), R7
+	LSL	$2, R7, R7
+	MOVD	cols+56(FP), R6
+	SUB	$0, R6, R6
+	CMP	$16, R6
+	BNE	someAdd
+	MOVD	c+32(FP), R0
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R0), F0
+	WORD	$0x4e21db18 // scvtf v24.4s, v24.4s
+	VFMLA	V1.S4, V24.S4, V0.S4
+	VMOV	V0.B16, V24.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R0), F0
+	WORD	$0x4e21daf7 // scvtf v23.4s, v23.4s
+	VFMLA	V1.S4, V23.S4, V0.S4
+	VMOV	V0.B16, V23.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R0), F0
+	WORD	$0x4e21dad6 // scvtf v22.4s, v22.4s
+	VFMLA	V1.S4, V22.S4, V0.S4
+	VMOV	V0.B16, V22.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R0), F0
+	WORD	$0x4e21dab5 // scvtf v21.4s, v21.4s
+	VFMLA	V1.S4, V21.S4, V0.S4
+	VMOV	V0.B16, V21.B16
+	ADD	R7, R0, R0
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R0), F0
+	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
+	VFMLA	V1.S4, V20.S4, V0.S4
+	VMOV	V0.B16, V20.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R0), F0
+	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
+	VFMLA	V1.S4, V19.S4, V0.S4
+	VMOV	V0.B16, V19.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R0), F0
+	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
+	VFMLA	V1.S4, V18.S4, V0.S4
+	VMOV	V0.B16, V18.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R0), F0
+	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
+	VFMLA	V1.S4, V17.S4, V0.S4
+	VMOV	V0.B16, V17.B16
+	ADD	R7, R0, R0
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R0), F0
+	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
+	VFMLA	V1.S4, V16.S4, V0.S4
+	VMOV	V0.B16, V16.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R0), F0
+	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
+	VFMLA	V1.S4, V15.S4, V0.S4
+	VMOV	V0.B16, V15.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R0), F0
+	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
+	VFMLA	V1.S4, V14.S4, V0.S4
+	VMOV	V0.B16, V14.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R0), F0
+	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
+	VFMLA	V1.S4, V13.S4, V0.S4
+	VMOV	V0.B16, V13.B16
+	ADD	R7, R0, R0
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
+	FMOVQ	0(R0), F1
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	VFMLA	V0.S4, V12.S4, V1.S4
+	VMOV	V1.B16, V12.B16
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	FMOVQ	16(R0), F1
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V0.S4, V11.S4, V1.S4
+	VMOV	V1.B16, V11.B16
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	FMOVQ	32(R0), F1
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V0.S4, V10.S4, V1.S4
+	VMOV	V1.B16, V10.B16
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	FMOVQ	48(R0), F1
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V0.S4, V9.S4, V1.S4
+	VMOV	V1.B16, V9.B16
+	B	doneAdd
+
+someAdd:
+	MOVD	c+32(FP), R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word1:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word1
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R4), F0
+	WORD	$0x4e21db18 // scvtf v24.4s, v24.4s
+	VFMLA	V1.S4, V24.S4, V0.S4
+	VMOV	V0.B16, V24.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R4), F0
+	WORD	$0x4e21daf7 // scvtf v23.4s, v23.4s
+	VFMLA	V1.S4, V23.S4, V0.S4
+	VMOV	V0.B16, V23.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R4), F0
+	WORD	$0x4e21dad6 // scvtf v22.4s, v22.4s
+	VFMLA	V1.S4, V22.S4, V0.S4
+	VMOV	V0.B16, V22.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R4), F0
+	WORD	$0x4e21dab5 // scvtf v21.4s, v21.4s
+	VFMLA	V1.S4, V21.S4, V0.S4
+	VMOV	V0.B16, V21.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word2:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word2
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R4), F0
+	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
+	VFMLA	V1.S4, V20.S4, V0.S4
+	VMOV	V0.B16, V20.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R4), F0
+	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
+	VFMLA	V1.S4, V19.S4, V0.S4
+	VMOV	V0.B16, V19.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R4), F0
+	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
+	VFMLA	V1.S4, V18.S4, V0.S4
+	VMOV	V0.B16, V18.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R4), F0
+	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
+	VFMLA	V1.S4, V17.S4, V0.S4
+	VMOV	V0.B16, V17.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word3:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word3
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R4), F0
+	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
+	VFMLA	V1.S4, V16.S4, V0.S4
+	VMOV	V0.B16, V16.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R4), F0
+	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
+	VFMLA	V1.S4, V15.S4, V0.S4
+	VMOV	V0.B16, V15.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R4), F0
+	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
+	VFMLA	V1.S4, V14.S4, V0.S4
+	VMOV	V0.B16, V14.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R4), F0
+	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
+	VFMLA	V1.S4, V13.S4, V0.S4
+	VMOV	V0.B16, V13.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R5, R1
+	MOVD	R6, R4
+	MOVD	R0, R3
+
+word4:
+	MOVWU.P	4(R1), R2
+	MOVW.P	R2, 4(R3)
+	SUBS	$1, R4, R4
+	BNE	word4
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
+	FMOVQ	0(R0), F1
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	VFMLA	V0.S4, V12.S4, V1.S4
+	VMOV	V1.B16, V12.B16
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	FMOVQ	16(R0), F1
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V0.S4, V11.S4, V1.S4
+	VMOV	V1.B16, V11.B16
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	FMOVQ	32(R0), F1
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V0.S4, V10.S4, V1.S4
+	VMOV	V1.B16, V10.B16
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	FMOVQ	48(R0), F1
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V0.S4, V9.S4, V1.S4
+	VMOV	V1.B16, V9.B16
+
+doneAdd:
+
+scaled:
 
 raw:
 	MOVD	ldc+40(FP), R6
@@ -256,11 +578,11 @@ someStore:
 	FMOVQ	F21, 48(R0)
 	MOVD	R0, R1
 
-word1:
+word5:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word1
+	BNE	word5
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
@@ -271,11 +593,11 @@ word1:
 	FMOVQ	F17, 48(R0)
 	MOVD	R0, R1
 
-word2:
+word6:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word2
+	BNE	word6
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
@@ -286,11 +608,11 @@ word2:
 	FMOVQ	F13, 48(R0)
 	MOVD	R0, R1
 
-word3:
+word7:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word3
+	BNE	word7
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R1
@@ -301,17 +623,17 @@ word3:
 	FMOVQ	F9, 48(R0)
 	MOVD	R0, R3
 
-word4:
+word8:
 	MOVWU.P	4(R3), R0
 	MOVW.P	R0, 4(R1)
 	SUBS	$1, R2, R2
-	BNE	word4
+	BNE	word8
 
 doneStore:
 	RET
 
-// func GemmS16S8Tile3x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-TEXT ·GemmS16S8Tile3x16NEON(SB), NOSPLIT, $64-96
+// func GemmS16S8Tile3x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmS16S8Tile3x16NEON(SB), NOSPLIT, $64-104
 	MOVD	a+0(FP), R4
 	MOVD	lda+8(FP), R0
 	ADD	R0, R4, R3
@@ -410,74 +732,320 @@ loop:
 	BNE	loop
 
 sum:
-	MOVD	rowScale+80(FP), R0
+	MOVD	rowScale+88(FP), R0
 	CBZ	R0, raw
-	MOVD	rowScale+80(FP), R1
-	MOVD	colScale+88(FP), R0
-	FMOVQ	0(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	MOVD	rowScale+88(FP), R8
+	MOVD	colScale+96(FP), R0
+	FMOVQ	0(R0), F5
+	FMOVQ	16(R0), F4
+	FMOVQ	32(R0), F3
+	FMOVQ	48(R0), F2
+	MOVBU	add+64(FP), R0
+	CBNZ	R0, add
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD	$0x6e20de73 // fmul v19.4s, v19.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD	$0x6e20ddef // fmul v15.4s, v15.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD	$0x6e20dd6b // fmul v11.4s, v11.4s, v0.4s
-	FMOVQ	16(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V19.S4, V0.S4
+	VMOV	V0.B16, V19.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD	$0x6e20de52 // fmul v18.4s, v18.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD	$0x6e20ddce // fmul v14.4s, v14.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD	$0x6e20dd4a // fmul v10.4s, v10.4s, v0.4s
-	FMOVQ	32(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V18.S4, V0.S4
+	VMOV	V0.B16, V18.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD	$0x6e20de31 // fmul v17.4s, v17.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD	$0x6e20ddad // fmul v13.4s, v13.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD	$0x6e20dd29 // fmul v9.4s, v9.4s, v0.4s
-	FMOVQ	48(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V17.S4, V0.S4
+	VMOV	V0.B16, V17.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD	$0x6e20de10 // fmul v16.4s, v16.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V16.S4, V0.S4
+	VMOV	V0.B16, V16.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
+	VFMLA	V1.S4, V15.S4, V0.S4
+	VMOV	V0.B16, V15.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
+	VFMLA	V1.S4, V14.S4, V0.S4
+	VMOV	V0.B16, V14.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
+	VFMLA	V1.S4, V13.S4, V0.S4
+	VMOV	V0.B16, V13.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD	$0x6e20dd8c // fmul v12.4s, v12.4s, v0.4s
-	FMOVS	8(R1), F0
+	VFMLA	V1.S4, V12.S4, V0.S4
+	VMOV	V0.B16, V12.B16
+	FMOVS	8(R8), F0
 	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
+	VEOR	V1.B16, V1.B16, V1.B16
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V0.S4, V11.S4, V1.S4
+	VMOV	V1.B16, V11.B16
+	FMOVS	8(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	VEOR	V1.B16, V1.B16, V1.B16
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V0.S4, V10.S4, V1.S4
+	VMOV	V1.B16, V10.B16
+	FMOVS	8(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	VEOR	V1.B16, V1.B16, V1.B16
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V0.S4, V9.S4, V1.S4
+	VMOV	V1.B16, V9.B16
+	FMOVS	8(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	VEOR	V1.B16, V1.B16, V1.B16
 	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD	$0x6e20dd08 // fmul v8.4s, v8.4s, v0.4s
+	VFMLA	V0.S4, V8.S4, V1.S4
+	VMOV	V1.B16, V8.B16
+	B	scaled
+
+add:
+	MOVD	ldc+40(FP), R7
+	LSL	$2, R7, R7
+	MOVD	cols+56(FP), R6
+	SUB	$0, R6, R6
+	CMP	$16, R6
+	BNE	someAdd
+	MOVD	c+32(FP), R0
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R0), F0
+	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
+	VFMLA	V1.S4, V19.S4, V0.S4
+	VMOV	V0.B16, V19.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R0), F0
+	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
+	VFMLA	V1.S4, V18.S4, V0.S4
+	VMOV	V0.B16, V18.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R0), F0
+	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
+	VFMLA	V1.S4, V17.S4, V0.S4
+	VMOV	V0.B16, V17.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R0), F0
+	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
+	VFMLA	V1.S4, V16.S4, V0.S4
+	VMOV	V0.B16, V16.B16
+	ADD	R7, R0, R0
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R0), F0
+	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
+	VFMLA	V1.S4, V15.S4, V0.S4
+	VMOV	V0.B16, V15.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R0), F0
+	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
+	VFMLA	V1.S4, V14.S4, V0.S4
+	VMOV	V0.B16, V14.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R0), F0
+	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
+	VFMLA	V1.S4, V13.S4, V0.S4
+	VMOV	V0.B16, V13.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R0), F0
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	VFMLA	V1.S4, V12.S4, V0.S4
+	VMOV	V0.B16, V12.B16
+	ADD	R7, R0, R0
+	FMOVS	8(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
+	FMOVQ	0(R0), F1
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V0.S4, V11.S4, V1.S4
+	VMOV	V1.B16, V11.B16
+	FMOVS	8(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	FMOVQ	16(R0), F1
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V0.S4, V10.S4, V1.S4
+	VMOV	V1.B16, V10.B16
+	FMOVS	8(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	FMOVQ	32(R0), F1
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V0.S4, V9.S4, V1.S4
+	VMOV	V1.B16, V9.B16
+	FMOVS	8(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	FMOVQ	48(R0), F1
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V0.S4, V8.S4, V1.S4
+	VMOV	V1.B16, V8.B16
+	B	doneAdd
+
+someAdd:
+	MOVD	c+32(FP), R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word1:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word1
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R4), F0
+	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
+	VFMLA	V1.S4, V19.S4, V0.S4
+	VMOV	V0.B16, V19.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R4), F0
+	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
+	VFMLA	V1.S4, V18.S4, V0.S4
+	VMOV	V0.B16, V18.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R4), F0
+	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
+	VFMLA	V1.S4, V17.S4, V0.S4
+	VMOV	V0.B16, V17.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R4), F0
+	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
+	VFMLA	V1.S4, V16.S4, V0.S4
+	VMOV	V0.B16, V16.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word2:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word2
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R4), F0
+	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
+	VFMLA	V1.S4, V15.S4, V0.S4
+	VMOV	V0.B16, V15.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R4), F0
+	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
+	VFMLA	V1.S4, V14.S4, V0.S4
+	VMOV	V0.B16, V14.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R4), F0
+	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
+	VFMLA	V1.S4, V13.S4, V0.S4
+	VMOV	V0.B16, V13.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R4), F0
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	VFMLA	V1.S4, V12.S4, V0.S4
+	VMOV	V0.B16, V12.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R5, R1
+	MOVD	R6, R4
+	MOVD	R0, R3
+
+word3:
+	MOVWU.P	4(R1), R2
+	MOVW.P	R2, 4(R3)
+	SUBS	$1, R4, R4
+	BNE	word3
+	FMOVS	8(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
+	FMOVQ	0(R0), F1
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V0.S4, V11.S4, V1.S4
+	VMOV	V1.B16, V11.B16
+	FMOVS	8(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	FMOVQ	16(R0), F1
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V0.S4, V10.S4, V1.S4
+	VMOV	V1.B16, V10.B16
+	FMOVS	8(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	FMOVQ	32(R0), F1
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V0.S4, V9.S4, V1.S4
+	VMOV	V1.B16, V9.B16
+	FMOVS	8(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	FMOVQ	48(R0), F1
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V0.S4, V8.S4, V1.S4
+	VMOV	V1.B16, V8.B16
+
+doneAdd:
+
+scaled:
 
 raw:
 	MOVD	ldc+40(FP), R6
@@ -514,11 +1082,11 @@ someStore:
 	FMOVQ	F16, 48(R0)
 	MOVD	R0, R1
 
-word1:
+word4:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word1
+	BNE	word4
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
@@ -529,11 +1097,11 @@ word1:
 	FMOVQ	F12, 48(R0)
 	MOVD	R0, R1
 
-word2:
+word5:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word2
+	BNE	word5
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R1
@@ -544,17 +1112,17 @@ word2:
 	FMOVQ	F8, 48(R0)
 	MOVD	R0, R3
 
-word3:
+word6:
 	MOVWU.P	4(R3), R0
 	MOVW.P	R0, 4(R1)
 	SUBS	$1, R2, R2
-	BNE	word3
+	BNE	word6
 
 doneStore:
 	RET
 
-// func GemmS16S8Tile2x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-TEXT ·GemmS16S8Tile2x16NEON(SB), NOSPLIT, $64-96
+// func GemmS16S8Tile2x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmS16S8Tile2x16NEON(SB), NOSPLIT, $64-104
 	MOVD	a+0(FP), R3
 	MOVD	lda+8(FP), R0
 	ADD	R0, R3, R2
@@ -630,54 +1198,224 @@ loop:
 	BNE	loop
 
 sum:
-	MOVD	rowScale+80(FP), R0
+	MOVD	rowScale+88(FP), R0
 	CBZ	R0, raw
-	MOVD	rowScale+80(FP), R1
-	MOVD	colScale+88(FP), R0
-	FMOVQ	0(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	MOVD	rowScale+88(FP), R8
+	MOVD	colScale+96(FP), R0
+	FMOVQ	0(R0), F5
+	FMOVQ	16(R0), F4
+	FMOVQ	32(R0), F3
+	FMOVQ	48(R0), F2
+	MOVBU	add+64(FP), R0
+	CBNZ	R0, add
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD	$0x6e20ddce // fmul v14.4s, v14.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD	$0x6e20dd4a // fmul v10.4s, v10.4s, v0.4s
-	FMOVQ	16(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V14.S4, V0.S4
+	VMOV	V0.B16, V14.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD	$0x6e20ddad // fmul v13.4s, v13.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD	$0x6e20dd29 // fmul v9.4s, v9.4s, v0.4s
-	FMOVQ	32(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V13.S4, V0.S4
+	VMOV	V0.B16, V13.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD	$0x6e20dd8c // fmul v12.4s, v12.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD	$0x6e20dd08 // fmul v8.4s, v8.4s, v0.4s
-	FMOVQ	48(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V12.S4, V0.S4
+	VMOV	V0.B16, V12.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD	$0x6e20dd6b // fmul v11.4s, v11.4s, v0.4s
-	FMOVS	4(R1), F0
+	VFMLA	V1.S4, V11.S4, V0.S4
+	VMOV	V0.B16, V11.B16
+	FMOVS	4(R8), F0
 	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
+	VEOR	V1.B16, V1.B16, V1.B16
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V0.S4, V10.S4, V1.S4
+	VMOV	V1.B16, V10.B16
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	VEOR	V1.B16, V1.B16, V1.B16
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V0.S4, V9.S4, V1.S4
+	VMOV	V1.B16, V9.B16
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	VEOR	V1.B16, V1.B16, V1.B16
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V0.S4, V8.S4, V1.S4
+	VMOV	V1.B16, V8.B16
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	VEOR	V1.B16, V1.B16, V1.B16
 	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD	$0x6e20dce7 // fmul v7.4s, v7.4s, v0.4s
+	VFMLA	V0.S4, V7.S4, V1.S4
+	VMOV	V1.B16, V7.B16
+	B	scaled
+
+add:
+	MOVD	ldc+40(FP), R7
+	LSL	$2, R7, R7
+	MOVD	cols+56(FP), R6
+	SUB	$0, R6, R6
+	CMP	$16, R6
+	BNE	someAdd
+	MOVD	c+32(FP), R0
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R0), F0
+	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
+	VFMLA	V1.S4, V14.S4, V0.S4
+	VMOV	V0.B16, V14.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R0), F0
+	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
+	VFMLA	V1.S4, V13.S4, V0.S4
+	VMOV	V0.B16, V13.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R0), F0
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	VFMLA	V1.S4, V12.S4, V0.S4
+	VMOV	V0.B16, V12.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R0), F0
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V1.S4, V11.S4, V0.S4
+	VMOV	V0.B16, V11.B16
+	ADD	R7, R0, R0
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
+	FMOVQ	0(R0), F1
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V0.S4, V10.S4, V1.S4
+	VMOV	V1.B16, V10.B16
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	FMOVQ	16(R0), F1
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V0.S4, V9.S4, V1.S4
+	VMOV	V1.B16, V9.B16
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	FMOVQ	32(R0), F1
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V0.S4, V8.S4, V1.S4
+	VMOV	V1.B16, V8.B16
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	FMOVQ	48(R0), F1
+	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
+	VFMLA	V0.S4, V7.S4, V1.S4
+	VMOV	V1.B16, V7.B16
+	B	doneAdd
+
+someAdd:
+	MOVD	c+32(FP), R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word1:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word1
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R4), F0
+	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
+	VFMLA	V1.S4, V14.S4, V0.S4
+	VMOV	V0.B16, V14.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R4), F0
+	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
+	VFMLA	V1.S4, V13.S4, V0.S4
+	VMOV	V0.B16, V13.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R4), F0
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	VFMLA	V1.S4, V12.S4, V0.S4
+	VMOV	V0.B16, V12.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R4), F0
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V1.S4, V11.S4, V0.S4
+	VMOV	V0.B16, V11.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R5, R1
+	MOVD	R6, R4
+	MOVD	R0, R3
+
+word2:
+	MOVWU.P	4(R1), R2
+	MOVW.P	R2, 4(R3)
+	SUBS	$1, R4, R4
+	BNE	word2
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
+	FMOVQ	0(R0), F1
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V0.S4, V10.S4, V1.S4
+	VMOV	V1.B16, V10.B16
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	FMOVQ	16(R0), F1
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V0.S4, V9.S4, V1.S4
+	VMOV	V1.B16, V9.B16
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	FMOVQ	32(R0), F1
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V0.S4, V8.S4, V1.S4
+	VMOV	V1.B16, V8.B16
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	FMOVQ	48(R0), F1
+	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
+	VFMLA	V0.S4, V7.S4, V1.S4
+	VMOV	V1.B16, V7.B16
+
+doneAdd:
+
+scaled:
 
 raw:
 	MOVD	ldc+40(FP), R6
@@ -709,11 +1447,11 @@ someStore:
 	FMOVQ	F11, 48(R0)
 	MOVD	R0, R1
 
-word1:
+word3:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word1
+	BNE	word3
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R1
@@ -724,17 +1462,17 @@ word1:
 	FMOVQ	F7, 48(R0)
 	MOVD	R0, R3
 
-word2:
+word4:
 	MOVWU.P	4(R3), R0
 	MOVW.P	R0, 4(R1)
 	SUBS	$1, R2, R2
-	BNE	word2
+	BNE	word4
 
 doneStore:
 	RET
 
-// func GemmS16S8Tile1x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-TEXT ·GemmS16S8Tile1x16NEON(SB), NOSPLIT, $64-96
+// func GemmS16S8Tile1x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmS16S8Tile1x16NEON(SB), NOSPLIT, $64-104
 	MOVD	a+0(FP), R2
 	MOVD	lda+8(FP), R0
 	MOVD	b+16(FP), R1
@@ -787,34 +1525,128 @@ loop:
 	BNE	loop
 
 sum:
-	MOVD	rowScale+80(FP), R0
+	MOVD	rowScale+88(FP), R0
 	CBZ	R0, raw
-	MOVD	rowScale+80(FP), R1
-	MOVD	colScale+88(FP), R0
-	FMOVQ	0(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	MOVD	rowScale+88(FP), R5
+	MOVD	colScale+96(FP), R0
+	FMOVQ	0(R0), F0
+	FMOVQ	16(R0), F4
+	FMOVQ	32(R0), F3
+	FMOVQ	48(R0), F2
+	MOVBU	add+64(FP), R0
+	CBNZ	R0, add
+	FMOVS	0(R5), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e20dc21 // fmul v1.4s, v1.4s, v0.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD	$0x6e20dd29 // fmul v9.4s, v9.4s, v0.4s
-	FMOVQ	16(R0), F1
-	FMOVS	0(R1), F0
+	VFMLA	V1.S4, V9.S4, V0.S4
+	VMOV	V0.B16, V9.B16
+	FMOVS	0(R5), F0
 	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	VEOR	V1.B16, V1.B16, V1.B16
 	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD	$0x6e20dd08 // fmul v8.4s, v8.4s, v0.4s
-	FMOVQ	32(R0), F1
-	FMOVS	0(R1), F0
+	VFMLA	V0.S4, V8.S4, V1.S4
+	VMOV	V1.B16, V8.B16
+	FMOVS	0(R5), F0
 	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	VEOR	V1.B16, V1.B16, V1.B16
 	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD	$0x6e20dce7 // fmul v7.4s, v7.4s, v0.4s
-	FMOVQ	48(R0), F1
-	FMOVS	0(R1), F0
+	VFMLA	V0.S4, V7.S4, V1.S4
+	VMOV	V1.B16, V7.B16
+	FMOVS	0(R5), F0
 	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	VEOR	V1.B16, V1.B16, V1.B16
 	WORD	$0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD	$0x6e20dcc6 // fmul v6.4s, v6.4s, v0.4s
+	VFMLA	V0.S4, V6.S4, V1.S4
+	VMOV	V1.B16, V6.B16
+	B	scaled
+
+add:
+	MOVD	ldc+40(FP), R0
+	LSL	$2, R0, R0
+	MOVD	cols+56(FP), R0
+	SUB	$0, R0, R0
+	CMP	$16, R0
+	BNE	someAdd
+	MOVD	c+32(FP), R0
+	FMOVS	0(R5), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e20dc21 // fmul v1.4s, v1.4s, v0.4s
+	FMOVQ	0(R0), F0
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V1.S4, V9.S4, V0.S4
+	VMOV	V0.B16, V9.B16
+	FMOVS	0(R5), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	FMOVQ	16(R0), F1
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V0.S4, V8.S4, V1.S4
+	VMOV	V1.B16, V8.B16
+	FMOVS	0(R5), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	FMOVQ	32(R0), F1
+	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
+	VFMLA	V0.S4, V7.S4, V1.S4
+	VMOV	V1.B16, V7.B16
+	FMOVS	0(R5), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	FMOVQ	48(R0), F1
+	WORD	$0x4e21d8c6 // scvtf v6.4s, v6.4s
+	VFMLA	V0.S4, V6.S4, V1.S4
+	VMOV	V1.B16, V6.B16
+	B	doneAdd
+
+someAdd:
+	MOVD	c+32(FP), R1
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R1, R3
+	MOVD	R0, R2
+	MOVD	R4, R1
+
+word1:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word1
+	FMOVS	0(R5), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e20dc21 // fmul v1.4s, v1.4s, v0.4s
+	FMOVQ	0(R4), F0
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V1.S4, V9.S4, V0.S4
+	VMOV	V0.B16, V9.B16
+	FMOVS	0(R5), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	FMOVQ	16(R4), F1
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V0.S4, V8.S4, V1.S4
+	VMOV	V1.B16, V8.B16
+	FMOVS	0(R5), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	FMOVQ	32(R4), F1
+	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
+	VFMLA	V0.S4, V7.S4, V1.S4
+	VMOV	V1.B16, V7.B16
+	FMOVS	0(R5), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	FMOVQ	48(R4), F1
+	WORD	$0x4e21d8c6 // scvtf v6.4s, v6.4s
+	VFMLA	V0.S4, V6.S4, V1.S4
+	VMOV	V1.B16, V6.B16
+
+doneAdd:
+
+scaled:
 
 raw:
 	MOVD	ldc+40(FP), R0
@@ -841,11 +1673,11 @@ someStore:
 	FMOVQ	F6, 48(R0)
 	MOVD	R0, R1
 
-word1:
+word2:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word1
+	BNE	word2
 
 doneStore:
 	RET

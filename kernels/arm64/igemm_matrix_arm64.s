@@ -4,8 +4,8 @@
 
 #include "textflag.h"
 
-// func GemmU8S8Matrix6x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-TEXT ·GemmU8S8Matrix6x16NEON(SB), NOSPLIT, $64-96
+// func GemmU8S8Matrix6x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmU8S8Matrix6x16NEON(SB), NOSPLIT, $64-104
 	MOVD	$igemm_matrixData<>(SB), R8
 	MOVD	a+0(FP), R7
 	MOVD	lda+8(FP), R0
@@ -188,8 +188,8 @@ sorted:
 	VZIP2	V2.D2, V3.D2, V9.D2
 	VZIP1	V0.D2, V1.D2, V8.D2
 	VZIP2	V0.D2, V1.D2, V7.D2
-	MOVD	sums+72(FP), R1
-	MOVD	zero+64(FP), R0
+	MOVD	sums+80(FP), R1
+	MOVD	zero+72(FP), R0
 	CBZ	R0, raw
 	FMOVS	0(R0), F6
 	VDUP	V6.S[0], V6.S4
@@ -243,132 +243,606 @@ sorted:
 	WORD	$0x4ea3940f // mla v15.4s, v0.4s, v3.4s
 	WORD	$0x4ea29408 // mla v8.4s, v0.4s, v2.4s
 	WORD	$0x4ea19407 // mla v7.4s, v0.4s, v1.4s
-	MOVD	rowScale+80(FP), R1
-	MOVD	colScale+88(FP), R0
-	FMOVQ	0(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	MOVD	rowScale+88(FP), R8
+	MOVD	colScale+96(FP), R0
+	FMOVQ	0(R0), F5
+	FMOVQ	16(R0), F4
+	FMOVQ	32(R0), F3
+	FMOVQ	48(R0), F2
+	MOVBU	add+64(FP), R0
+	CBNZ	R0, add
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21dbde // scvtf v30.4s, v30.4s
-	WORD	$0x6e20dfde // fmul v30.4s, v30.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21dbbd // scvtf v29.4s, v29.4s
-	WORD	$0x6e20dfbd // fmul v29.4s, v29.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD	$0x6e20ded6 // fmul v22.4s, v22.4s, v0.4s
-	FMOVS	12(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD	$0x6e20deb5 // fmul v21.4s, v21.4s, v0.4s
-	FMOVS	16(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD	$0x6e20ddce // fmul v14.4s, v14.4s, v0.4s
-	FMOVS	20(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD	$0x6e20ddad // fmul v13.4s, v13.4s, v0.4s
-	FMOVQ	16(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V30.S4, V0.S4
+	VMOV	V0.B16, V30.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21db9c // scvtf v28.4s, v28.4s
-	WORD	$0x6e20df9c // fmul v28.4s, v28.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21db7b // scvtf v27.4s, v27.4s
-	WORD	$0x6e20df7b // fmul v27.4s, v27.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD	$0x6e20de94 // fmul v20.4s, v20.4s, v0.4s
-	FMOVS	12(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD	$0x6e20de73 // fmul v19.4s, v19.4s, v0.4s
-	FMOVS	16(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD	$0x6e20dd8c // fmul v12.4s, v12.4s, v0.4s
-	FMOVS	20(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD	$0x6e20dd6b // fmul v11.4s, v11.4s, v0.4s
-	FMOVQ	32(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V28.S4, V0.S4
+	VMOV	V0.B16, V28.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21db5a // scvtf v26.4s, v26.4s
-	WORD	$0x6e20df5a // fmul v26.4s, v26.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21db39 // scvtf v25.4s, v25.4s
-	WORD	$0x6e20df39 // fmul v25.4s, v25.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD	$0x6e20de52 // fmul v18.4s, v18.4s, v0.4s
-	FMOVS	12(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD	$0x6e20de31 // fmul v17.4s, v17.4s, v0.4s
-	FMOVS	16(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD	$0x6e20dd4a // fmul v10.4s, v10.4s, v0.4s
-	FMOVS	20(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD	$0x6e20dd29 // fmul v9.4s, v9.4s, v0.4s
-	FMOVQ	48(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V26.S4, V0.S4
+	VMOV	V0.B16, V26.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21db18 // scvtf v24.4s, v24.4s
-	WORD	$0x6e20df18 // fmul v24.4s, v24.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V24.S4, V0.S4
+	VMOV	V0.B16, V24.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21dbbd // scvtf v29.4s, v29.4s
+	VFMLA	V1.S4, V29.S4, V0.S4
+	VMOV	V0.B16, V29.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21db7b // scvtf v27.4s, v27.4s
+	VFMLA	V1.S4, V27.S4, V0.S4
+	VMOV	V0.B16, V27.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21db39 // scvtf v25.4s, v25.4s
+	VFMLA	V1.S4, V25.S4, V0.S4
+	VMOV	V0.B16, V25.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD	$0x6e20def7 // fmul v23.4s, v23.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V23.S4, V0.S4
+	VMOV	V0.B16, V23.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21dad6 // scvtf v22.4s, v22.4s
+	VFMLA	V1.S4, V22.S4, V0.S4
+	VMOV	V0.B16, V22.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
+	VFMLA	V1.S4, V20.S4, V0.S4
+	VMOV	V0.B16, V20.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
+	VFMLA	V1.S4, V18.S4, V0.S4
+	VMOV	V0.B16, V18.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD	$0x6e20de10 // fmul v16.4s, v16.4s, v0.4s
-	FMOVS	12(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V16.S4, V0.S4
+	VMOV	V0.B16, V16.B16
+	FMOVS	12(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21dab5 // scvtf v21.4s, v21.4s
+	VFMLA	V1.S4, V21.S4, V0.S4
+	VMOV	V0.B16, V21.B16
+	FMOVS	12(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
+	VFMLA	V1.S4, V19.S4, V0.S4
+	VMOV	V0.B16, V19.B16
+	FMOVS	12(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
+	VFMLA	V1.S4, V17.S4, V0.S4
+	VMOV	V0.B16, V17.B16
+	FMOVS	12(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD	$0x6e20ddef // fmul v15.4s, v15.4s, v0.4s
-	FMOVS	16(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V15.S4, V0.S4
+	VMOV	V0.B16, V15.B16
+	FMOVS	16(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
+	VFMLA	V1.S4, V14.S4, V0.S4
+	VMOV	V0.B16, V14.B16
+	FMOVS	16(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	VFMLA	V1.S4, V12.S4, V0.S4
+	VMOV	V0.B16, V12.B16
+	FMOVS	16(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V1.S4, V10.S4, V0.S4
+	VMOV	V0.B16, V10.B16
+	FMOVS	16(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD	$0x6e20dd08 // fmul v8.4s, v8.4s, v0.4s
-	FMOVS	20(R1), F0
+	VFMLA	V1.S4, V8.S4, V0.S4
+	VMOV	V0.B16, V8.B16
+	FMOVS	20(R8), F0
 	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
+	VEOR	V1.B16, V1.B16, V1.B16
+	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
+	VFMLA	V0.S4, V13.S4, V1.S4
+	VMOV	V1.B16, V13.B16
+	FMOVS	20(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	VEOR	V1.B16, V1.B16, V1.B16
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V0.S4, V11.S4, V1.S4
+	VMOV	V1.B16, V11.B16
+	FMOVS	20(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	VEOR	V1.B16, V1.B16, V1.B16
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V0.S4, V9.S4, V1.S4
+	VMOV	V1.B16, V9.B16
+	FMOVS	20(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	VEOR	V1.B16, V1.B16, V1.B16
 	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD	$0x6e20dce7 // fmul v7.4s, v7.4s, v0.4s
+	VFMLA	V0.S4, V7.S4, V1.S4
+	VMOV	V1.B16, V7.B16
+	B	scaled
+
+add:
+	MOVD	ldc+40(FP), R7
+	LSL	$2, R7, R7
+	MOVD	cols+56(FP), R6
+	SUB	$0, R6, R6
+	CMP	$16, R6
+	BNE	someAdd
+	MOVD	c+32(FP), R0
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R0), F0
+	WORD	$0x4e21dbde // scvtf v30.4s, v30.4s
+	VFMLA	V1.S4, V30.S4, V0.S4
+	VMOV	V0.B16, V30.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R0), F0
+	WORD	$0x4e21db9c // scvtf v28.4s, v28.4s
+	VFMLA	V1.S4, V28.S4, V0.S4
+	VMOV	V0.B16, V28.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R0), F0
+	WORD	$0x4e21db5a // scvtf v26.4s, v26.4s
+	VFMLA	V1.S4, V26.S4, V0.S4
+	VMOV	V0.B16, V26.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R0), F0
+	WORD	$0x4e21db18 // scvtf v24.4s, v24.4s
+	VFMLA	V1.S4, V24.S4, V0.S4
+	VMOV	V0.B16, V24.B16
+	ADD	R7, R0, R0
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R0), F0
+	WORD	$0x4e21dbbd // scvtf v29.4s, v29.4s
+	VFMLA	V1.S4, V29.S4, V0.S4
+	VMOV	V0.B16, V29.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R0), F0
+	WORD	$0x4e21db7b // scvtf v27.4s, v27.4s
+	VFMLA	V1.S4, V27.S4, V0.S4
+	VMOV	V0.B16, V27.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R0), F0
+	WORD	$0x4e21db39 // scvtf v25.4s, v25.4s
+	VFMLA	V1.S4, V25.S4, V0.S4
+	VMOV	V0.B16, V25.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R0), F0
+	WORD	$0x4e21daf7 // scvtf v23.4s, v23.4s
+	VFMLA	V1.S4, V23.S4, V0.S4
+	VMOV	V0.B16, V23.B16
+	ADD	R7, R0, R0
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R0), F0
+	WORD	$0x4e21dad6 // scvtf v22.4s, v22.4s
+	VFMLA	V1.S4, V22.S4, V0.S4
+	VMOV	V0.B16, V22.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R0), F0
+	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
+	VFMLA	V1.S4, V20.S4, V0.S4
+	VMOV	V0.B16, V20.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R0), F0
+	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
+	VFMLA	V1.S4, V18.S4, V0.S4
+	VMOV	V0.B16, V18.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R0), F0
+	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
+	VFMLA	V1.S4, V16.S4, V0.S4
+	VMOV	V0.B16, V16.B16
+	ADD	R7, R0, R0
+	FMOVS	12(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R0), F0
+	WORD	$0x4e21dab5 // scvtf v21.4s, v21.4s
+	VFMLA	V1.S4, V21.S4, V0.S4
+	VMOV	V0.B16, V21.B16
+	FMOVS	12(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R0), F0
+	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
+	VFMLA	V1.S4, V19.S4, V0.S4
+	VMOV	V0.B16, V19.B16
+	FMOVS	12(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R0), F0
+	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
+	VFMLA	V1.S4, V17.S4, V0.S4
+	VMOV	V0.B16, V17.B16
+	FMOVS	12(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R0), F0
+	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
+	VFMLA	V1.S4, V15.S4, V0.S4
+	VMOV	V0.B16, V15.B16
+	ADD	R7, R0, R0
+	FMOVS	16(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R0), F0
+	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
+	VFMLA	V1.S4, V14.S4, V0.S4
+	VMOV	V0.B16, V14.B16
+	FMOVS	16(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R0), F0
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	VFMLA	V1.S4, V12.S4, V0.S4
+	VMOV	V0.B16, V12.B16
+	FMOVS	16(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R0), F0
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V1.S4, V10.S4, V0.S4
+	VMOV	V0.B16, V10.B16
+	FMOVS	16(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R0), F0
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V1.S4, V8.S4, V0.S4
+	VMOV	V0.B16, V8.B16
+	ADD	R7, R0, R0
+	FMOVS	20(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
+	FMOVQ	0(R0), F1
+	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
+	VFMLA	V0.S4, V13.S4, V1.S4
+	VMOV	V1.B16, V13.B16
+	FMOVS	20(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	FMOVQ	16(R0), F1
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V0.S4, V11.S4, V1.S4
+	VMOV	V1.B16, V11.B16
+	FMOVS	20(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	FMOVQ	32(R0), F1
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V0.S4, V9.S4, V1.S4
+	VMOV	V1.B16, V9.B16
+	FMOVS	20(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	FMOVQ	48(R0), F1
+	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
+	VFMLA	V0.S4, V7.S4, V1.S4
+	VMOV	V1.B16, V7.B16
+	B	doneAdd
+
+someAdd:
+	MOVD	c+32(FP), R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word1:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word1
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R4), F0
+	WORD	$0x4e21dbde // scvtf v30.4s, v30.4s
+	VFMLA	V1.S4, V30.S4, V0.S4
+	VMOV	V0.B16, V30.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R4), F0
+	WORD	$0x4e21db9c // scvtf v28.4s, v28.4s
+	VFMLA	V1.S4, V28.S4, V0.S4
+	VMOV	V0.B16, V28.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R4), F0
+	WORD	$0x4e21db5a // scvtf v26.4s, v26.4s
+	VFMLA	V1.S4, V26.S4, V0.S4
+	VMOV	V0.B16, V26.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R4), F0
+	WORD	$0x4e21db18 // scvtf v24.4s, v24.4s
+	VFMLA	V1.S4, V24.S4, V0.S4
+	VMOV	V0.B16, V24.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word2:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word2
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R4), F0
+	WORD	$0x4e21dbbd // scvtf v29.4s, v29.4s
+	VFMLA	V1.S4, V29.S4, V0.S4
+	VMOV	V0.B16, V29.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R4), F0
+	WORD	$0x4e21db7b // scvtf v27.4s, v27.4s
+	VFMLA	V1.S4, V27.S4, V0.S4
+	VMOV	V0.B16, V27.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R4), F0
+	WORD	$0x4e21db39 // scvtf v25.4s, v25.4s
+	VFMLA	V1.S4, V25.S4, V0.S4
+	VMOV	V0.B16, V25.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R4), F0
+	WORD	$0x4e21daf7 // scvtf v23.4s, v23.4s
+	VFMLA	V1.S4, V23.S4, V0.S4
+	VMOV	V0.B16, V23.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word3:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word3
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R4), F0
+	WORD	$0x4e21dad6 // scvtf v22.4s, v22.4s
+	VFMLA	V1.S4, V22.S4, V0.S4
+	VMOV	V0.B16, V22.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R4), F0
+	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
+	VFMLA	V1.S4, V20.S4, V0.S4
+	VMOV	V0.B16, V20.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R4), F0
+	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
+	VFMLA	V1.S4, V18.S4, V0.S4
+	VMOV	V0.B16, V18.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R4), F0
+	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
+	VFMLA	V1.S4, V16.S4, V0.S4
+	VMOV	V0.B16, V16.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word4:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word4
+	FMOVS	12(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R4), F0
+	WORD	$0x4e21dab5 // scvtf v21.4s, v21.4s
+	VFMLA	V1.S4, V21.S4, V0.S4
+	VMOV	V0.B16, V21.B16
+	FMOVS	12(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R4), F0
+	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
+	VFMLA	V1.S4, V19.S4, V0.S4
+	VMOV	V0.B16, V19.B16
+	FMOVS	12(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R4), F0
+	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
+	VFMLA	V1.S4, V17.S4, V0.S4
+	VMOV	V0.B16, V17.B16
+	FMOVS	12(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R4), F0
+	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
+	VFMLA	V1.S4, V15.S4, V0.S4
+	VMOV	V0.B16, V15.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word5:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word5
+	FMOVS	16(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R4), F0
+	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
+	VFMLA	V1.S4, V14.S4, V0.S4
+	VMOV	V0.B16, V14.B16
+	FMOVS	16(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R4), F0
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	VFMLA	V1.S4, V12.S4, V0.S4
+	VMOV	V0.B16, V12.B16
+	FMOVS	16(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R4), F0
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V1.S4, V10.S4, V0.S4
+	VMOV	V0.B16, V10.B16
+	FMOVS	16(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R4), F0
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V1.S4, V8.S4, V0.S4
+	VMOV	V0.B16, V8.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R5, R1
+	MOVD	R6, R4
+	MOVD	R0, R3
+
+word6:
+	MOVWU.P	4(R1), R2
+	MOVW.P	R2, 4(R3)
+	SUBS	$1, R4, R4
+	BNE	word6
+	FMOVS	20(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
+	FMOVQ	0(R0), F1
+	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
+	VFMLA	V0.S4, V13.S4, V1.S4
+	VMOV	V1.B16, V13.B16
+	FMOVS	20(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	FMOVQ	16(R0), F1
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V0.S4, V11.S4, V1.S4
+	VMOV	V1.B16, V11.B16
+	FMOVS	20(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	FMOVQ	32(R0), F1
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V0.S4, V9.S4, V1.S4
+	VMOV	V1.B16, V9.B16
+	FMOVS	20(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	FMOVQ	48(R0), F1
+	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
+	VFMLA	V0.S4, V7.S4, V1.S4
+	VMOV	V1.B16, V7.B16
+
+doneAdd:
+
+scaled:
 
 raw:
 	MOVD	ldc+40(FP), R6
@@ -420,11 +894,11 @@ someStore:
 	FMOVQ	F24, 48(R0)
 	MOVD	R0, R1
 
-word1:
+word7:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word1
+	BNE	word7
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
@@ -435,11 +909,11 @@ word1:
 	FMOVQ	F23, 48(R0)
 	MOVD	R0, R1
 
-word2:
+word8:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word2
+	BNE	word8
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
@@ -450,11 +924,11 @@ word2:
 	FMOVQ	F16, 48(R0)
 	MOVD	R0, R1
 
-word3:
+word9:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word3
+	BNE	word9
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
@@ -465,11 +939,11 @@ word3:
 	FMOVQ	F15, 48(R0)
 	MOVD	R0, R1
 
-word4:
+word10:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word4
+	BNE	word10
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
@@ -480,11 +954,11 @@ word4:
 	FMOVQ	F8, 48(R0)
 	MOVD	R0, R1
 
-word5:
+word11:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word5
+	BNE	word11
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R1
@@ -495,17 +969,17 @@ word5:
 	FMOVQ	F7, 48(R0)
 	MOVD	R0, R3
 
-word6:
+word12:
 	MOVWU.P	4(R3), R0
 	MOVW.P	R0, 4(R1)
 	SUBS	$1, R2, R2
-	BNE	word6
+	BNE	word12
 
 doneStore:
 	RET
 
-// func GemmU8S8Matrix5x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-TEXT ·GemmU8S8Matrix5x16NEON(SB), NOSPLIT, $64-96
+// func GemmU8S8Matrix5x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmU8S8Matrix5x16NEON(SB), NOSPLIT, $64-104
 	MOVD	$igemm_matrixData<>(SB), R7
 	MOVD	a+0(FP), R6
 	MOVD	lda+8(FP), R0
@@ -679,8 +1153,8 @@ sorted:
 	VZIP1	V10.D2, V11.D2, V10.D2
 	VZIP1	V8.D2, V9.D2, V8.D2
 	VZIP1	V6.D2, V7.D2, V25.D2
-	MOVD	sums+72(FP), R1
-	MOVD	zero+64(FP), R0
+	MOVD	sums+80(FP), R1
+	MOVD	zero+72(FP), R0
 	CBZ	R0, raw
 	FMOVS	0(R0), F15
 	VDUP	V15.S[0], V15.S4
@@ -726,112 +1200,510 @@ sorted:
 	WORD	$0x4eab94d0 // mla v16.4s, v6.4s, v11.4s
 	WORD	$0x4ea994ce // mla v14.4s, v6.4s, v9.4s
 	WORD	$0x4ea794d9 // mla v25.4s, v6.4s, v7.4s
-	MOVD	rowScale+80(FP), R1
-	MOVD	colScale+88(FP), R0
-	FMOVQ	0(R0), F7
-	FMOVS	0(R1), F6
-	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
+	MOVD	rowScale+88(FP), R8
+	MOVD	colScale+96(FP), R0
+	FMOVQ	0(R0), F15
+	FMOVQ	16(R0), F13
+	FMOVQ	32(R0), F11
+	FMOVQ	48(R0), F9
+	MOVBU	add+64(FP), R0
+	CBNZ	R0, add
+	FMOVS	0(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2fdce7 // fmul v7.4s, v7.4s, v15.4s
+	VEOR	V6.B16, V6.B16, V6.B16
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e26dc00 // fmul v0.4s, v0.4s, v6.4s
-	FMOVS	4(R1), F6
-	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
-	WORD	$0x4e21d842 // scvtf v2.4s, v2.4s
-	WORD	$0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
-	FMOVS	8(R1), F6
-	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
-	WORD	$0x4e21dad6 // scvtf v22.4s, v22.4s
-	WORD	$0x6e26ded6 // fmul v22.4s, v22.4s, v6.4s
-	FMOVS	12(R1), F6
-	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
-	WORD	$0x4e21dab5 // scvtf v21.4s, v21.4s
-	WORD	$0x6e26deb5 // fmul v21.4s, v21.4s, v6.4s
-	FMOVS	16(R1), F6
-	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
-	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD	$0x6e26dd8c // fmul v12.4s, v12.4s, v6.4s
-	FMOVQ	16(R0), F7
-	FMOVS	0(R1), F6
-	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
+	VFMLA	V7.S4, V0.S4, V6.S4
+	VMOV	V6.B16, V0.B16
+	FMOVS	0(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2ddce7 // fmul v7.4s, v7.4s, v13.4s
+	VEOR	V6.B16, V6.B16, V6.B16
 	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
-	WORD	$0x6e26dc21 // fmul v1.4s, v1.4s, v6.4s
-	FMOVS	4(R1), F6
-	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
-	WORD	$0x4e21d884 // scvtf v4.4s, v4.4s
-	WORD	$0x6e26dc84 // fmul v4.4s, v4.4s, v6.4s
-	FMOVS	8(R1), F6
-	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
-	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD	$0x6e26de94 // fmul v20.4s, v20.4s, v6.4s
-	FMOVS	12(R1), F6
-	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
-	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD	$0x6e26de73 // fmul v19.4s, v19.4s, v6.4s
-	FMOVS	16(R1), F6
-	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
-	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD	$0x6e26dd4a // fmul v10.4s, v10.4s, v6.4s
-	FMOVQ	32(R0), F7
-	FMOVS	0(R1), F6
-	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
+	VFMLA	V7.S4, V1.S4, V6.S4
+	VMOV	V6.B16, V1.B16
+	FMOVS	0(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
+	VEOR	V6.B16, V6.B16, V6.B16
 	WORD	$0x4e21d863 // scvtf v3.4s, v3.4s
-	WORD	$0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
-	FMOVS	4(R1), F6
-	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
-	WORD	$0x4e21db18 // scvtf v24.4s, v24.4s
-	WORD	$0x6e26df18 // fmul v24.4s, v24.4s, v6.4s
-	FMOVS	8(R1), F6
-	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
-	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD	$0x6e26de52 // fmul v18.4s, v18.4s, v6.4s
-	FMOVS	12(R1), F6
-	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
-	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD	$0x6e26de31 // fmul v17.4s, v17.4s, v6.4s
-	FMOVS	16(R1), F6
-	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
-	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD	$0x6e26dd08 // fmul v8.4s, v8.4s, v6.4s
-	FMOVQ	48(R0), F7
-	FMOVS	0(R1), F6
-	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
+	VFMLA	V7.S4, V3.S4, V6.S4
+	VMOV	V6.B16, V3.B16
+	FMOVS	0(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e29dce7 // fmul v7.4s, v7.4s, v9.4s
+	VEOR	V6.B16, V6.B16, V6.B16
 	WORD	$0x4e21d8a5 // scvtf v5.4s, v5.4s
-	WORD	$0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
-	FMOVS	4(R1), F6
-	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
+	VFMLA	V7.S4, V5.S4, V6.S4
+	VMOV	V6.B16, V5.B16
+	FMOVS	4(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2fdce7 // fmul v7.4s, v7.4s, v15.4s
+	VEOR	V6.B16, V6.B16, V6.B16
+	WORD	$0x4e21d842 // scvtf v2.4s, v2.4s
+	VFMLA	V7.S4, V2.S4, V6.S4
+	VMOV	V6.B16, V2.B16
+	FMOVS	4(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2ddce7 // fmul v7.4s, v7.4s, v13.4s
+	VEOR	V6.B16, V6.B16, V6.B16
+	WORD	$0x4e21d884 // scvtf v4.4s, v4.4s
+	VFMLA	V7.S4, V4.S4, V6.S4
+	VMOV	V6.B16, V4.B16
+	FMOVS	4(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
+	VEOR	V6.B16, V6.B16, V6.B16
+	WORD	$0x4e21db18 // scvtf v24.4s, v24.4s
+	VFMLA	V7.S4, V24.S4, V6.S4
+	VMOV	V6.B16, V24.B16
+	FMOVS	4(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e29dce7 // fmul v7.4s, v7.4s, v9.4s
+	VEOR	V6.B16, V6.B16, V6.B16
 	WORD	$0x4e21daf7 // scvtf v23.4s, v23.4s
-	WORD	$0x6e26def7 // fmul v23.4s, v23.4s, v6.4s
-	FMOVS	8(R1), F6
-	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
+	VFMLA	V7.S4, V23.S4, V6.S4
+	VMOV	V6.B16, V23.B16
+	FMOVS	8(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2fdce7 // fmul v7.4s, v7.4s, v15.4s
+	VEOR	V6.B16, V6.B16, V6.B16
+	WORD	$0x4e21dad6 // scvtf v22.4s, v22.4s
+	VFMLA	V7.S4, V22.S4, V6.S4
+	VMOV	V6.B16, V22.B16
+	FMOVS	8(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2ddce7 // fmul v7.4s, v7.4s, v13.4s
+	VEOR	V6.B16, V6.B16, V6.B16
+	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
+	VFMLA	V7.S4, V20.S4, V6.S4
+	VMOV	V6.B16, V20.B16
+	FMOVS	8(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
+	VEOR	V6.B16, V6.B16, V6.B16
+	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
+	VFMLA	V7.S4, V18.S4, V6.S4
+	VMOV	V6.B16, V18.B16
+	FMOVS	8(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e29dce7 // fmul v7.4s, v7.4s, v9.4s
+	VEOR	V6.B16, V6.B16, V6.B16
 	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD	$0x6e26de10 // fmul v16.4s, v16.4s, v6.4s
-	FMOVS	12(R1), F6
-	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
+	VFMLA	V7.S4, V16.S4, V6.S4
+	VMOV	V6.B16, V16.B16
+	FMOVS	12(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2fdce7 // fmul v7.4s, v7.4s, v15.4s
+	VEOR	V6.B16, V6.B16, V6.B16
+	WORD	$0x4e21dab5 // scvtf v21.4s, v21.4s
+	VFMLA	V7.S4, V21.S4, V6.S4
+	VMOV	V6.B16, V21.B16
+	FMOVS	12(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2ddce7 // fmul v7.4s, v7.4s, v13.4s
+	VEOR	V6.B16, V6.B16, V6.B16
+	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
+	VFMLA	V7.S4, V19.S4, V6.S4
+	VMOV	V6.B16, V19.B16
+	FMOVS	12(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
+	VEOR	V6.B16, V6.B16, V6.B16
+	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
+	VFMLA	V7.S4, V17.S4, V6.S4
+	VMOV	V6.B16, V17.B16
+	FMOVS	12(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e29dce7 // fmul v7.4s, v7.4s, v9.4s
+	VEOR	V6.B16, V6.B16, V6.B16
 	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD	$0x6e26ddce // fmul v14.4s, v14.4s, v6.4s
-	FMOVS	16(R1), F6
+	VFMLA	V7.S4, V14.S4, V6.S4
+	VMOV	V6.B16, V14.B16
+	FMOVS	16(R8), F6
 	VDUP	V6.S[0], V6.S4
-	WORD	$0x6e27dcc6 // fmul v6.4s, v6.4s, v7.4s
+	WORD	$0x6e2fdcc6 // fmul v6.4s, v6.4s, v15.4s
+	VEOR	V7.B16, V7.B16, V7.B16
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	VFMLA	V6.S4, V12.S4, V7.S4
+	VMOV	V7.B16, V12.B16
+	FMOVS	16(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2ddcc6 // fmul v6.4s, v6.4s, v13.4s
+	VEOR	V7.B16, V7.B16, V7.B16
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V6.S4, V10.S4, V7.S4
+	VMOV	V7.B16, V10.B16
+	FMOVS	16(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2bdcc6 // fmul v6.4s, v6.4s, v11.4s
+	VEOR	V7.B16, V7.B16, V7.B16
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V6.S4, V8.S4, V7.S4
+	VMOV	V7.B16, V8.B16
+	FMOVS	16(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e29dcc6 // fmul v6.4s, v6.4s, v9.4s
+	VEOR	V7.B16, V7.B16, V7.B16
 	WORD	$0x4e21db39 // scvtf v25.4s, v25.4s
-	WORD	$0x6e26df39 // fmul v25.4s, v25.4s, v6.4s
+	VFMLA	V6.S4, V25.S4, V7.S4
+	VMOV	V7.B16, V25.B16
+	B	scaled
+
+add:
+	MOVD	ldc+40(FP), R7
+	LSL	$2, R7, R7
+	MOVD	cols+56(FP), R6
+	SUB	$0, R6, R6
+	CMP	$16, R6
+	BNE	someAdd
+	MOVD	c+32(FP), R0
+	FMOVS	0(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2fdce7 // fmul v7.4s, v7.4s, v15.4s
+	FMOVQ	0(R0), F6
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	VFMLA	V7.S4, V0.S4, V6.S4
+	VMOV	V6.B16, V0.B16
+	FMOVS	0(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2ddce7 // fmul v7.4s, v7.4s, v13.4s
+	FMOVQ	16(R0), F6
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	VFMLA	V7.S4, V1.S4, V6.S4
+	VMOV	V6.B16, V1.B16
+	FMOVS	0(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
+	FMOVQ	32(R0), F6
+	WORD	$0x4e21d863 // scvtf v3.4s, v3.4s
+	VFMLA	V7.S4, V3.S4, V6.S4
+	VMOV	V6.B16, V3.B16
+	FMOVS	0(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e29dce7 // fmul v7.4s, v7.4s, v9.4s
+	FMOVQ	48(R0), F6
+	WORD	$0x4e21d8a5 // scvtf v5.4s, v5.4s
+	VFMLA	V7.S4, V5.S4, V6.S4
+	VMOV	V6.B16, V5.B16
+	ADD	R7, R0, R0
+	FMOVS	4(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2fdce7 // fmul v7.4s, v7.4s, v15.4s
+	FMOVQ	0(R0), F6
+	WORD	$0x4e21d842 // scvtf v2.4s, v2.4s
+	VFMLA	V7.S4, V2.S4, V6.S4
+	VMOV	V6.B16, V2.B16
+	FMOVS	4(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2ddce7 // fmul v7.4s, v7.4s, v13.4s
+	FMOVQ	16(R0), F6
+	WORD	$0x4e21d884 // scvtf v4.4s, v4.4s
+	VFMLA	V7.S4, V4.S4, V6.S4
+	VMOV	V6.B16, V4.B16
+	FMOVS	4(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
+	FMOVQ	32(R0), F6
+	WORD	$0x4e21db18 // scvtf v24.4s, v24.4s
+	VFMLA	V7.S4, V24.S4, V6.S4
+	VMOV	V6.B16, V24.B16
+	FMOVS	4(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e29dce7 // fmul v7.4s, v7.4s, v9.4s
+	FMOVQ	48(R0), F6
+	WORD	$0x4e21daf7 // scvtf v23.4s, v23.4s
+	VFMLA	V7.S4, V23.S4, V6.S4
+	VMOV	V6.B16, V23.B16
+	ADD	R7, R0, R0
+	FMOVS	8(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2fdce7 // fmul v7.4s, v7.4s, v15.4s
+	FMOVQ	0(R0), F6
+	WORD	$0x4e21dad6 // scvtf v22.4s, v22.4s
+	VFMLA	V7.S4, V22.S4, V6.S4
+	VMOV	V6.B16, V22.B16
+	FMOVS	8(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2ddce7 // fmul v7.4s, v7.4s, v13.4s
+	FMOVQ	16(R0), F6
+	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
+	VFMLA	V7.S4, V20.S4, V6.S4
+	VMOV	V6.B16, V20.B16
+	FMOVS	8(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
+	FMOVQ	32(R0), F6
+	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
+	VFMLA	V7.S4, V18.S4, V6.S4
+	VMOV	V6.B16, V18.B16
+	FMOVS	8(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e29dce7 // fmul v7.4s, v7.4s, v9.4s
+	FMOVQ	48(R0), F6
+	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
+	VFMLA	V7.S4, V16.S4, V6.S4
+	VMOV	V6.B16, V16.B16
+	ADD	R7, R0, R0
+	FMOVS	12(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2fdce7 // fmul v7.4s, v7.4s, v15.4s
+	FMOVQ	0(R0), F6
+	WORD	$0x4e21dab5 // scvtf v21.4s, v21.4s
+	VFMLA	V7.S4, V21.S4, V6.S4
+	VMOV	V6.B16, V21.B16
+	FMOVS	12(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2ddce7 // fmul v7.4s, v7.4s, v13.4s
+	FMOVQ	16(R0), F6
+	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
+	VFMLA	V7.S4, V19.S4, V6.S4
+	VMOV	V6.B16, V19.B16
+	FMOVS	12(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
+	FMOVQ	32(R0), F6
+	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
+	VFMLA	V7.S4, V17.S4, V6.S4
+	VMOV	V6.B16, V17.B16
+	FMOVS	12(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e29dce7 // fmul v7.4s, v7.4s, v9.4s
+	FMOVQ	48(R0), F6
+	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
+	VFMLA	V7.S4, V14.S4, V6.S4
+	VMOV	V6.B16, V14.B16
+	ADD	R7, R0, R0
+	FMOVS	16(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2fdcc6 // fmul v6.4s, v6.4s, v15.4s
+	FMOVQ	0(R0), F7
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	VFMLA	V6.S4, V12.S4, V7.S4
+	VMOV	V7.B16, V12.B16
+	FMOVS	16(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2ddcc6 // fmul v6.4s, v6.4s, v13.4s
+	FMOVQ	16(R0), F7
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V6.S4, V10.S4, V7.S4
+	VMOV	V7.B16, V10.B16
+	FMOVS	16(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2bdcc6 // fmul v6.4s, v6.4s, v11.4s
+	FMOVQ	32(R0), F7
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V6.S4, V8.S4, V7.S4
+	VMOV	V7.B16, V8.B16
+	FMOVS	16(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e29dcc6 // fmul v6.4s, v6.4s, v9.4s
+	FMOVQ	48(R0), F7
+	WORD	$0x4e21db39 // scvtf v25.4s, v25.4s
+	VFMLA	V6.S4, V25.S4, V7.S4
+	VMOV	V7.B16, V25.B16
+	B	doneAdd
+
+someAdd:
+	MOVD	c+32(FP), R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word1:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word1
+	FMOVS	0(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2fdce7 // fmul v7.4s, v7.4s, v15.4s
+	FMOVQ	0(R4), F6
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	VFMLA	V7.S4, V0.S4, V6.S4
+	VMOV	V6.B16, V0.B16
+	FMOVS	0(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2ddce7 // fmul v7.4s, v7.4s, v13.4s
+	FMOVQ	16(R4), F6
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	VFMLA	V7.S4, V1.S4, V6.S4
+	VMOV	V6.B16, V1.B16
+	FMOVS	0(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
+	FMOVQ	32(R4), F6
+	WORD	$0x4e21d863 // scvtf v3.4s, v3.4s
+	VFMLA	V7.S4, V3.S4, V6.S4
+	VMOV	V6.B16, V3.B16
+	FMOVS	0(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e29dce7 // fmul v7.4s, v7.4s, v9.4s
+	FMOVQ	48(R4), F6
+	WORD	$0x4e21d8a5 // scvtf v5.4s, v5.4s
+	VFMLA	V7.S4, V5.S4, V6.S4
+	VMOV	V6.B16, V5.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word2:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word2
+	FMOVS	4(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2fdce7 // fmul v7.4s, v7.4s, v15.4s
+	FMOVQ	0(R4), F6
+	WORD	$0x4e21d842 // scvtf v2.4s, v2.4s
+	VFMLA	V7.S4, V2.S4, V6.S4
+	VMOV	V6.B16, V2.B16
+	FMOVS	4(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2ddce7 // fmul v7.4s, v7.4s, v13.4s
+	FMOVQ	16(R4), F6
+	WORD	$0x4e21d884 // scvtf v4.4s, v4.4s
+	VFMLA	V7.S4, V4.S4, V6.S4
+	VMOV	V6.B16, V4.B16
+	FMOVS	4(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
+	FMOVQ	32(R4), F6
+	WORD	$0x4e21db18 // scvtf v24.4s, v24.4s
+	VFMLA	V7.S4, V24.S4, V6.S4
+	VMOV	V6.B16, V24.B16
+	FMOVS	4(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e29dce7 // fmul v7.4s, v7.4s, v9.4s
+	FMOVQ	48(R4), F6
+	WORD	$0x4e21daf7 // scvtf v23.4s, v23.4s
+	VFMLA	V7.S4, V23.S4, V6.S4
+	VMOV	V6.B16, V23.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word3:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word3
+	FMOVS	8(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2fdce7 // fmul v7.4s, v7.4s, v15.4s
+	FMOVQ	0(R4), F6
+	WORD	$0x4e21dad6 // scvtf v22.4s, v22.4s
+	VFMLA	V7.S4, V22.S4, V6.S4
+	VMOV	V6.B16, V22.B16
+	FMOVS	8(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2ddce7 // fmul v7.4s, v7.4s, v13.4s
+	FMOVQ	16(R4), F6
+	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
+	VFMLA	V7.S4, V20.S4, V6.S4
+	VMOV	V6.B16, V20.B16
+	FMOVS	8(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
+	FMOVQ	32(R4), F6
+	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
+	VFMLA	V7.S4, V18.S4, V6.S4
+	VMOV	V6.B16, V18.B16
+	FMOVS	8(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e29dce7 // fmul v7.4s, v7.4s, v9.4s
+	FMOVQ	48(R4), F6
+	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
+	VFMLA	V7.S4, V16.S4, V6.S4
+	VMOV	V6.B16, V16.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word4:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word4
+	FMOVS	12(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2fdce7 // fmul v7.4s, v7.4s, v15.4s
+	FMOVQ	0(R4), F6
+	WORD	$0x4e21dab5 // scvtf v21.4s, v21.4s
+	VFMLA	V7.S4, V21.S4, V6.S4
+	VMOV	V6.B16, V21.B16
+	FMOVS	12(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2ddce7 // fmul v7.4s, v7.4s, v13.4s
+	FMOVQ	16(R4), F6
+	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
+	VFMLA	V7.S4, V19.S4, V6.S4
+	VMOV	V6.B16, V19.B16
+	FMOVS	12(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e2bdce7 // fmul v7.4s, v7.4s, v11.4s
+	FMOVQ	32(R4), F6
+	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
+	VFMLA	V7.S4, V17.S4, V6.S4
+	VMOV	V6.B16, V17.B16
+	FMOVS	12(R8), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x6e29dce7 // fmul v7.4s, v7.4s, v9.4s
+	FMOVQ	48(R4), F6
+	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
+	VFMLA	V7.S4, V14.S4, V6.S4
+	VMOV	V6.B16, V14.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R5, R1
+	MOVD	R6, R4
+	MOVD	R0, R3
+
+word5:
+	MOVWU.P	4(R1), R2
+	MOVW.P	R2, 4(R3)
+	SUBS	$1, R4, R4
+	BNE	word5
+	FMOVS	16(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2fdcc6 // fmul v6.4s, v6.4s, v15.4s
+	FMOVQ	0(R0), F7
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	VFMLA	V6.S4, V12.S4, V7.S4
+	VMOV	V7.B16, V12.B16
+	FMOVS	16(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2ddcc6 // fmul v6.4s, v6.4s, v13.4s
+	FMOVQ	16(R0), F7
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V6.S4, V10.S4, V7.S4
+	VMOV	V7.B16, V10.B16
+	FMOVS	16(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2bdcc6 // fmul v6.4s, v6.4s, v11.4s
+	FMOVQ	32(R0), F7
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V6.S4, V8.S4, V7.S4
+	VMOV	V7.B16, V8.B16
+	FMOVS	16(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e29dcc6 // fmul v6.4s, v6.4s, v9.4s
+	FMOVQ	48(R0), F7
+	WORD	$0x4e21db39 // scvtf v25.4s, v25.4s
+	VFMLA	V6.S4, V25.S4, V7.S4
+	VMOV	V7.B16, V25.B16
+
+doneAdd:
+
+scaled:
 
 raw:
 	MOVD	ldc+40(FP), R6
@@ -878,11 +1750,11 @@ someStore:
 	FMOVQ	F5, 48(R0)
 	MOVD	R0, R1
 
-word1:
+word6:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word1
+	BNE	word6
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
@@ -893,11 +1765,11 @@ word1:
 	FMOVQ	F23, 48(R0)
 	MOVD	R0, R1
 
-word2:
+word7:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word2
+	BNE	word7
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
@@ -908,11 +1780,11 @@ word2:
 	FMOVQ	F16, 48(R0)
 	MOVD	R0, R1
 
-word3:
+word8:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word3
+	BNE	word8
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
@@ -923,11 +1795,11 @@ word3:
 	FMOVQ	F14, 48(R0)
 	MOVD	R0, R1
 
-word4:
+word9:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word4
+	BNE	word9
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R1
@@ -938,17 +1810,17 @@ word4:
 	FMOVQ	F25, 48(R0)
 	MOVD	R0, R3
 
-word5:
+word10:
 	MOVWU.P	4(R3), R0
 	MOVW.P	R0, 4(R1)
 	SUBS	$1, R2, R2
-	BNE	word5
+	BNE	word10
 
 doneStore:
 	RET
 
-// func GemmU8S8Matrix4x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-TEXT ·GemmU8S8Matrix4x16NEON(SB), NOSPLIT, $64-96
+// func GemmU8S8Matrix4x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmU8S8Matrix4x16NEON(SB), NOSPLIT, $64-104
 	MOVD	$igemm_matrixData<>(SB), R6
 	MOVD	a+0(FP), R5
 	MOVD	lda+8(FP), R0
@@ -1071,24 +1943,24 @@ rest:
 	ADD	$64, R1, R1
 
 sorted:
-	VZIP1	V14.D2, V15.D2, V20.D2
-	VZIP2	V14.D2, V15.D2, V19.D2
-	VZIP1	V12.D2, V13.D2, V18.D2
-	VZIP2	V12.D2, V13.D2, V17.D2
-	VZIP1	V10.D2, V11.D2, V16.D2
-	VZIP2	V10.D2, V11.D2, V15.D2
-	VZIP1	V8.D2, V9.D2, V14.D2
-	VZIP2	V8.D2, V9.D2, V13.D2
-	VZIP1	V6.D2, V7.D2, V12.D2
-	VZIP2	V6.D2, V7.D2, V11.D2
-	VZIP1	V4.D2, V5.D2, V10.D2
-	VZIP2	V4.D2, V5.D2, V9.D2
-	VZIP1	V2.D2, V3.D2, V8.D2
-	VZIP2	V2.D2, V3.D2, V7.D2
-	VZIP1	V0.D2, V1.D2, V6.D2
-	VZIP2	V0.D2, V1.D2, V5.D2
-	MOVD	sums+72(FP), R1
-	MOVD	zero+64(FP), R0
+	VZIP1	V14.D2, V15.D2, V21.D2
+	VZIP2	V14.D2, V15.D2, V20.D2
+	VZIP1	V12.D2, V13.D2, V19.D2
+	VZIP2	V12.D2, V13.D2, V18.D2
+	VZIP1	V10.D2, V11.D2, V17.D2
+	VZIP2	V10.D2, V11.D2, V16.D2
+	VZIP1	V8.D2, V9.D2, V15.D2
+	VZIP2	V8.D2, V9.D2, V14.D2
+	VZIP1	V6.D2, V7.D2, V13.D2
+	VZIP2	V6.D2, V7.D2, V12.D2
+	VZIP1	V4.D2, V5.D2, V11.D2
+	VZIP2	V4.D2, V5.D2, V10.D2
+	VZIP1	V2.D2, V3.D2, V9.D2
+	VZIP2	V2.D2, V3.D2, V8.D2
+	VZIP1	V0.D2, V1.D2, V7.D2
+	VZIP2	V0.D2, V1.D2, V6.D2
+	MOVD	sums+80(FP), R1
+	MOVD	zero+72(FP), R0
 	CBZ	R0, raw
 	FMOVS	0(R0), F4
 	VDUP	V4.S[0], V4.S4
@@ -1107,111 +1979,433 @@ sorted:
 	FMOVQ	0(R6), F0
 	VSUB	V1.S4, V0.S4, V1.S4
 	FMOVQ	0(R1), F0
-	WORD	$0x4ea49414 // mla v20.4s, v0.4s, v4.4s
-	WORD	$0x4ea39413 // mla v19.4s, v0.4s, v3.4s
-	WORD	$0x4ea2940c // mla v12.4s, v0.4s, v2.4s
-	WORD	$0x4ea1940b // mla v11.4s, v0.4s, v1.4s
+	WORD	$0x4ea49415 // mla v21.4s, v0.4s, v4.4s
+	WORD	$0x4ea39414 // mla v20.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940d // mla v13.4s, v0.4s, v2.4s
+	WORD	$0x4ea1940c // mla v12.4s, v0.4s, v1.4s
 	FMOVQ	16(R1), F0
-	WORD	$0x4ea49412 // mla v18.4s, v0.4s, v4.4s
-	WORD	$0x4ea39411 // mla v17.4s, v0.4s, v3.4s
-	WORD	$0x4ea2940a // mla v10.4s, v0.4s, v2.4s
-	WORD	$0x4ea19409 // mla v9.4s, v0.4s, v1.4s
+	WORD	$0x4ea49413 // mla v19.4s, v0.4s, v4.4s
+	WORD	$0x4ea39412 // mla v18.4s, v0.4s, v3.4s
+	WORD	$0x4ea2940b // mla v11.4s, v0.4s, v2.4s
+	WORD	$0x4ea1940a // mla v10.4s, v0.4s, v1.4s
 	FMOVQ	32(R1), F0
-	WORD	$0x4ea49410 // mla v16.4s, v0.4s, v4.4s
-	WORD	$0x4ea3940f // mla v15.4s, v0.4s, v3.4s
-	WORD	$0x4ea29408 // mla v8.4s, v0.4s, v2.4s
-	WORD	$0x4ea19407 // mla v7.4s, v0.4s, v1.4s
+	WORD	$0x4ea49411 // mla v17.4s, v0.4s, v4.4s
+	WORD	$0x4ea39410 // mla v16.4s, v0.4s, v3.4s
+	WORD	$0x4ea29409 // mla v9.4s, v0.4s, v2.4s
+	WORD	$0x4ea19408 // mla v8.4s, v0.4s, v1.4s
 	FMOVQ	48(R1), F0
-	WORD	$0x4ea4940e // mla v14.4s, v0.4s, v4.4s
-	WORD	$0x4ea3940d // mla v13.4s, v0.4s, v3.4s
-	WORD	$0x4ea29406 // mla v6.4s, v0.4s, v2.4s
-	WORD	$0x4ea19405 // mla v5.4s, v0.4s, v1.4s
-	MOVD	rowScale+80(FP), R1
-	MOVD	colScale+88(FP), R0
-	FMOVQ	0(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
-	WORD	$0x6e20de94 // fmul v20.4s, v20.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x4ea4940f // mla v15.4s, v0.4s, v4.4s
+	WORD	$0x4ea3940e // mla v14.4s, v0.4s, v3.4s
+	WORD	$0x4ea29407 // mla v7.4s, v0.4s, v2.4s
+	WORD	$0x4ea19406 // mla v6.4s, v0.4s, v1.4s
+	MOVD	rowScale+88(FP), R8
+	MOVD	colScale+96(FP), R0
+	FMOVQ	0(R0), F5
+	FMOVQ	16(R0), F4
+	FMOVQ	32(R0), F3
+	FMOVQ	48(R0), F2
+	MOVBU	add+64(FP), R0
+	CBNZ	R0, add
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21dab5 // scvtf v21.4s, v21.4s
+	VFMLA	V1.S4, V21.S4, V0.S4
+	VMOV	V0.B16, V21.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
-	WORD	$0x6e20de73 // fmul v19.4s, v19.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD	$0x6e20dd8c // fmul v12.4s, v12.4s, v0.4s
-	FMOVS	12(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD	$0x6e20dd6b // fmul v11.4s, v11.4s, v0.4s
-	FMOVQ	16(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
-	WORD	$0x6e20de52 // fmul v18.4s, v18.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V19.S4, V0.S4
+	VMOV	V0.B16, V19.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
-	WORD	$0x6e20de31 // fmul v17.4s, v17.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD	$0x6e20dd4a // fmul v10.4s, v10.4s, v0.4s
-	FMOVS	12(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD	$0x6e20dd29 // fmul v9.4s, v9.4s, v0.4s
-	FMOVQ	32(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD	$0x6e20de10 // fmul v16.4s, v16.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V17.S4, V0.S4
+	VMOV	V0.B16, V17.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD	$0x6e20ddef // fmul v15.4s, v15.4s, v0.4s
-	FMOVS	8(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD	$0x6e20dd08 // fmul v8.4s, v8.4s, v0.4s
-	FMOVS	12(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD	$0x6e20dce7 // fmul v7.4s, v7.4s, v0.4s
-	FMOVQ	48(R0), F1
-	FMOVS	0(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V15.S4, V0.S4
+	VMOV	V0.B16, V15.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
+	VFMLA	V1.S4, V20.S4, V0.S4
+	VMOV	V0.B16, V20.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
+	VFMLA	V1.S4, V18.S4, V0.S4
+	VMOV	V0.B16, V18.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
+	VFMLA	V1.S4, V16.S4, V0.S4
+	VMOV	V0.B16, V16.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
-	WORD	$0x6e20ddce // fmul v14.4s, v14.4s, v0.4s
-	FMOVS	4(R1), F0
-	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	VFMLA	V1.S4, V14.S4, V0.S4
+	VMOV	V0.B16, V14.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD	$0x6e20ddad // fmul v13.4s, v13.4s, v0.4s
-	FMOVS	8(R1), F0
+	VFMLA	V1.S4, V13.S4, V0.S4
+	VMOV	V0.B16, V13.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V1.S4, V11.S4, V0.S4
+	VMOV	V0.B16, V11.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V1.S4, V9.S4, V0.S4
+	VMOV	V0.B16, V9.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
+	VFMLA	V1.S4, V7.S4, V0.S4
+	VMOV	V0.B16, V7.B16
+	FMOVS	12(R8), F0
 	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
+	VEOR	V1.B16, V1.B16, V1.B16
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	VFMLA	V0.S4, V12.S4, V1.S4
+	VMOV	V1.B16, V12.B16
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	VEOR	V1.B16, V1.B16, V1.B16
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V0.S4, V10.S4, V1.S4
+	VMOV	V1.B16, V10.B16
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	VEOR	V1.B16, V1.B16, V1.B16
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V0.S4, V8.S4, V1.S4
+	VMOV	V1.B16, V8.B16
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	VEOR	V1.B16, V1.B16, V1.B16
 	WORD	$0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD	$0x6e20dcc6 // fmul v6.4s, v6.4s, v0.4s
-	FMOVS	12(R1), F0
+	VFMLA	V0.S4, V6.S4, V1.S4
+	VMOV	V1.B16, V6.B16
+	B	scaled
+
+add:
+	MOVD	ldc+40(FP), R7
+	LSL	$2, R7, R7
+	MOVD	cols+56(FP), R6
+	SUB	$0, R6, R6
+	CMP	$16, R6
+	BNE	someAdd
+	MOVD	c+32(FP), R0
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R0), F0
+	WORD	$0x4e21dab5 // scvtf v21.4s, v21.4s
+	VFMLA	V1.S4, V21.S4, V0.S4
+	VMOV	V0.B16, V21.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R0), F0
+	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
+	VFMLA	V1.S4, V19.S4, V0.S4
+	VMOV	V0.B16, V19.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R0), F0
+	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
+	VFMLA	V1.S4, V17.S4, V0.S4
+	VMOV	V0.B16, V17.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R0), F0
+	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
+	VFMLA	V1.S4, V15.S4, V0.S4
+	VMOV	V0.B16, V15.B16
+	ADD	R7, R0, R0
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R0), F0
+	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
+	VFMLA	V1.S4, V20.S4, V0.S4
+	VMOV	V0.B16, V20.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R0), F0
+	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
+	VFMLA	V1.S4, V18.S4, V0.S4
+	VMOV	V0.B16, V18.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R0), F0
+	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
+	VFMLA	V1.S4, V16.S4, V0.S4
+	VMOV	V0.B16, V16.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R0), F0
+	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
+	VFMLA	V1.S4, V14.S4, V0.S4
+	VMOV	V0.B16, V14.B16
+	ADD	R7, R0, R0
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R0), F0
+	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
+	VFMLA	V1.S4, V13.S4, V0.S4
+	VMOV	V0.B16, V13.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R0), F0
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V1.S4, V11.S4, V0.S4
+	VMOV	V0.B16, V11.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R0), F0
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V1.S4, V9.S4, V0.S4
+	VMOV	V0.B16, V9.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R0), F0
+	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
+	VFMLA	V1.S4, V7.S4, V0.S4
+	VMOV	V0.B16, V7.B16
+	ADD	R7, R0, R0
+	FMOVS	12(R8), F0
 	VDUP	V0.S[0], V0.S4
-	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
-	WORD	$0x4e21d8a5 // scvtf v5.4s, v5.4s
-	WORD	$0x6e20dca5 // fmul v5.4s, v5.4s, v0.4s
+	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
+	FMOVQ	0(R0), F1
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	VFMLA	V0.S4, V12.S4, V1.S4
+	VMOV	V1.B16, V12.B16
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	FMOVQ	16(R0), F1
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V0.S4, V10.S4, V1.S4
+	VMOV	V1.B16, V10.B16
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	FMOVQ	32(R0), F1
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V0.S4, V8.S4, V1.S4
+	VMOV	V1.B16, V8.B16
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	FMOVQ	48(R0), F1
+	WORD	$0x4e21d8c6 // scvtf v6.4s, v6.4s
+	VFMLA	V0.S4, V6.S4, V1.S4
+	VMOV	V1.B16, V6.B16
+	B	doneAdd
+
+someAdd:
+	MOVD	c+32(FP), R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word1:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word1
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R4), F0
+	WORD	$0x4e21dab5 // scvtf v21.4s, v21.4s
+	VFMLA	V1.S4, V21.S4, V0.S4
+	VMOV	V0.B16, V21.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R4), F0
+	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
+	VFMLA	V1.S4, V19.S4, V0.S4
+	VMOV	V0.B16, V19.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R4), F0
+	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
+	VFMLA	V1.S4, V17.S4, V0.S4
+	VMOV	V0.B16, V17.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R4), F0
+	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
+	VFMLA	V1.S4, V15.S4, V0.S4
+	VMOV	V0.B16, V15.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word2:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word2
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R4), F0
+	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
+	VFMLA	V1.S4, V20.S4, V0.S4
+	VMOV	V0.B16, V20.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R4), F0
+	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
+	VFMLA	V1.S4, V18.S4, V0.S4
+	VMOV	V0.B16, V18.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R4), F0
+	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
+	VFMLA	V1.S4, V16.S4, V0.S4
+	VMOV	V0.B16, V16.B16
+	FMOVS	4(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R4), F0
+	WORD	$0x4e21d9ce // scvtf v14.4s, v14.4s
+	VFMLA	V1.S4, V14.S4, V0.S4
+	VMOV	V0.B16, V14.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word3:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word3
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R4), F0
+	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
+	VFMLA	V1.S4, V13.S4, V0.S4
+	VMOV	V0.B16, V13.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R4), F0
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V1.S4, V11.S4, V0.S4
+	VMOV	V0.B16, V11.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R4), F0
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V1.S4, V9.S4, V0.S4
+	VMOV	V0.B16, V9.B16
+	FMOVS	8(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R4), F0
+	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
+	VFMLA	V1.S4, V7.S4, V0.S4
+	VMOV	V0.B16, V7.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R5, R1
+	MOVD	R6, R4
+	MOVD	R0, R3
+
+word4:
+	MOVWU.P	4(R1), R2
+	MOVW.P	R2, 4(R3)
+	SUBS	$1, R4, R4
+	BNE	word4
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
+	FMOVQ	0(R0), F1
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	VFMLA	V0.S4, V12.S4, V1.S4
+	VMOV	V1.B16, V12.B16
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	FMOVQ	16(R0), F1
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V0.S4, V10.S4, V1.S4
+	VMOV	V1.B16, V10.B16
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	FMOVQ	32(R0), F1
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V0.S4, V8.S4, V1.S4
+	VMOV	V1.B16, V8.B16
+	FMOVS	12(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	FMOVQ	48(R0), F1
+	WORD	$0x4e21d8c6 // scvtf v6.4s, v6.4s
+	VFMLA	V0.S4, V6.S4, V1.S4
+	VMOV	V1.B16, V6.B16
+
+doneAdd:
+
+scaled:
 
 raw:
 	MOVD	ldc+40(FP), R6
@@ -1221,25 +2415,25 @@ raw:
 	CMP	$16, R5
 	BNE	someStore
 	MOVD	c+32(FP), R0
+	FMOVQ	F21, 0(R0)
+	FMOVQ	F19, 16(R0)
+	FMOVQ	F17, 32(R0)
+	FMOVQ	F15, 48(R0)
+	ADD	R6, R0, R0
 	FMOVQ	F20, 0(R0)
 	FMOVQ	F18, 16(R0)
 	FMOVQ	F16, 32(R0)
 	FMOVQ	F14, 48(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F19, 0(R0)
-	FMOVQ	F17, 16(R0)
-	FMOVQ	F15, 32(R0)
-	FMOVQ	F13, 48(R0)
+	FMOVQ	F13, 0(R0)
+	FMOVQ	F11, 16(R0)
+	FMOVQ	F9, 32(R0)
+	FMOVQ	F7, 48(R0)
 	ADD	R6, R0, R0
 	FMOVQ	F12, 0(R0)
 	FMOVQ	F10, 16(R0)
 	FMOVQ	F8, 32(R0)
 	FMOVQ	F6, 48(R0)
-	ADD	R6, R0, R0
-	FMOVQ	F11, 0(R0)
-	FMOVQ	F9, 16(R0)
-	FMOVQ	F7, 32(R0)
-	FMOVQ	F5, 48(R0)
 	B	doneStore
 
 someStore:
@@ -1247,68 +2441,68 @@ someStore:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
+	FMOVQ	F21, 0(R0)
+	FMOVQ	F19, 16(R0)
+	FMOVQ	F17, 32(R0)
+	FMOVQ	F15, 48(R0)
+	MOVD	R0, R1
+
+word5:
+	MOVWU.P	4(R1), R0
+	MOVW.P	R0, 4(R3)
+	SUBS	$1, R2, R2
+	BNE	word5
+	ADD	R6, R4, R4
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R4, R3
+	MOVD	R5, R2
 	FMOVQ	F20, 0(R0)
 	FMOVQ	F18, 16(R0)
 	FMOVQ	F16, 32(R0)
 	FMOVQ	F14, 48(R0)
 	MOVD	R0, R1
 
-word1:
+word6:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word1
+	BNE	word6
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
-	FMOVQ	F19, 0(R0)
-	FMOVQ	F17, 16(R0)
-	FMOVQ	F15, 32(R0)
-	FMOVQ	F13, 48(R0)
+	FMOVQ	F13, 0(R0)
+	FMOVQ	F11, 16(R0)
+	FMOVQ	F9, 32(R0)
+	FMOVQ	F7, 48(R0)
 	MOVD	R0, R1
 
-word2:
+word7:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word2
+	BNE	word7
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R3
+	ADD	$0, R4, R1
 	MOVD	R5, R2
 	FMOVQ	F12, 0(R0)
 	FMOVQ	F10, 16(R0)
 	FMOVQ	F8, 32(R0)
 	FMOVQ	F6, 48(R0)
-	MOVD	R0, R1
-
-word3:
-	MOVWU.P	4(R1), R0
-	MOVW.P	R0, 4(R3)
-	SUBS	$1, R2, R2
-	BNE	word3
-	ADD	R6, R4, R4
-	MOVD	$buf-64(SP), R0
-	ADD	$0, R4, R1
-	MOVD	R5, R2
-	FMOVQ	F11, 0(R0)
-	FMOVQ	F9, 16(R0)
-	FMOVQ	F7, 32(R0)
-	FMOVQ	F5, 48(R0)
 	MOVD	R0, R3
 
-word4:
+word8:
 	MOVWU.P	4(R3), R0
 	MOVW.P	R0, 4(R1)
 	SUBS	$1, R2, R2
-	BNE	word4
+	BNE	word8
 
 doneStore:
 	RET
 
-// func GemmU8S8Matrix3x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-TEXT ·GemmU8S8Matrix3x16NEON(SB), NOSPLIT, $64-96
+// func GemmU8S8Matrix3x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmU8S8Matrix3x16NEON(SB), NOSPLIT, $64-104
 	MOVD	$igemm_matrixData<>(SB), R5
 	MOVD	a+0(FP), R4
 	MOVD	lda+8(FP), R0
@@ -1437,9 +2631,9 @@ sorted:
 	VZIP1	V11.D2, V12.D2, V11.D2
 	VZIP1	V9.D2, V10.D2, V9.D2
 	VZIP1	V7.D2, V8.D2, V7.D2
-	VZIP1	V5.D2, V6.D2, V12.D2
-	MOVD	sums+72(FP), R1
-	MOVD	zero+64(FP), R0
+	VZIP1	V5.D2, V6.D2, V17.D2
+	MOVD	sums+80(FP), R1
+	MOVD	zero+72(FP), R0
 	CBZ	R0, raw
 	FMOVS	0(R0), F10
 	VDUP	V10.S[0], V10.S4
@@ -1468,73 +2662,319 @@ sorted:
 	FMOVQ	48(R1), F5
 	WORD	$0x4eaa94af // mla v15.4s, v5.4s, v10.4s
 	WORD	$0x4ea894ad // mla v13.4s, v5.4s, v8.4s
-	WORD	$0x4ea694ac // mla v12.4s, v5.4s, v6.4s
-	MOVD	rowScale+80(FP), R1
-	MOVD	colScale+88(FP), R0
-	FMOVQ	0(R0), F6
-	FMOVS	0(R1), F5
-	VDUP	V5.S[0], V5.S4
-	WORD	$0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
+	WORD	$0x4ea694b1 // mla v17.4s, v5.4s, v6.4s
+	MOVD	rowScale+88(FP), R8
+	MOVD	colScale+96(FP), R0
+	FMOVQ	0(R0), F14
+	FMOVQ	16(R0), F12
+	FMOVQ	32(R0), F10
+	FMOVQ	48(R0), F8
+	MOVBU	add+64(FP), R0
+	CBNZ	R0, add
+	FMOVS	0(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2edcc6 // fmul v6.4s, v6.4s, v14.4s
+	VEOR	V5.B16, V5.B16, V5.B16
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
-	FMOVS	4(R1), F5
-	VDUP	V5.S[0], V5.S4
-	WORD	$0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
-	WORD	$0x4e21d842 // scvtf v2.4s, v2.4s
-	WORD	$0x6e25dc42 // fmul v2.4s, v2.4s, v5.4s
-	FMOVS	8(R1), F5
-	VDUP	V5.S[0], V5.S4
-	WORD	$0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
-	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
-	WORD	$0x6e25dd6b // fmul v11.4s, v11.4s, v5.4s
-	FMOVQ	16(R0), F6
-	FMOVS	0(R1), F5
-	VDUP	V5.S[0], V5.S4
-	WORD	$0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
+	VFMLA	V6.S4, V0.S4, V5.S4
+	VMOV	V5.B16, V0.B16
+	FMOVS	0(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2cdcc6 // fmul v6.4s, v6.4s, v12.4s
+	VEOR	V5.B16, V5.B16, V5.B16
 	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
-	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
-	FMOVS	4(R1), F5
-	VDUP	V5.S[0], V5.S4
-	WORD	$0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
-	WORD	$0x4e21d884 // scvtf v4.4s, v4.4s
-	WORD	$0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
-	FMOVS	8(R1), F5
-	VDUP	V5.S[0], V5.S4
-	WORD	$0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
-	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
-	WORD	$0x6e25dd29 // fmul v9.4s, v9.4s, v5.4s
-	FMOVQ	32(R0), F6
-	FMOVS	0(R1), F5
-	VDUP	V5.S[0], V5.S4
-	WORD	$0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
+	VFMLA	V6.S4, V1.S4, V5.S4
+	VMOV	V5.B16, V1.B16
+	FMOVS	0(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2adcc6 // fmul v6.4s, v6.4s, v10.4s
+	VEOR	V5.B16, V5.B16, V5.B16
 	WORD	$0x4e21d863 // scvtf v3.4s, v3.4s
-	WORD	$0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
-	FMOVS	4(R1), F5
-	VDUP	V5.S[0], V5.S4
-	WORD	$0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
-	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
-	WORD	$0x6e25de10 // fmul v16.4s, v16.4s, v5.4s
-	FMOVS	8(R1), F5
-	VDUP	V5.S[0], V5.S4
-	WORD	$0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
-	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD	$0x6e25dce7 // fmul v7.4s, v7.4s, v5.4s
-	FMOVQ	48(R0), F6
-	FMOVS	0(R1), F5
-	VDUP	V5.S[0], V5.S4
-	WORD	$0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
+	VFMLA	V6.S4, V3.S4, V5.S4
+	VMOV	V5.B16, V3.B16
+	FMOVS	0(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e28dcc6 // fmul v6.4s, v6.4s, v8.4s
+	VEOR	V5.B16, V5.B16, V5.B16
 	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
-	WORD	$0x6e25ddef // fmul v15.4s, v15.4s, v5.4s
-	FMOVS	4(R1), F5
-	VDUP	V5.S[0], V5.S4
-	WORD	$0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
+	VFMLA	V6.S4, V15.S4, V5.S4
+	VMOV	V5.B16, V15.B16
+	FMOVS	4(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2edcc6 // fmul v6.4s, v6.4s, v14.4s
+	VEOR	V5.B16, V5.B16, V5.B16
+	WORD	$0x4e21d842 // scvtf v2.4s, v2.4s
+	VFMLA	V6.S4, V2.S4, V5.S4
+	VMOV	V5.B16, V2.B16
+	FMOVS	4(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2cdcc6 // fmul v6.4s, v6.4s, v12.4s
+	VEOR	V5.B16, V5.B16, V5.B16
+	WORD	$0x4e21d884 // scvtf v4.4s, v4.4s
+	VFMLA	V6.S4, V4.S4, V5.S4
+	VMOV	V5.B16, V4.B16
+	FMOVS	4(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2adcc6 // fmul v6.4s, v6.4s, v10.4s
+	VEOR	V5.B16, V5.B16, V5.B16
+	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
+	VFMLA	V6.S4, V16.S4, V5.S4
+	VMOV	V5.B16, V16.B16
+	FMOVS	4(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e28dcc6 // fmul v6.4s, v6.4s, v8.4s
+	VEOR	V5.B16, V5.B16, V5.B16
 	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
-	WORD	$0x6e25ddad // fmul v13.4s, v13.4s, v5.4s
-	FMOVS	8(R1), F5
+	VFMLA	V6.S4, V13.S4, V5.S4
+	VMOV	V5.B16, V13.B16
+	FMOVS	8(R8), F5
 	VDUP	V5.S[0], V5.S4
-	WORD	$0x6e26dca5 // fmul v5.4s, v5.4s, v6.4s
-	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
-	WORD	$0x6e25dd8c // fmul v12.4s, v12.4s, v5.4s
+	WORD	$0x6e2edca5 // fmul v5.4s, v5.4s, v14.4s
+	VEOR	V6.B16, V6.B16, V6.B16
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V5.S4, V11.S4, V6.S4
+	VMOV	V6.B16, V11.B16
+	FMOVS	8(R8), F5
+	VDUP	V5.S[0], V5.S4
+	WORD	$0x6e2cdca5 // fmul v5.4s, v5.4s, v12.4s
+	VEOR	V6.B16, V6.B16, V6.B16
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V5.S4, V9.S4, V6.S4
+	VMOV	V6.B16, V9.B16
+	FMOVS	8(R8), F5
+	VDUP	V5.S[0], V5.S4
+	WORD	$0x6e2adca5 // fmul v5.4s, v5.4s, v10.4s
+	VEOR	V6.B16, V6.B16, V6.B16
+	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
+	VFMLA	V5.S4, V7.S4, V6.S4
+	VMOV	V6.B16, V7.B16
+	FMOVS	8(R8), F5
+	VDUP	V5.S[0], V5.S4
+	WORD	$0x6e28dca5 // fmul v5.4s, v5.4s, v8.4s
+	VEOR	V6.B16, V6.B16, V6.B16
+	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
+	VFMLA	V5.S4, V17.S4, V6.S4
+	VMOV	V6.B16, V17.B16
+	B	scaled
+
+add:
+	MOVD	ldc+40(FP), R7
+	LSL	$2, R7, R7
+	MOVD	cols+56(FP), R6
+	SUB	$0, R6, R6
+	CMP	$16, R6
+	BNE	someAdd
+	MOVD	c+32(FP), R0
+	FMOVS	0(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2edcc6 // fmul v6.4s, v6.4s, v14.4s
+	FMOVQ	0(R0), F5
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	VFMLA	V6.S4, V0.S4, V5.S4
+	VMOV	V5.B16, V0.B16
+	FMOVS	0(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2cdcc6 // fmul v6.4s, v6.4s, v12.4s
+	FMOVQ	16(R0), F5
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	VFMLA	V6.S4, V1.S4, V5.S4
+	VMOV	V5.B16, V1.B16
+	FMOVS	0(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2adcc6 // fmul v6.4s, v6.4s, v10.4s
+	FMOVQ	32(R0), F5
+	WORD	$0x4e21d863 // scvtf v3.4s, v3.4s
+	VFMLA	V6.S4, V3.S4, V5.S4
+	VMOV	V5.B16, V3.B16
+	FMOVS	0(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e28dcc6 // fmul v6.4s, v6.4s, v8.4s
+	FMOVQ	48(R0), F5
+	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
+	VFMLA	V6.S4, V15.S4, V5.S4
+	VMOV	V5.B16, V15.B16
+	ADD	R7, R0, R0
+	FMOVS	4(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2edcc6 // fmul v6.4s, v6.4s, v14.4s
+	FMOVQ	0(R0), F5
+	WORD	$0x4e21d842 // scvtf v2.4s, v2.4s
+	VFMLA	V6.S4, V2.S4, V5.S4
+	VMOV	V5.B16, V2.B16
+	FMOVS	4(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2cdcc6 // fmul v6.4s, v6.4s, v12.4s
+	FMOVQ	16(R0), F5
+	WORD	$0x4e21d884 // scvtf v4.4s, v4.4s
+	VFMLA	V6.S4, V4.S4, V5.S4
+	VMOV	V5.B16, V4.B16
+	FMOVS	4(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2adcc6 // fmul v6.4s, v6.4s, v10.4s
+	FMOVQ	32(R0), F5
+	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
+	VFMLA	V6.S4, V16.S4, V5.S4
+	VMOV	V5.B16, V16.B16
+	FMOVS	4(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e28dcc6 // fmul v6.4s, v6.4s, v8.4s
+	FMOVQ	48(R0), F5
+	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
+	VFMLA	V6.S4, V13.S4, V5.S4
+	VMOV	V5.B16, V13.B16
+	ADD	R7, R0, R0
+	FMOVS	8(R8), F5
+	VDUP	V5.S[0], V5.S4
+	WORD	$0x6e2edca5 // fmul v5.4s, v5.4s, v14.4s
+	FMOVQ	0(R0), F6
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V5.S4, V11.S4, V6.S4
+	VMOV	V6.B16, V11.B16
+	FMOVS	8(R8), F5
+	VDUP	V5.S[0], V5.S4
+	WORD	$0x6e2cdca5 // fmul v5.4s, v5.4s, v12.4s
+	FMOVQ	16(R0), F6
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V5.S4, V9.S4, V6.S4
+	VMOV	V6.B16, V9.B16
+	FMOVS	8(R8), F5
+	VDUP	V5.S[0], V5.S4
+	WORD	$0x6e2adca5 // fmul v5.4s, v5.4s, v10.4s
+	FMOVQ	32(R0), F6
+	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
+	VFMLA	V5.S4, V7.S4, V6.S4
+	VMOV	V6.B16, V7.B16
+	FMOVS	8(R8), F5
+	VDUP	V5.S[0], V5.S4
+	WORD	$0x6e28dca5 // fmul v5.4s, v5.4s, v8.4s
+	FMOVQ	48(R0), F6
+	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
+	VFMLA	V5.S4, V17.S4, V6.S4
+	VMOV	V6.B16, V17.B16
+	B	doneAdd
+
+someAdd:
+	MOVD	c+32(FP), R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word1:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word1
+	FMOVS	0(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2edcc6 // fmul v6.4s, v6.4s, v14.4s
+	FMOVQ	0(R4), F5
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	VFMLA	V6.S4, V0.S4, V5.S4
+	VMOV	V5.B16, V0.B16
+	FMOVS	0(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2cdcc6 // fmul v6.4s, v6.4s, v12.4s
+	FMOVQ	16(R4), F5
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	VFMLA	V6.S4, V1.S4, V5.S4
+	VMOV	V5.B16, V1.B16
+	FMOVS	0(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2adcc6 // fmul v6.4s, v6.4s, v10.4s
+	FMOVQ	32(R4), F5
+	WORD	$0x4e21d863 // scvtf v3.4s, v3.4s
+	VFMLA	V6.S4, V3.S4, V5.S4
+	VMOV	V5.B16, V3.B16
+	FMOVS	0(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e28dcc6 // fmul v6.4s, v6.4s, v8.4s
+	FMOVQ	48(R4), F5
+	WORD	$0x4e21d9ef // scvtf v15.4s, v15.4s
+	VFMLA	V6.S4, V15.S4, V5.S4
+	VMOV	V5.B16, V15.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word2:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word2
+	FMOVS	4(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2edcc6 // fmul v6.4s, v6.4s, v14.4s
+	FMOVQ	0(R4), F5
+	WORD	$0x4e21d842 // scvtf v2.4s, v2.4s
+	VFMLA	V6.S4, V2.S4, V5.S4
+	VMOV	V5.B16, V2.B16
+	FMOVS	4(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2cdcc6 // fmul v6.4s, v6.4s, v12.4s
+	FMOVQ	16(R4), F5
+	WORD	$0x4e21d884 // scvtf v4.4s, v4.4s
+	VFMLA	V6.S4, V4.S4, V5.S4
+	VMOV	V5.B16, V4.B16
+	FMOVS	4(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e2adcc6 // fmul v6.4s, v6.4s, v10.4s
+	FMOVQ	32(R4), F5
+	WORD	$0x4e21da10 // scvtf v16.4s, v16.4s
+	VFMLA	V6.S4, V16.S4, V5.S4
+	VMOV	V5.B16, V16.B16
+	FMOVS	4(R8), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x6e28dcc6 // fmul v6.4s, v6.4s, v8.4s
+	FMOVQ	48(R4), F5
+	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
+	VFMLA	V6.S4, V13.S4, V5.S4
+	VMOV	V5.B16, V13.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R5, R1
+	MOVD	R6, R4
+	MOVD	R0, R3
+
+word3:
+	MOVWU.P	4(R1), R2
+	MOVW.P	R2, 4(R3)
+	SUBS	$1, R4, R4
+	BNE	word3
+	FMOVS	8(R8), F5
+	VDUP	V5.S[0], V5.S4
+	WORD	$0x6e2edca5 // fmul v5.4s, v5.4s, v14.4s
+	FMOVQ	0(R0), F6
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V5.S4, V11.S4, V6.S4
+	VMOV	V6.B16, V11.B16
+	FMOVS	8(R8), F5
+	VDUP	V5.S[0], V5.S4
+	WORD	$0x6e2cdca5 // fmul v5.4s, v5.4s, v12.4s
+	FMOVQ	16(R0), F6
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V5.S4, V9.S4, V6.S4
+	VMOV	V6.B16, V9.B16
+	FMOVS	8(R8), F5
+	VDUP	V5.S[0], V5.S4
+	WORD	$0x6e2adca5 // fmul v5.4s, v5.4s, v10.4s
+	FMOVQ	32(R0), F6
+	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
+	VFMLA	V5.S4, V7.S4, V6.S4
+	VMOV	V6.B16, V7.B16
+	FMOVS	8(R8), F5
+	VDUP	V5.S[0], V5.S4
+	WORD	$0x6e28dca5 // fmul v5.4s, v5.4s, v8.4s
+	FMOVQ	48(R0), F6
+	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
+	VFMLA	V5.S4, V17.S4, V6.S4
+	VMOV	V6.B16, V17.B16
+
+doneAdd:
+
+scaled:
 
 raw:
 	MOVD	ldc+40(FP), R6
@@ -1557,7 +2997,7 @@ raw:
 	FMOVQ	F11, 0(R0)
 	FMOVQ	F9, 16(R0)
 	FMOVQ	F7, 32(R0)
-	FMOVQ	F12, 48(R0)
+	FMOVQ	F17, 48(R0)
 	B	doneStore
 
 someStore:
@@ -1571,11 +3011,11 @@ someStore:
 	FMOVQ	F15, 48(R0)
 	MOVD	R0, R1
 
-word1:
+word4:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word1
+	BNE	word4
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
@@ -1586,11 +3026,11 @@ word1:
 	FMOVQ	F13, 48(R0)
 	MOVD	R0, R1
 
-word2:
+word5:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word2
+	BNE	word5
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R1
@@ -1598,67 +3038,67 @@ word2:
 	FMOVQ	F11, 0(R0)
 	FMOVQ	F9, 16(R0)
 	FMOVQ	F7, 32(R0)
-	FMOVQ	F12, 48(R0)
+	FMOVQ	F17, 48(R0)
 	MOVD	R0, R3
 
-word3:
+word6:
 	MOVWU.P	4(R3), R0
 	MOVW.P	R0, 4(R1)
 	SUBS	$1, R2, R2
-	BNE	word3
+	BNE	word6
 
 doneStore:
 	RET
 
-// func GemmU8S8Matrix2x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-TEXT ·GemmU8S8Matrix2x16NEON(SB), NOSPLIT, $64-96
+// func GemmU8S8Matrix2x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmU8S8Matrix2x16NEON(SB), NOSPLIT, $64-104
 	MOVD	$igemm_matrixData<>(SB), R4
 	MOVD	a+0(FP), R3
 	MOVD	lda+8(FP), R0
 	ADD	R0, R3, R2
 	MOVD	b+16(FP), R1
 	MOVD	k+48(FP), R0
-	VEOR	V11.B16, V11.B16, V11.B16
-	VEOR	V10.B16, V10.B16, V10.B16
-	VEOR	V9.B16, V9.B16, V9.B16
-	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V6.B16, V6.B16, V6.B16
 	VEOR	V5.B16, V5.B16, V5.B16
 	VEOR	V4.B16, V4.B16, V4.B16
+	VEOR	V3.B16, V3.B16, V3.B16
+	VEOR	V2.B16, V2.B16, V2.B16
+	VEOR	V1.B16, V1.B16, V1.B16
+	VEOR	V0.B16, V0.B16, V0.B16
 	SUBS	$2, R0, R0
 	BLT	rest
 
 loop:
-	FMOVD	0(R3), F3
-	FMOVD	0(R2), F0
-	VZIP1	V0.D2, V3.D2, V3.D2
+	FMOVD	0(R3), F11
+	FMOVD	0(R2), F8
+	VZIP1	V8.D2, V11.D2, V11.D2
 	ADD	$8, R3, R3
 	ADD	$8, R2, R2
-	FMOVQ	0(R1), F2
-	FMOVQ	64(R1), F1
-	VZIP1	V1.S4, V2.S4, V0.S4
-	VZIP2	V1.S4, V2.S4, V1.S4
-	WORD	$0x4e80ac6b // usmmla v11.4s, v3.16b, v0.16b
-	WORD	$0x4e81ac6a // usmmla v10.4s, v3.16b, v1.16b
-	FMOVQ	16(R1), F2
-	FMOVQ	80(R1), F1
-	VZIP1	V1.S4, V2.S4, V0.S4
-	VZIP2	V1.S4, V2.S4, V1.S4
-	WORD	$0x4e80ac69 // usmmla v9.4s, v3.16b, v0.16b
-	WORD	$0x4e81ac68 // usmmla v8.4s, v3.16b, v1.16b
-	FMOVQ	32(R1), F2
-	FMOVQ	96(R1), F1
-	VZIP1	V1.S4, V2.S4, V0.S4
-	VZIP2	V1.S4, V2.S4, V1.S4
-	WORD	$0x4e80ac67 // usmmla v7.4s, v3.16b, v0.16b
-	WORD	$0x4e81ac66 // usmmla v6.4s, v3.16b, v1.16b
-	FMOVQ	48(R1), F2
-	FMOVQ	112(R1), F1
-	VZIP1	V1.S4, V2.S4, V0.S4
-	VZIP2	V1.S4, V2.S4, V1.S4
-	WORD	$0x4e80ac65 // usmmla v5.4s, v3.16b, v0.16b
-	WORD	$0x4e81ac64 // usmmla v4.4s, v3.16b, v1.16b
+	FMOVQ	0(R1), F10
+	FMOVQ	64(R1), F9
+	VZIP1	V9.S4, V10.S4, V8.S4
+	VZIP2	V9.S4, V10.S4, V9.S4
+	WORD	$0x4e88ad67 // usmmla v7.4s, v11.16b, v8.16b
+	WORD	$0x4e89ad66 // usmmla v6.4s, v11.16b, v9.16b
+	FMOVQ	16(R1), F10
+	FMOVQ	80(R1), F9
+	VZIP1	V9.S4, V10.S4, V8.S4
+	VZIP2	V9.S4, V10.S4, V9.S4
+	WORD	$0x4e88ad65 // usmmla v5.4s, v11.16b, v8.16b
+	WORD	$0x4e89ad64 // usmmla v4.4s, v11.16b, v9.16b
+	FMOVQ	32(R1), F10
+	FMOVQ	96(R1), F9
+	VZIP1	V9.S4, V10.S4, V8.S4
+	VZIP2	V9.S4, V10.S4, V9.S4
+	WORD	$0x4e88ad63 // usmmla v3.4s, v11.16b, v8.16b
+	WORD	$0x4e89ad62 // usmmla v2.4s, v11.16b, v9.16b
+	FMOVQ	48(R1), F10
+	FMOVQ	112(R1), F9
+	VZIP1	V9.S4, V10.S4, V8.S4
+	VZIP2	V9.S4, V10.S4, V9.S4
+	WORD	$0x4e88ad61 // usmmla v1.4s, v11.16b, v8.16b
+	WORD	$0x4e89ad60 // usmmla v0.4s, v11.16b, v9.16b
 	ADD	$128, R1, R1
 	SUBS	$2, R0, R0
 	BGE	loop
@@ -1666,115 +3106,285 @@ loop:
 rest:
 	ADD	$2, R0, R0
 	CBZ	R0, sorted
-	FMOVS	0(R3), F3
-	FMOVS	0(R2), F0
-	VZIP1	V0.D2, V3.D2, V3.D2
+	FMOVS	0(R3), F11
+	FMOVS	0(R2), F8
+	VZIP1	V8.D2, V11.D2, V11.D2
 	ADD	$4, R3, R3
 	ADD	$4, R2, R2
-	FMOVQ	0(R1), F2
-	VEOR	V1.B16, V1.B16, V1.B16
-	VZIP1	V1.S4, V2.S4, V0.S4
-	VZIP2	V1.S4, V2.S4, V1.S4
-	WORD	$0x4e80ac6b // usmmla v11.4s, v3.16b, v0.16b
-	WORD	$0x4e81ac6a // usmmla v10.4s, v3.16b, v1.16b
-	FMOVQ	16(R1), F2
-	VEOR	V1.B16, V1.B16, V1.B16
-	VZIP1	V1.S4, V2.S4, V0.S4
-	VZIP2	V1.S4, V2.S4, V1.S4
-	WORD	$0x4e80ac69 // usmmla v9.4s, v3.16b, v0.16b
-	WORD	$0x4e81ac68 // usmmla v8.4s, v3.16b, v1.16b
-	FMOVQ	32(R1), F2
-	VEOR	V1.B16, V1.B16, V1.B16
-	VZIP1	V1.S4, V2.S4, V0.S4
-	VZIP2	V1.S4, V2.S4, V1.S4
-	WORD	$0x4e80ac67 // usmmla v7.4s, v3.16b, v0.16b
-	WORD	$0x4e81ac66 // usmmla v6.4s, v3.16b, v1.16b
-	FMOVQ	48(R1), F2
-	VEOR	V1.B16, V1.B16, V1.B16
-	VZIP1	V1.S4, V2.S4, V0.S4
-	VZIP2	V1.S4, V2.S4, V1.S4
-	WORD	$0x4e80ac65 // usmmla v5.4s, v3.16b, v0.16b
-	WORD	$0x4e81ac64 // usmmla v4.4s, v3.16b, v1.16b
+	FMOVQ	0(R1), F10
+	VEOR	V9.B16, V9.B16, V9.B16
+	VZIP1	V9.S4, V10.S4, V8.S4
+	VZIP2	V9.S4, V10.S4, V9.S4
+	WORD	$0x4e88ad67 // usmmla v7.4s, v11.16b, v8.16b
+	WORD	$0x4e89ad66 // usmmla v6.4s, v11.16b, v9.16b
+	FMOVQ	16(R1), F10
+	VEOR	V9.B16, V9.B16, V9.B16
+	VZIP1	V9.S4, V10.S4, V8.S4
+	VZIP2	V9.S4, V10.S4, V9.S4
+	WORD	$0x4e88ad65 // usmmla v5.4s, v11.16b, v8.16b
+	WORD	$0x4e89ad64 // usmmla v4.4s, v11.16b, v9.16b
+	FMOVQ	32(R1), F10
+	VEOR	V9.B16, V9.B16, V9.B16
+	VZIP1	V9.S4, V10.S4, V8.S4
+	VZIP2	V9.S4, V10.S4, V9.S4
+	WORD	$0x4e88ad63 // usmmla v3.4s, v11.16b, v8.16b
+	WORD	$0x4e89ad62 // usmmla v2.4s, v11.16b, v9.16b
+	FMOVQ	48(R1), F10
+	VEOR	V9.B16, V9.B16, V9.B16
+	VZIP1	V9.S4, V10.S4, V8.S4
+	VZIP2	V9.S4, V10.S4, V9.S4
+	WORD	$0x4e88ad61 // usmmla v1.4s, v11.16b, v8.16b
+	WORD	$0x4e89ad60 // usmmla v0.4s, v11.16b, v9.16b
 	ADD	$64, R1, R1
 
 sorted:
-	VZIP1	V10.D2, V11.D2, V0.D2
-	VZIP2	V10.D2, V11.D2, V2.D2
-	VZIP1	V8.D2, V9.D2, V1.D2
-	VZIP2	V8.D2, V9.D2, V8.D2
-	VZIP1	V6.D2, V7.D2, V3.D2
-	VZIP2	V6.D2, V7.D2, V7.D2
-	VZIP1	V4.D2, V5.D2, V6.D2
+	VZIP1	V6.D2, V7.D2, V13.D2
+	VZIP2	V6.D2, V7.D2, V12.D2
+	VZIP1	V4.D2, V5.D2, V11.D2
 	VZIP2	V4.D2, V5.D2, V10.D2
-	MOVD	sums+72(FP), R1
-	MOVD	zero+64(FP), R0
+	VZIP1	V2.D2, V3.D2, V9.D2
+	VZIP2	V2.D2, V3.D2, V8.D2
+	VZIP1	V0.D2, V1.D2, V7.D2
+	VZIP2	V0.D2, V1.D2, V6.D2
+	MOVD	sums+80(FP), R1
+	MOVD	zero+72(FP), R0
 	CBZ	R0, raw
-	FMOVS	0(R0), F9
-	VDUP	V9.S[0], V9.S4
-	FMOVQ	0(R4), F4
-	VSUB	V9.S4, V4.S4, V9.S4
-	FMOVS	4(R0), F5
-	VDUP	V5.S[0], V5.S4
-	FMOVQ	0(R4), F4
-	VSUB	V5.S4, V4.S4, V5.S4
-	FMOVQ	0(R1), F4
-	WORD	$0x4ea99480 // mla v0.4s, v4.4s, v9.4s
-	WORD	$0x4ea59482 // mla v2.4s, v4.4s, v5.4s
-	FMOVQ	16(R1), F4
-	WORD	$0x4ea99481 // mla v1.4s, v4.4s, v9.4s
-	WORD	$0x4ea59488 // mla v8.4s, v4.4s, v5.4s
-	FMOVQ	32(R1), F4
-	WORD	$0x4ea99483 // mla v3.4s, v4.4s, v9.4s
-	WORD	$0x4ea59487 // mla v7.4s, v4.4s, v5.4s
-	FMOVQ	48(R1), F4
-	WORD	$0x4ea99486 // mla v6.4s, v4.4s, v9.4s
-	WORD	$0x4ea5948a // mla v10.4s, v4.4s, v5.4s
-	MOVD	rowScale+80(FP), R1
-	MOVD	colScale+88(FP), R0
+	FMOVS	0(R0), F2
+	VDUP	V2.S[0], V2.S4
+	FMOVQ	0(R4), F0
+	VSUB	V2.S4, V0.S4, V2.S4
+	FMOVS	4(R0), F1
+	VDUP	V1.S[0], V1.S4
+	FMOVQ	0(R4), F0
+	VSUB	V1.S4, V0.S4, V1.S4
+	FMOVQ	0(R1), F0
+	WORD	$0x4ea2940d // mla v13.4s, v0.4s, v2.4s
+	WORD	$0x4ea1940c // mla v12.4s, v0.4s, v1.4s
+	FMOVQ	16(R1), F0
+	WORD	$0x4ea2940b // mla v11.4s, v0.4s, v2.4s
+	WORD	$0x4ea1940a // mla v10.4s, v0.4s, v1.4s
+	FMOVQ	32(R1), F0
+	WORD	$0x4ea29409 // mla v9.4s, v0.4s, v2.4s
+	WORD	$0x4ea19408 // mla v8.4s, v0.4s, v1.4s
+	FMOVQ	48(R1), F0
+	WORD	$0x4ea29407 // mla v7.4s, v0.4s, v2.4s
+	WORD	$0x4ea19406 // mla v6.4s, v0.4s, v1.4s
+	MOVD	rowScale+88(FP), R8
+	MOVD	colScale+96(FP), R0
 	FMOVQ	0(R0), F5
-	FMOVS	0(R1), F4
-	VDUP	V4.S[0], V4.S4
-	WORD	$0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
-	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
-	FMOVS	4(R1), F4
-	VDUP	V4.S[0], V4.S4
-	WORD	$0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
-	WORD	$0x4e21d842 // scvtf v2.4s, v2.4s
-	WORD	$0x6e24dc42 // fmul v2.4s, v2.4s, v4.4s
-	FMOVQ	16(R0), F5
-	FMOVS	0(R1), F4
-	VDUP	V4.S[0], V4.S4
-	WORD	$0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
-	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	FMOVQ	16(R0), F4
+	FMOVQ	32(R0), F3
+	FMOVQ	48(R0), F2
+	MOVBU	add+64(FP), R0
+	CBNZ	R0, add
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
+	VFMLA	V1.S4, V13.S4, V0.S4
+	VMOV	V0.B16, V13.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
 	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
-	FMOVS	4(R1), F4
-	VDUP	V4.S[0], V4.S4
-	WORD	$0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
-	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
-	WORD	$0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
-	FMOVQ	32(R0), F5
-	FMOVS	0(R1), F4
-	VDUP	V4.S[0], V4.S4
-	WORD	$0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
-	WORD	$0x4e21d863 // scvtf v3.4s, v3.4s
-	WORD	$0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
-	FMOVS	4(R1), F4
-	VDUP	V4.S[0], V4.S4
-	WORD	$0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V1.S4, V11.S4, V0.S4
+	VMOV	V0.B16, V11.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	VEOR	V0.B16, V0.B16, V0.B16
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V1.S4, V9.S4, V0.S4
+	VMOV	V0.B16, V9.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	VEOR	V0.B16, V0.B16, V0.B16
 	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
-	WORD	$0x6e24dce7 // fmul v7.4s, v7.4s, v4.4s
-	FMOVQ	48(R0), F5
-	FMOVS	0(R1), F4
-	VDUP	V4.S[0], V4.S4
-	WORD	$0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
-	WORD	$0x4e21d8c6 // scvtf v6.4s, v6.4s
-	WORD	$0x6e24dcc6 // fmul v6.4s, v6.4s, v4.4s
-	FMOVS	4(R1), F4
-	VDUP	V4.S[0], V4.S4
-	WORD	$0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
+	VFMLA	V1.S4, V7.S4, V0.S4
+	VMOV	V0.B16, V7.B16
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
+	VEOR	V1.B16, V1.B16, V1.B16
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	VFMLA	V0.S4, V12.S4, V1.S4
+	VMOV	V1.B16, V12.B16
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	VEOR	V1.B16, V1.B16, V1.B16
 	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
-	WORD	$0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	VFMLA	V0.S4, V10.S4, V1.S4
+	VMOV	V1.B16, V10.B16
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	VEOR	V1.B16, V1.B16, V1.B16
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V0.S4, V8.S4, V1.S4
+	VMOV	V1.B16, V8.B16
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	VEOR	V1.B16, V1.B16, V1.B16
+	WORD	$0x4e21d8c6 // scvtf v6.4s, v6.4s
+	VFMLA	V0.S4, V6.S4, V1.S4
+	VMOV	V1.B16, V6.B16
+	B	scaled
+
+add:
+	MOVD	ldc+40(FP), R7
+	LSL	$2, R7, R7
+	MOVD	cols+56(FP), R6
+	SUB	$0, R6, R6
+	CMP	$16, R6
+	BNE	someAdd
+	MOVD	c+32(FP), R0
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R0), F0
+	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
+	VFMLA	V1.S4, V13.S4, V0.S4
+	VMOV	V0.B16, V13.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R0), F0
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V1.S4, V11.S4, V0.S4
+	VMOV	V0.B16, V11.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R0), F0
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V1.S4, V9.S4, V0.S4
+	VMOV	V0.B16, V9.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R0), F0
+	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
+	VFMLA	V1.S4, V7.S4, V0.S4
+	VMOV	V0.B16, V7.B16
+	ADD	R7, R0, R0
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
+	FMOVQ	0(R0), F1
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	VFMLA	V0.S4, V12.S4, V1.S4
+	VMOV	V1.B16, V12.B16
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	FMOVQ	16(R0), F1
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V0.S4, V10.S4, V1.S4
+	VMOV	V1.B16, V10.B16
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	FMOVQ	32(R0), F1
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V0.S4, V8.S4, V1.S4
+	VMOV	V1.B16, V8.B16
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	FMOVQ	48(R0), F1
+	WORD	$0x4e21d8c6 // scvtf v6.4s, v6.4s
+	VFMLA	V0.S4, V6.S4, V1.S4
+	VMOV	V1.B16, V6.B16
+	B	doneAdd
+
+someAdd:
+	MOVD	c+32(FP), R5
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R5, R3
+	MOVD	R6, R2
+	MOVD	R4, R1
+
+word1:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word1
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	FMOVQ	0(R4), F0
+	WORD	$0x4e21d9ad // scvtf v13.4s, v13.4s
+	VFMLA	V1.S4, V13.S4, V0.S4
+	VMOV	V0.B16, V13.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e24dc21 // fmul v1.4s, v1.4s, v4.4s
+	FMOVQ	16(R4), F0
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	VFMLA	V1.S4, V11.S4, V0.S4
+	VMOV	V0.B16, V11.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FMOVQ	32(R4), F0
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	VFMLA	V1.S4, V9.S4, V0.S4
+	VMOV	V0.B16, V9.B16
+	FMOVS	0(R8), F1
+	VDUP	V1.S[0], V1.S4
+	WORD	$0x6e22dc21 // fmul v1.4s, v1.4s, v2.4s
+	FMOVQ	48(R4), F0
+	WORD	$0x4e21d8e7 // scvtf v7.4s, v7.4s
+	VFMLA	V1.S4, V7.S4, V0.S4
+	VMOV	V0.B16, V7.B16
+	ADD	R7, R5, R5
+	MOVD	$buf-64(SP), R0
+	ADD	$0, R5, R1
+	MOVD	R6, R4
+	MOVD	R0, R3
+
+word2:
+	MOVWU.P	4(R1), R2
+	MOVW.P	R2, 4(R3)
+	SUBS	$1, R4, R4
+	BNE	word2
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e25dc00 // fmul v0.4s, v0.4s, v5.4s
+	FMOVQ	0(R0), F1
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	VFMLA	V0.S4, V12.S4, V1.S4
+	VMOV	V1.B16, V12.B16
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	FMOVQ	16(R0), F1
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	VFMLA	V0.S4, V10.S4, V1.S4
+	VMOV	V1.B16, V10.B16
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
+	FMOVQ	32(R0), F1
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V0.S4, V8.S4, V1.S4
+	VMOV	V1.B16, V8.B16
+	FMOVS	4(R8), F0
+	VDUP	V0.S[0], V0.S4
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	FMOVQ	48(R0), F1
+	WORD	$0x4e21d8c6 // scvtf v6.4s, v6.4s
+	VFMLA	V0.S4, V6.S4, V1.S4
+	VMOV	V1.B16, V6.B16
+
+doneAdd:
+
+scaled:
 
 raw:
 	MOVD	ldc+40(FP), R6
@@ -1784,15 +3394,15 @@ raw:
 	CMP	$16, R5
 	BNE	someStore
 	MOVD	c+32(FP), R0
-	FMOVQ	F0, 0(R0)
-	FMOVQ	F1, 16(R0)
-	FMOVQ	F3, 32(R0)
-	FMOVQ	F6, 48(R0)
+	FMOVQ	F13, 0(R0)
+	FMOVQ	F11, 16(R0)
+	FMOVQ	F9, 32(R0)
+	FMOVQ	F7, 48(R0)
 	ADD	R6, R0, R0
-	FMOVQ	F2, 0(R0)
-	FMOVQ	F8, 16(R0)
-	FMOVQ	F7, 32(R0)
-	FMOVQ	F10, 48(R0)
+	FMOVQ	F12, 0(R0)
+	FMOVQ	F10, 16(R0)
+	FMOVQ	F8, 32(R0)
+	FMOVQ	F6, 48(R0)
 	B	doneStore
 
 someStore:
@@ -1800,38 +3410,38 @@ someStore:
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R3
 	MOVD	R5, R2
-	FMOVQ	F0, 0(R0)
-	FMOVQ	F1, 16(R0)
-	FMOVQ	F3, 32(R0)
-	FMOVQ	F6, 48(R0)
+	FMOVQ	F13, 0(R0)
+	FMOVQ	F11, 16(R0)
+	FMOVQ	F9, 32(R0)
+	FMOVQ	F7, 48(R0)
 	MOVD	R0, R1
 
-word1:
+word3:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word1
+	BNE	word3
 	ADD	R6, R4, R4
 	MOVD	$buf-64(SP), R0
 	ADD	$0, R4, R1
 	MOVD	R5, R2
-	FMOVQ	F2, 0(R0)
-	FMOVQ	F8, 16(R0)
-	FMOVQ	F7, 32(R0)
-	FMOVQ	F10, 48(R0)
+	FMOVQ	F12, 0(R0)
+	FMOVQ	F10, 16(R0)
+	FMOVQ	F8, 32(R0)
+	FMOVQ	F6, 48(R0)
 	MOVD	R0, R3
 
-word2:
+word4:
 	MOVWU.P	4(R3), R0
 	MOVW.P	R0, 4(R1)
 	SUBS	$1, R2, R2
-	BNE	word2
+	BNE	word4
 
 doneStore:
 	RET
 
-// func GemmU8S8Matrix1x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, zero *int32, sums *int32, rowScale *float32, colScale *float32)
-TEXT ·GemmU8S8Matrix1x16NEON(SB), NOSPLIT, $64-96
+// func GemmU8S8Matrix1x16NEON(a *byte, lda int, b *int8, ldb int, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+TEXT ·GemmU8S8Matrix1x16NEON(SB), NOSPLIT, $64-104
 	MOVD	$igemm_matrixData<>(SB), R3
 	MOVD	a+0(FP), R2
 	MOVD	lda+8(FP), R0
@@ -1916,9 +3526,9 @@ sorted:
 	VZIP1	V10.D2, V11.D2, V0.D2
 	VZIP1	V8.D2, V9.D2, V1.D2
 	VZIP1	V6.D2, V7.D2, V2.D2
-	VZIP1	V4.D2, V5.D2, V5.D2
-	MOVD	sums+72(FP), R1
-	MOVD	zero+64(FP), R0
+	VZIP1	V4.D2, V5.D2, V8.D2
+	MOVD	sums+80(FP), R1
+	MOVD	zero+72(FP), R0
 	CBZ	R0, raw
 	FMOVS	0(R0), F4
 	VDUP	V4.S[0], V4.S4
@@ -1931,33 +3541,127 @@ sorted:
 	FMOVQ	32(R1), F3
 	WORD	$0x4ea49462 // mla v2.4s, v3.4s, v4.4s
 	FMOVQ	48(R1), F3
-	WORD	$0x4ea49465 // mla v5.4s, v3.4s, v4.4s
-	MOVD	rowScale+80(FP), R1
-	MOVD	colScale+88(FP), R0
-	FMOVQ	0(R0), F4
-	FMOVS	0(R1), F3
-	VDUP	V3.S[0], V3.S4
-	WORD	$0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
+	WORD	$0x4ea49468 // mla v8.4s, v3.4s, v4.4s
+	MOVD	rowScale+88(FP), R5
+	MOVD	colScale+96(FP), R0
+	FMOVQ	0(R0), F3
+	FMOVQ	16(R0), F7
+	FMOVQ	32(R0), F6
+	FMOVQ	48(R0), F5
+	MOVBU	add+64(FP), R0
+	CBNZ	R0, add
+	FMOVS	0(R5), F4
+	VDUP	V4.S[0], V4.S4
+	WORD	$0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	VEOR	V3.B16, V3.B16, V3.B16
 	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
-	WORD	$0x6e23dc00 // fmul v0.4s, v0.4s, v3.4s
-	FMOVQ	16(R0), F4
-	FMOVS	0(R1), F3
+	VFMLA	V4.S4, V0.S4, V3.S4
+	VMOV	V3.B16, V0.B16
+	FMOVS	0(R5), F3
 	VDUP	V3.S[0], V3.S4
-	WORD	$0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
+	WORD	$0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
+	VEOR	V4.B16, V4.B16, V4.B16
 	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
-	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
-	FMOVQ	32(R0), F4
-	FMOVS	0(R1), F3
+	VFMLA	V3.S4, V1.S4, V4.S4
+	VMOV	V4.B16, V1.B16
+	FMOVS	0(R5), F3
 	VDUP	V3.S[0], V3.S4
-	WORD	$0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
+	WORD	$0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	VEOR	V4.B16, V4.B16, V4.B16
 	WORD	$0x4e21d842 // scvtf v2.4s, v2.4s
-	WORD	$0x6e23dc42 // fmul v2.4s, v2.4s, v3.4s
-	FMOVQ	48(R0), F4
-	FMOVS	0(R1), F3
+	VFMLA	V3.S4, V2.S4, V4.S4
+	VMOV	V4.B16, V2.B16
+	FMOVS	0(R5), F3
 	VDUP	V3.S[0], V3.S4
-	WORD	$0x6e24dc63 // fmul v3.4s, v3.4s, v4.4s
-	WORD	$0x4e21d8a5 // scvtf v5.4s, v5.4s
-	WORD	$0x6e23dca5 // fmul v5.4s, v5.4s, v3.4s
+	WORD	$0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
+	VEOR	V4.B16, V4.B16, V4.B16
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V3.S4, V8.S4, V4.S4
+	VMOV	V4.B16, V8.B16
+	B	scaled
+
+add:
+	MOVD	ldc+40(FP), R0
+	LSL	$2, R0, R0
+	MOVD	cols+56(FP), R0
+	SUB	$0, R0, R0
+	CMP	$16, R0
+	BNE	someAdd
+	MOVD	c+32(FP), R0
+	FMOVS	0(R5), F4
+	VDUP	V4.S[0], V4.S4
+	WORD	$0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	FMOVQ	0(R0), F3
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	VFMLA	V4.S4, V0.S4, V3.S4
+	VMOV	V3.B16, V0.B16
+	FMOVS	0(R5), F3
+	VDUP	V3.S[0], V3.S4
+	WORD	$0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
+	FMOVQ	16(R0), F4
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	VFMLA	V3.S4, V1.S4, V4.S4
+	VMOV	V4.B16, V1.B16
+	FMOVS	0(R5), F3
+	VDUP	V3.S[0], V3.S4
+	WORD	$0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	FMOVQ	32(R0), F4
+	WORD	$0x4e21d842 // scvtf v2.4s, v2.4s
+	VFMLA	V3.S4, V2.S4, V4.S4
+	VMOV	V4.B16, V2.B16
+	FMOVS	0(R5), F3
+	VDUP	V3.S[0], V3.S4
+	WORD	$0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
+	FMOVQ	48(R0), F4
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V3.S4, V8.S4, V4.S4
+	VMOV	V4.B16, V8.B16
+	B	doneAdd
+
+someAdd:
+	MOVD	c+32(FP), R1
+	MOVD	$buf-64(SP), R4
+	ADD	$0, R1, R3
+	MOVD	R0, R2
+	MOVD	R4, R1
+
+word1:
+	MOVWU.P	4(R3), R0
+	MOVW.P	R0, 4(R1)
+	SUBS	$1, R2, R2
+	BNE	word1
+	FMOVS	0(R5), F4
+	VDUP	V4.S[0], V4.S4
+	WORD	$0x6e23dc84 // fmul v4.4s, v4.4s, v3.4s
+	FMOVQ	0(R4), F3
+	WORD	$0x4e21d800 // scvtf v0.4s, v0.4s
+	VFMLA	V4.S4, V0.S4, V3.S4
+	VMOV	V3.B16, V0.B16
+	FMOVS	0(R5), F3
+	VDUP	V3.S[0], V3.S4
+	WORD	$0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
+	FMOVQ	16(R4), F4
+	WORD	$0x4e21d821 // scvtf v1.4s, v1.4s
+	VFMLA	V3.S4, V1.S4, V4.S4
+	VMOV	V4.B16, V1.B16
+	FMOVS	0(R5), F3
+	VDUP	V3.S[0], V3.S4
+	WORD	$0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	FMOVQ	32(R4), F4
+	WORD	$0x4e21d842 // scvtf v2.4s, v2.4s
+	VFMLA	V3.S4, V2.S4, V4.S4
+	VMOV	V4.B16, V2.B16
+	FMOVS	0(R5), F3
+	VDUP	V3.S[0], V3.S4
+	WORD	$0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
+	FMOVQ	48(R4), F4
+	WORD	$0x4e21d908 // scvtf v8.4s, v8.4s
+	VFMLA	V3.S4, V8.S4, V4.S4
+	VMOV	V4.B16, V8.B16
+
+doneAdd:
+
+scaled:
 
 raw:
 	MOVD	ldc+40(FP), R0
@@ -1970,7 +3674,7 @@ raw:
 	FMOVQ	F0, 0(R0)
 	FMOVQ	F1, 16(R0)
 	FMOVQ	F2, 32(R0)
-	FMOVQ	F5, 48(R0)
+	FMOVQ	F8, 48(R0)
 	B	doneStore
 
 someStore:
@@ -1981,14 +3685,14 @@ someStore:
 	FMOVQ	F0, 0(R0)
 	FMOVQ	F1, 16(R0)
 	FMOVQ	F2, 32(R0)
-	FMOVQ	F5, 48(R0)
+	FMOVQ	F8, 48(R0)
 	MOVD	R0, R1
 
-word1:
+word2:
 	MOVWU.P	4(R1), R0
 	MOVW.P	R0, 4(R3)
 	SUBS	$1, R2, R2
-	BNE	word1
+	BNE	word2
 
 doneStore:
 	RET

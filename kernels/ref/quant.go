@@ -81,9 +81,10 @@ func DotU8S8(dst *[16]int32, a []uint8, zero int32, b []int8) {
 	}
 }
 
-// ScaleS8 turns an exact sum into a float32.
-func ScaleS8(sum int32, rowScale, colScale float32) float32 {
-	return float32(sum) * float32(rowScale*colScale)
+// ScaleS8 turns an exact sum into a float32 and adds it to before, which is 0
+// but for the later taps of a convolution.
+func ScaleS8(sum int32, rowScale, colScale, before float32) float32 {
+	return FMA32(float32(sum), float32(rowScale*colScale), before)
 }
 
 // QuantizeS4 quantizes a group to 4 bits, symmetrically, with the scale

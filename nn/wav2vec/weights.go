@@ -115,15 +115,8 @@ func bindConv(p nn.Params, name string, in, out, width, groups int, bias bool) C
 }
 
 func packConv(p nn.Params, name string, w, b []float32, in, out, width, groups int) Conv {
-	c := Conv{Width: width}
-	if p.Err() != nil {
-		return c
-	}
-	var err error
-	if c.W, err = p.Backend().Conv1D(name, w, out, in, width, groups); err != nil {
-		p.Fail(name, err)
-	}
-	if b != nil {
+	c := Conv{Width: width, W: p.Conv1D(name, w, out, in, width, groups)}
+	if b != nil && p.Err() == nil {
 		c.B = p.Place(name+".bias", b, 1, out)
 	}
 	return c
@@ -148,8 +141,7 @@ func bindPosConv(p nn.Params, c Config) Conv {
 			w = weightNorm(gain, direction)
 		}
 	}
-	b, _ := p.F32("bias", h)
-	return packConv(p, "weight", w, b, h, h, width, groups)
+	return Conv{W: p.Conv1D("", w, h, h, width, groups), B: p.Vector("bias", h), Width: width}
 }
 
 // weightNorm returns v·g/‖v‖, with the norm over each column of v [n, len(g)].
