@@ -15,9 +15,11 @@ import (
 
 // files are the generators by the stem of what they write.
 var files = map[string]func(m *module){
-	"map_sm75":  mapKernels,
-	"norm_sm75": normKernels,
-	"rows_sm75": rowKernels,
+	"conv_sm75":      convKernels,
+	"gemm_simt_sm75": simtKernels,
+	"map_sm75":       mapKernels,
+	"norm_sm75":      normKernels,
+	"rows_sm75":      rowKernels,
 }
 
 // targets are the version of PTX and the target by the end of a stem. The

@@ -73,3 +73,28 @@ func (t dtype) put(space, addr string, x ...val) {
 	}
 	store(space, b16, addr, list...)
 }
+
+// get16 reads 16 bytes of elements.
+func (t dtype) get16(space, addr string) []val {
+	if t == "f32" {
+		return load(space, f32, 4, addr)
+	}
+	var list []val
+	for _, w := range load(space, b32, 4, addr) {
+		list = append(list, t.pair(w)...)
+	}
+	return list
+}
+
+// pair turns two elements in 32 bits into floats.
+func (t dtype) pair(w val) []val {
+	if t == "f16" {
+		lo, hi := reg(b16), reg(b16)
+		emit("mov.b32", []val{lo, hi}, w)
+		return []val{t.fromBits(lo), t.fromBits(hi)}
+	}
+	lo, hi := reg(f32), reg(f32)
+	emit("mov.b32", lo, shl(w, i32(16)))
+	emit("mov.b32", hi, and(w, hex(0xffff0000)))
+	return []val{lo, hi}
+}

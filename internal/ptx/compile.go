@@ -3,11 +3,15 @@ package ptx
 import (
 	"fmt"
 	"strings"
+	"sync"
+
+	"github.com/seed-512d3d71/weft/kernels/cuda"
 )
 
 // compiled is a module whose entries are compiled at their first use.
 type compiled struct {
 	*module
+	mu    sync.Mutex
 	codes map[string]*code
 }
 
@@ -29,15 +33,41 @@ type constant struct {
 	bits uint64
 }
 
+// modules are the files that were parsed, by stem.
+var modules = struct {
+	sync.Mutex
+	byName map[string]*compiled
+}{byName: map[string]*compiled{}}
+
+func loadModule(name string) (*compiled, error) {
+	modules.Lock()
+	defer modules.Unlock()
+	if m := modules.byName[name]; m != nil {
+		return m, nil
+	}
+	src, err := cuda.PTX(name)
+	if err != nil {
+		return nil, err
+	}
+	m, err := compile(src)
+	if err != nil {
+		return nil, err
+	}
+	modules.byName[name] = m
+	return m, nil
+}
+
 func compile(src []byte) (*compiled, error) {
 	m, err := parse(src)
 	if err != nil {
 		return nil, err
 	}
-	return &compiled{m, map[string]*code{}}, nil
+	return &compiled{module: m, codes: map[string]*code{}}, nil
 }
 
 func (m *compiled) entry(name string) (c *code, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if c := m.codes[name]; c != nil {
 		return c, nil
 	}

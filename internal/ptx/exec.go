@@ -98,16 +98,9 @@ func (d *Device) Launch(k cuda.Kernel, grid, size cuda.Dim, shared int, args *cu
 }
 
 func (d *Device) launch(k cuda.Kernel, grid, size cuda.Dim, shared int, params []byte) error {
-	m := d.mods[k.Module]
-	if m == nil {
-		src, err := cuda.PTX(k.Module)
-		if err != nil {
-			return err
-		}
-		if m, err = compile(src); err != nil {
-			return err
-		}
-		d.mods[k.Module] = m
+	m, err := loadModule(k.Module)
+	if err != nil {
+		return err
 	}
 	if m.target > d.target {
 		return fmt.Errorf("is for sm_%d, the device is sm_%d", m.target, d.target)

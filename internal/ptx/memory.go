@@ -27,7 +27,6 @@ type Device struct {
 	target int
 	spans  []*span // by address
 	next   uint64
-	mods   map[string]*compiled
 	args   cuda.Args
 	err    error
 
@@ -39,7 +38,7 @@ type Device struct {
 
 // NewDevice returns a device of a compute capability times ten.
 func NewDevice(target int) *Device {
-	return &Device{target: target, next: firstAddress, mods: map[string]*compiled{}, Launches: map[string]int{}}
+	return &Device{target: target, next: firstAddress, Launches: map[string]int{}}
 }
 
 // Err returns the first error of a launch.

@@ -1,0 +1,116 @@
+package cuda
+
+// Gemm is a matrix product
+//
+//	Dst[i][j] = act(Σ_p A[i][p]·B[j][p] + bias[j]) + residual[i][j]
+//
+// or with B[p][j] if B is not transposed. A is [M, K], B [N, K] (a weight as
+// PyTorch stores it) or [K, N]; both are of type In, Dst and the residual of
+// type Out: F32, or In. Sums are float32. Dst may not be A or B.
+type Gemm struct {
+	Dst, A, B Mat
+	M, N, K   int
+	// Plain: B is [K, N]. F32 only.
+	Plain bool
+	In    Type
+	Out   Type
+	Epilogue
+}
+
+// MatMul computes g.
+func MatMul(q Queue, g *Gemm) {
+	if g.M <= 0 || g.N <= 0 {
+		return
+	}
+	g.portable(q)
+}
+
+// simtTiles are the sides of the portable product's tiles, smallest first.
+var simtTiles = [...]int{32, 64, 128}
+
+// simtF32 are the portable products of floats by tile, without and with vector
+// loads, simtPlain those with B [K, N]; simtHalf and gemvKernels have the other
+// types, by type and whether the result is floats.
+var (
+	simtF32 = [len(simtTiles)][2]Kernel{
+		simtKernels("f32_f32_nt_32x32"), simtKernels("f32_f32_nt_64x64"), simtKernels("f32_f32_nt_128x128"),
+	}
+	simtPlain = simtKernels("f32_f32_nn_64x64")
+	simtHalf  = byOut(func(in, out Type) Kernel {
+		return Kernel{simtModule, "gemm_" + in.String() + "_" + out.String() + "_nt_64x64_v1"}
+	})
+	gemvKernels = [4][numTypes][2]Kernel{gemvs("1"), gemvs("2"), gemvs("4"), gemvs("8")}
+)
+
+const simtModule = "gemm_simt_sm75"
+
+func simtKernels(name string) [2]Kernel {
+	return [2]Kernel{{simtModule, "gemm_" + name + "_v1"}, {simtModule, "gemm_" + name + "_v4"}}
+}
+
+func gemvs(rows string) [numTypes][2]Kernel {
+	return byOut(func(in, out Type) Kernel {
+		return Kernel{simtModule, "gemv_" + in.String() + "_" + out.String() + "_" + rows}
+	})
+}
+
+// byOut makes a table of kernels by the type of the operands and whether the
+// result is floats.
+func byOut(f func(in, out Type) Kernel) (k [numTypes][2]Kernel) {
+	for in := range numTypes {
+		k[in] = [2]Kernel{f(in, in), f(in, F32)}
+	}
+	return k
+}
+
+// maxGemv is the most rows that are multiplied a column a warp, and gemvCols
+// the columns of a block then.
+const maxGemv, gemvCols = 8, 8
+
+// fullGPU is the number of blocks from which a tile is preferred to a smaller
+// one: about the multiprocessors of a large card.
+const fullGPU = 108
+
+// portable is the product in plain multiply-adds, 256 threads a block.
+func (g *Gemm) portable(q Queue) {
+	in := g.In
+	if in == TF32 {
+		in = F32
+	}
+	a := q.Args().Mat(g.A).Mat(g.B).I32(g.M).I32(g.N).I32(g.K)
+	g.epilogue(a)
+	float, size := flag(g.Out == F32), in.Size()
+	if g.M <= maxGemv && !g.Plain && g.A.rows16(size, g.M) && g.B.rows16(size, g.N) && g.K*size%16 == 0 {
+		i := 0
+		for 1<<i < g.M {
+			i++
+		}
+		q.Launch(gemvKernels[i][in][float], Dim{ceil(g.N, gemvCols), 1, 1}, Dim{256, 1, 1}, 0, a)
+		return
+	}
+	i := len(simtTiles) - 1
+	for i > 0 && ceil(g.M, simtTiles[i])*ceil(g.N, simtTiles[i]) < fullGPU {
+		i--
+	}
+	k, side := Kernel{}, 64
+	switch {
+	case in != F32:
+		k = simtHalf[in][float]
+	case g.Plain:
+		k = simtPlain[flag(g.A.whole(F32, g.K) && g.B.whole(F32, g.N))]
+	default:
+		k, side = simtF32[i][flag(g.A.whole(F32, g.K) && g.B.whole(F32, g.K))], simtTiles[i]
+	}
+	// x counts rows of tiles: neighbours in x share B, the weight.
+	q.Launch(k, Dim{ceil(g.M, side), ceil(g.N, side), 1}, Dim{256, 1, 1}, 0, a)
+}
+
+// rows16 reports whether each of so many rows begins at a multiple of 16 bytes.
+func (m Mat) rows16(size, rows int) bool {
+	return m.P%16 == 0 && (rows == 1 || m.LD*size%16 == 0)
+}
+
+// epilogue appends what every product ends with.
+func (g *Gemm) epilogue(a *Args) *Args {
+	return a.Mat(g.Dst).Ptr(g.Bias).Mat(g.Residual).I32(int(g.Act))
+}
