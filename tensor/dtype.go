@@ -24,3 +24,14 @@ func (d DType) String() string {
 	}
 	return "invalid"
 }
+
+// Size returns the bytes of an element.
+func (d DType) Size() int {
+	switch d {
+	case F32, I32:
+		return 4
+	case I64:
+		return 8
+	}
+	return 0
+}

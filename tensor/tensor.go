@@ -2,8 +2,8 @@ package tensor
 
 import "fmt"
 
-// Tensor is a shaped view of host memory (or, for another device's backend, a
-// handle to its memory). The zero Tensor is "absent": see [Tensor.IsZero].
+// Tensor is a shaped view of host memory or of another device's. The zero Tensor
+// is "absent": see [Tensor.IsZero].
 type Tensor struct {
 	dtype DType
 	rank  int8
@@ -12,7 +12,8 @@ type Tensor struct {
 	f32   []float32
 	i32   []int32
 	i64   []int64
-	dev   any // a device backend's own handle; nil on the host
+	dev   any    // a device backend's own handle; nil on the host
+	addr  uint64 // in the device's memory; 0 where the handle says it all
 }
 
 // FromF32 returns a tensor over data, without copying. It panics if data is
@@ -37,10 +38,19 @@ func FromI64(data []int64, shape ...int) Tensor {
 	return t
 }
 
-// OnDevice returns a tensor whose elements lie in another device's memory.
+// OnDevice returns a tensor whose elements only the device's backend knows where
+// to find. It cannot be sliced.
 func OnDevice(dev any, dtype DType, shape ...int) Tensor {
 	t := header(dtype, shape)
 	t.dev = dev
+	return t
+}
+
+// AtAddress returns a tensor whose elements lie at an address, not 0, of a
+// device's memory. dev should be a pointer: every view carries it.
+func AtAddress(dev any, addr uint64, dtype DType, shape ...int) Tensor {
+	t := header(dtype, shape)
+	t.dev, t.addr = dev, addr
 	return t
 }
 
@@ -141,8 +151,12 @@ func (t Tensor) I64() []int64 {
 	return t.i64
 }
 
-// Device returns the handle given to OnDevice, nil for host memory.
+// Device returns the handle given to OnDevice or AtAddress, nil for host memory.
 func (t Tensor) Device() any { return t.dev }
+
+// Address returns where the first element lies in the device's memory, 0 for
+// host memory and for what OnDevice made.
+func (t Tensor) Address() uint64 { return t.addr }
 
 // Reshape returns the same elements under another shape of the same size.
 // Rows with gaps can be regrouped, but not split or joined.
@@ -157,12 +171,11 @@ func (t Tensor) Reshape(shape ...int) Tensor {
 		}
 		u.ld = t.ld
 	}
-	u.f32, u.i32, u.i64, u.dev = t.f32, t.i32, t.i64, t.dev
+	u.f32, u.i32, u.i64, u.dev, u.addr = t.f32, t.i32, t.i64, t.dev, t.addr
 	return u
 }
 
-// SliceRows returns rows lo to hi of the matrix view, as a [hi-lo, Cols] host
-// tensor.
+// SliceRows returns rows lo to hi of the matrix view, as a [hi-lo, Cols] tensor.
 func (t Tensor) SliceRows(lo, hi int) Tensor {
 	if lo < 0 || hi < lo || hi > t.Rows() {
 		panic("tensor: row slice out of range")
@@ -171,7 +184,7 @@ func (t Tensor) SliceRows(lo, hi int) Tensor {
 }
 
 // SliceCols returns columns lo to hi of the matrix view, as a [Rows, hi-lo]
-// host tensor with t's row stride.
+// tensor with t's row stride.
 func (t Tensor) SliceCols(lo, hi int) Tensor {
 	if lo < 0 || hi < lo || hi > t.Cols() {
 		panic("tensor: column slice out of range")
@@ -180,11 +193,15 @@ func (t Tensor) SliceCols(lo, hi int) Tensor {
 }
 
 func (t Tensor) window(off, rows, cols int) Tensor {
-	if t.dev != nil {
-		panic("tensor: slice of device memory")
-	}
 	u := Tensor{dtype: t.dtype, rank: 2, ld: t.ld}
 	u.shape[0], u.shape[1] = rows, cols
+	if t.dev != nil {
+		if t.addr == 0 {
+			panic("tensor: slice of device memory without an address")
+		}
+		u.dev, u.addr = t.dev, t.addr+uint64(off*t.dtype.Size())
+		return u
+	}
 	n := 0
 	if rows > 0 && cols > 0 {
 		n = (rows-1)*t.ld + cols
@@ -203,7 +220,7 @@ func (t Tensor) window(off, rows, cols int) Tensor {
 	return u
 }
 
-// Clone returns a contiguous copy on the Go heap.
+// Clone returns a contiguous copy of a host tensor on the Go heap.
 func (t Tensor) Clone() Tensor {
 	u := header(t.dtype, t.shape[:t.rank])
 	rows, cols := t.Rows(), t.Cols()
