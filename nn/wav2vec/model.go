@@ -2,6 +2,7 @@ package wav2vec
 
 import (
 	"math"
+	"slices"
 
 	"github.com/seed-512d3d71/weft/kernels"
 	"github.com/seed-512d3d71/weft/nn"
@@ -95,6 +96,7 @@ func (m *Encoder) extract(p nn.Pass, samples tensor.Tensor) tensor.Tensor {
 type Batch struct {
 	Samples tensor.Tensor // [B, S]
 	R       *nn.Ragged    // over feature frames
+	Lengths []int         // samples of each sound that the convolutions see; nil: all
 	Masked  []int64       // mask_time_indices [B·T]; nil: none
 }
 
@@ -109,7 +111,12 @@ func (m *Encoder) Forward(p nn.Pass, b Batch, layer func(i int, x tensor.Tensor)
 	features = p.New(r.B*r.T, c.ConvDim[len(c.ConvDim)-1])
 	for s := range r.B {
 		mark := p.Mark()
-		p.Scale(features.SliceRows(s*r.T, (s+1)*r.T), m.extract(p, b.Samples.SliceRows(s, s+1)), 1)
+		sound, n := b.Samples.SliceRows(s, s+1), r.T
+		if b.Lengths != nil {
+			sound, n = sound.SliceCols(0, b.Lengths[s]), c.Frames(b.Lengths[s])
+			p.Gather(features.SliceRows(s*r.T+n, (s+1)*r.T), features.SliceRows(s*r.T, s*r.T+1), p.Ints(slices.Repeat([]int32{-1}, r.T-n)))
+		}
+		p.Scale(features.SliceRows(s*r.T, s*r.T+n), m.extract(p, sound), 1)
 		p.Release(mark)
 	}
 	if n := m.Projection.Norm; !n.Gain.IsZero() {

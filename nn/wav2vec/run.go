@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/seed-512d3d71/weft/internal/hfconfig"
@@ -99,6 +100,11 @@ func softmax(x []float32) []float32 {
 // Run does one forward pass. Inputs: input_values [B, S] and, optionally,
 // attention_mask [B, S], whose rows say how many samples are real; for the base
 // model and pre-training also mask_time_indices [B, frames].
+//
+// The base model's argument ragged cuts every sound to its real samples before
+// the convolutions, so that it comes out as it would alone; Hugging Face's
+// convolutions read the padding too. The output frames [B] then counts the
+// frames of each sound.
 func (m *Model) Run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outputs, error) {
 	b, err := m.batch(in, o)
 	if err != nil {
@@ -125,6 +131,13 @@ func (m *Model) Run(ctx context.Context, in nn.Inputs, o nn.RunOptions) (nn.Outp
 		x = sum
 	}
 	m.heads(p, &out, b, features, x)
+	if b.Lengths != nil {
+		frames := make([]int64, r.B)
+		for s := range frames {
+			frames[s] = int64(r.Off[s+1] - r.Off[s])
+		}
+		out.Add("frames", tensor.FromI64(frames, r.B))
+	}
 	return nn.Finish(p, m.params, append(out, hidden...))
 }
 
@@ -182,8 +195,19 @@ func (m *Model) heads(p nn.Pass, out *nn.Outputs, b Batch, features, x tensor.Te
 func (m *Model) batch(in nn.Inputs, o nn.RunOptions) (Batch, error) {
 	c := m.Encoder.Config
 	var out Batch
-	if err := o.Known(); err != nil {
+	var arguments []string
+	if m.task == "Model" {
+		arguments = []string{raggedArg}
+	}
+	if err := o.Known(arguments...); err != nil {
 		return out, err
+	}
+	ragged, err := o.Bool(raggedArg, false)
+	if err != nil {
+		return out, err
+	}
+	if ragged && m.Encoder.Adapter != nil {
+		return out, nn.Unsupported("argument %q with an adapter", raggedArg)
 	}
 	known := []string{"input_values", "attention_mask"}
 	if m.task == "Model" || m.task == "ForPreTraining" {
@@ -219,6 +243,11 @@ func (m *Model) batch(in nn.Inputs, o nn.RunOptions) (Batch, error) {
 	}
 	frames := m.frameMask(mask, b, s, t)
 	out.Samples = samples
+	if ragged {
+		out.R = nn.NewRagged(frames, b, t, false)
+		out.Lengths, err = m.lengths(mask, b, s)
+		return out, err
+	}
 	if m.Encoder.Adapter != nil || c.ConvPosBatchNorm || m.xvector != nil || m.task == "ForCTC" {
 		// The convolutions of an adapter and of x-vectors, and the shift of a batch
 		// norm, bring hidden frames next to real ones. A CTC model's best symbols
@@ -231,6 +260,31 @@ func (m *Model) batch(in nn.Inputs, o nn.RunOptions) (Batch, error) {
 		}
 	} else {
 		out.R = nn.NewRagged(frames, b, t, false)
+	}
+	return out, nil
+}
+
+const raggedArg = "ragged"
+
+// lengths returns the number of real samples of each row, which must come first
+// and give a frame.
+func (m *Model) lengths(mask []int64, b, s int) ([]int, error) {
+	out := make([]int, b)
+	for i := range out {
+		out[i] = s
+		if mask == nil {
+			continue
+		}
+		row := mask[i*s : (i+1)*s]
+		if n := slices.Index(row, 0); n >= 0 {
+			out[i] = n
+		}
+		if slices.Contains(row[out[i]:], 1) {
+			return nil, nn.InputError("attention_mask", "row %d hides samples before real ones", i)
+		}
+		if m.Encoder.Config.Frames(out[i]) < 1 {
+			return nil, nn.InputError("attention_mask", "row %d has %d samples, too few for one feature frame", i, out[i])
+		}
 	}
 	return out, nil
 }
