@@ -2,7 +2,9 @@ package weft
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"sync"
 
@@ -30,7 +32,8 @@ type Model struct {
 	config  *hfconfig.Config
 	class   string
 	backend nn.Backend
-	weights *safetensors.Set
+	weights io.Closer
+	parts   parts // of a model whose encoders lie in folders of their own
 	params  nn.Params
 	net     nn.Model
 
@@ -137,14 +140,22 @@ func open(d *hub.Dir, backend nn.Backend, class string) (*Model, error) {
 	if m.class, err = className(m.config, class); err != nil {
 		return nil, err
 	}
+	if isTri(m.config) {
+		if err := m.openTri(); err != nil {
+			return nil, err
+		}
+		return m, nil
+	}
 	load, err := loader(m.config)
 	if err != nil {
 		return nil, err
 	}
-	if m.weights, err = d.Weights(); err != nil {
+	weights, err := d.Weights()
+	if err != nil {
 		return nil, err
 	}
-	m.params = nn.NewParams(m.weights, backend, m.config.Str("model_type", ""))
+	m.weights = weights
+	m.params = nn.NewParams(weights, backend, m.config.Str("model_type", ""))
 	stored, err := nn.ParseStoredQuantization(m.config)
 	if err != nil {
 		m.weights.Close()
@@ -261,7 +272,7 @@ func (m *Model) SetThreads(n int) {
 func (m *Model) Unused() []string { return m.params.Unused() }
 
 // Close unmaps the weights. The model must not be used afterwards.
-func (m *Model) Close() error { return m.weights.Close() }
+func (m *Model) Close() error { return errors.Join(m.weights.Close(), m.parts.Close()) }
 
 // Run does one forward pass on named tensors: see [nn.Model].
 func (m *Model) Run(ctx context.Context, in Inputs, o RunOptions) (Outputs, error) {
@@ -272,21 +283,26 @@ func (m *Model) Run(ctx context.Context, in Inputs, o RunOptions) (Outputs, erro
 var tokenizerFiles = []string{"tokenizer.json", "vocab.txt", "vocab.json"}
 
 // HasTokenizer reports whether the directory holds a tokenizer.
-func (m *Model) HasTokenizer() bool { return firstFile(m.dir, tokenizerFiles...) != "" }
+func (m *Model) HasTokenizer() bool {
+	return firstFile(m.partOf(m.parts.text).dir, tokenizerFiles...) != ""
+}
 
 // Tokenizer returns the directory's tokenizer.
 func (m *Model) Tokenizer() (*text.Tokenizer, error) {
+	m = m.partOf(m.parts.text)
 	return m.tokenizer.get(func() (*text.Tokenizer, error) { return text.Open(m.dir.FS()) })
 }
 
 // ImageProcessor returns the image processor of preprocessor_config.json.
 func (m *Model) ImageProcessor() (*vision.Processor, error) {
+	m = m.partOf(m.parts.image)
 	return m.images.get(func() (*vision.Processor, error) { return imageProcessor(m.dir) })
 }
 
 // FeatureExtractor returns the audio feature extractor of
 // preprocessor_config.json.
 func (m *Model) FeatureExtractor() (*audio.Extractor, error) {
+	m = m.partOf(m.parts.speech)
 	return m.sounds.get(func() (*audio.Extractor, error) { return featureExtractor(m.dir) })
 }
 

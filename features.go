@@ -4,14 +4,20 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/seed-512d3d71/weft/audio"
 	"github.com/seed-512d3d71/weft/nn"
+	"github.com/seed-512d3d71/weft/nn/clip"
+	"github.com/seed-512d3d71/weft/nn/tri"
 	"github.com/seed-512d3d71/weft/safetensors"
+	"github.com/seed-512d3d71/weft/task/caption"
 	"github.com/seed-512d3d71/weft/task/encode"
+	"github.com/seed-512d3d71/weft/task/match"
 	"github.com/seed-512d3d71/weft/text"
 	"github.com/seed-512d3d71/weft/vision"
 )
 
-// aligned is a model whose texts and pictures lie in one space.
+// aligned is a model whose texts and pictures, and perhaps sounds, lie in one
+// space.
 type aligned interface {
 	PadTexts(sentences [][]int64) nn.Inputs
 	TextFeatures(ctx context.Context, in nn.Inputs) (Tensor, error)
@@ -29,7 +35,8 @@ func (m *Model) aligned() (aligned, error) {
 }
 
 // TextFeatures returns the vectors [N, D] of sentences in the space that texts
-// and pictures share, not normalised: CLIP's and SigLIP's get_text_features.
+// and pictures share, not normalised: those of a tri-encoder, and CLIP's and
+// SigLIP's get_text_features.
 func (m *Model) TextFeatures(ctx context.Context, sentences ...string) (Tensor, error) {
 	net, err := m.aligned()
 	if err != nil {
@@ -58,7 +65,8 @@ func (m *Model) TextFeatures(ctx context.Context, sentences ...string) (Tensor, 
 }
 
 // ImageFeatures returns the vectors [N, D] of pictures in the space that texts
-// and pictures share, not normalised: CLIP's and SigLIP's get_image_features.
+// and pictures share, not normalised: those of a tri-encoder, and CLIP's and
+// SigLIP's get_image_features.
 func (m *Model) ImageFeatures(ctx context.Context, pictures ...*vision.Image) (Tensor, error) {
 	net, err := m.aligned()
 	if err != nil {
@@ -70,6 +78,78 @@ func (m *Model) ImageFeatures(ctx context.Context, pictures ...*vision.Image) (T
 	}
 	out, err := encode.Image{Model: guarded{imageFeatures{net}}, Processor: p}.Run(ctx, pictures...)
 	return out.Get("image_features"), err
+}
+
+// SpeechFeatures returns the vectors [N, D] of sounds in the space that they
+// share with texts and pictures, not normalised. Each sound is encoded as it
+// would be alone, however long the others are.
+func (m *Model) SpeechFeatures(ctx context.Context, clips ...*audio.Clip) (Tensor, error) {
+	inner, _ := m.net.(guarded)
+	net, ok := inner.Model.(interface {
+		SpeechFeatures(ctx context.Context, in nn.Inputs) (Tensor, error)
+	})
+	if !ok {
+		return Tensor{}, nn.Unsupported("features of sounds with %s", m.class)
+	}
+	x, err := m.FeatureExtractor()
+	if err != nil {
+		return Tensor{}, err
+	}
+	in, err := encode.Sounds(x, clips...)
+	if err != nil {
+		return Tensor{}, err
+	}
+	var out Tensor
+	err = safetensors.Guard(func() (err error) {
+		out, err = net.SpeechFeatures(ctx, in)
+		return err
+	})
+	return out, err
+}
+
+// Has reports whether the model encodes this kind of item into a space that it
+// shares with others.
+func (m *Model) Has(kind match.Kind) bool {
+	inner, _ := m.net.(guarded)
+	switch net := inner.Model.(type) {
+	case *tri.Model:
+		return map[match.Kind]bool{match.Text: m.parts.text != nil, match.Image: m.parts.image != nil, match.Sound: m.parts.speech != nil}[kind]
+	case *clip.Model:
+		return kind == match.Text && net.Text != nil || kind == match.Image && net.Vision != nil
+	}
+	return false
+}
+
+// Captions says in words what pictures, sounds or sentences show or mean, by the
+// decoder of a tri-encoder.
+func (m *Model) Captions(ctx context.Context, items ...match.Item) ([]string, error) {
+	unit, err := match.Embed(ctx, m, items...)
+	if err != nil {
+		return nil, err
+	}
+	return m.CaptionsOf(ctx, unit)
+}
+
+// CaptionsOf is Captions for vectors [N, D] of the shared space, of length 1 as
+// [match.Embed] returns them.
+func (m *Model) CaptionsOf(ctx context.Context, unit Tensor) ([]string, error) {
+	inner, _ := m.net.(guarded)
+	net, ok := inner.Model.(*tri.Model)
+	if !ok || m.parts.caption == nil {
+		return nil, nn.Unsupported("captions with %s", m.class)
+	}
+	g, err := m.parts.caption.Generator(nil)
+	if err != nil {
+		return nil, err
+	}
+	c := caption.Captioner{Generator: g, Prefix: func(ctx context.Context, unit Tensor) (x Tensor, err error) {
+		err = safetensors.Guard(func() error {
+			x, err = net.Prefix(ctx, unit)
+			return err
+		})
+		return x, err
+	}}
+	return c.Captions(ctx, unit)
 }
 
 // imageFeatures runs a model's ImageFeatures as a model of its own.

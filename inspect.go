@@ -20,6 +20,9 @@ type Info struct {
 	Runs         bool             `json:"runs"`
 	Why          string           `json:"why,omitempty"` // why it does not run
 	Unused       []string         `json:"unused"`        // tensors that the class does not use
+	// Parts are the models that a model of several folders is made of, whose
+	// sizes the sums above include.
+	Parts map[string]*Info `json:"parts,omitempty"`
 }
 
 // Inspect describes the model directory dir. An architecture that weft lacks
@@ -29,37 +32,35 @@ func Inspect(dir string, opts ...Option) (*Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	var o options
-	for _, opt := range opts {
-		opt(&o)
-	}
-	cfg, err := readConfig(d)
-	if err != nil {
-		return nil, in(dir, err)
-	}
-	info := &Info{ModelType: cfg.Str("model_type", ""), DTypes: map[string]int64{}, Kernels: kernels.ISA(), Unused: []string{}}
-	if info.Class, err = className(cfg, o.class); err != nil {
-		info.Class = ""
-	}
-	weights, err := d.Weights()
-	if err != nil {
-		return nil, in(dir, err)
-	}
-	defer weights.Close()
-	for _, name := range weights.Names() {
-		t, _ := weights.Lookup(name)
-		n, _ := tensor.Elems(t.Shape...)
-		info.Parameters += int64(n)
-		info.DTypes[t.DType.String()] += int64(n)
-		info.WeightBytes += t.End - t.Begin
-	}
-	info.Tokenizer = firstFile(d, tokenizerFiles...)
-	info.Preprocessor = firstFile(d, "preprocessor_config.json", "processor_config.json")
-
-	backend, err := newBackend(o)
+	o, backend, err := prepare(opts)
 	if err != nil {
 		return nil, err
 	}
+	info, err := inspect(d, o.class, backend)
+	return info, in(dir, err)
+}
+
+func inspect(d *hub.Dir, class string, backend nn.Backend) (*Info, error) {
+	cfg, err := readConfig(d)
+	if err != nil {
+		return nil, err
+	}
+	info := &Info{ModelType: cfg.Str("model_type", ""), DTypes: map[string]int64{}, Kernels: kernels.ISA(), Unused: []string{}}
+	if info.Class, err = className(cfg, class); err != nil {
+		info.Class = ""
+	}
+	if isTri(cfg) {
+		return info, info.inspectTri(d, cfg, backend)
+	}
+	weights, err := d.Weights()
+	if err != nil {
+		return nil, err
+	}
+	defer weights.Close()
+	info.count(weights)
+	info.Tokenizer = firstFile(d, tokenizerFiles...)
+	info.Preprocessor = firstFile(d, "preprocessor_config.json", "processor_config.json")
+
 	load, err := loader(cfg)
 	if err == nil {
 		p := nn.NewParams(weights, backend, info.ModelType)
@@ -72,10 +73,26 @@ func Inspect(dir string, opts ...Option) (*Info, error) {
 			info.Unused = append(info.Unused, p.Unused()...)
 		}
 	}
+	info.says(err)
+	return info, nil
+}
+
+// count adds the tensors of a file or set.
+func (info *Info) count(weights nn.Source) {
+	for _, name := range weights.Names() {
+		t, _ := weights.Lookup(name)
+		n, _ := tensor.Elems(t.Shape...)
+		info.Parameters += int64(n)
+		info.DTypes[t.DType.String()] += int64(n)
+		info.WeightBytes += t.End - t.Begin
+	}
+}
+
+// says notes whether the model runs, given what opening it said.
+func (info *Info) says(err error) {
 	if info.Runs = err == nil; err != nil {
 		info.Why = err.Error()
 	}
-	return info, nil
 }
 
 func firstFile(d *hub.Dir, names ...string) string {

@@ -45,6 +45,7 @@ var layers = map[string][]string{
 	"nn/moe":            {"nn", "tensor", "kernels"},
 	"nn/llama":          {"nn", "nn/moe", "tensor", "kernels", "internal/hfconfig"},
 	"nn/t5":             {"nn", "nn/moe", "tensor", "kernels", "internal/hfconfig"},
+	"nn/tri":            {"nn", "nn/align", "tensor", "kernels", "internal/hfconfig"},
 	"nn/vit":            {"nn", "tensor", "kernels", "internal/hfconfig"},
 	"nn/wav2vec":        {"nn", "tensor", "kernels", "internal/hfconfig"},
 	"task":              {"nn/…", "hub", "text", "vision", "audio", "video", "tensor", "safetensors", "kernels", "internal/hfconfig"},

@@ -15,6 +15,8 @@ var (
 	// ErrUnsupported is wrapped by the errors of formats, codecs, feature
 	// extractors and options that this package lacks; the error names them.
 	ErrUnsupported = errors.New("unsupported")
+	// ErrFormat is wrapped by the error of bytes that are no known sound format.
+	ErrFormat = errors.New("not a sound file that this package knows (WAV, FLAC)")
 	// ErrTooLarge is wrapped by the errors of sounds beyond [Limits].
 	ErrTooLarge = errors.New("too large")
 )
@@ -122,7 +124,7 @@ func DecodeBytes(b []byte, lim Limits) (c *Clip, err error) {
 	case "FLAC":
 		c, err = decodeFLAC(rest, lim)
 	case "":
-		return nil, errors.New("audio: not a sound file that this package knows (WAV, FLAC)")
+		return nil, fmt.Errorf("audio: %w", ErrFormat)
 	default:
 		return nil, fmt.Errorf("audio: %w: %s file", ErrUnsupported, name)
 	}

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sort"
 	"strings"
 	"text/tabwriter"
@@ -78,6 +80,10 @@ func (c *call) infoDir(dir string) error {
 	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "model type\t%s\n", info.ModelType)
 	fmt.Fprintf(w, "class\t%s\n", info.Class)
+	for _, name := range slices.Sorted(maps.Keys(info.Parts)) {
+		p := info.Parts[name]
+		fmt.Fprintf(w, "  %s\t%s, %s parameters\n", name, p.Class, count(p.Parameters))
+	}
 	fmt.Fprintf(w, "parameters\t%s\n", count(info.Parameters))
 	types := make([]string, 0, len(info.DTypes))
 	for d, n := range info.DTypes {

@@ -108,6 +108,38 @@ func (m Audio) Run(ctx context.Context, clip *audio.Clip) (nn.Outputs, error) {
 	return m.Model.Run(ctx, nn.Inputs{name: tensor.FromF32(data, shape...)}, nn.RunOptions{})
 }
 
+// Sounds brings each sound to a model's input_values by itself and lays them
+// out as one batch, padded to the longest with zeros that attention_mask hides.
+func Sounds(x *audio.Extractor, clips ...*audio.Clip) (nn.Inputs, error) {
+	const name = "input_values"
+	rows := make([][]float32, len(clips))
+	longest := 0
+	for i, clip := range clips {
+		got, data, shape, err := x.Process(clip)
+		if err != nil {
+			return nil, fmt.Errorf("sound %d: %w", i, err)
+		}
+		if got != name || len(shape) != 2 {
+			return nil, nn.Unsupported("a batch of the %s %v of %s", got, shape, x.Class())
+		}
+		rows[i], longest = data, max(longest, len(data))
+	}
+	if longest == 0 {
+		return nil, nn.InputError(name, "no sounds")
+	}
+	if n, ok := tensor.Elems(len(clips), longest); !ok || n > 1<<28 {
+		return nil, nn.InputError(name, "%d sounds of up to %d samples are too large a batch", len(clips), longest)
+	}
+	data, mask := make([]float32, len(clips)*longest), make([]int64, len(clips)*longest)
+	for i, row := range rows {
+		copy(data[i*longest:], row)
+		for j := range row {
+			mask[i*longest+j] = 1
+		}
+	}
+	return nn.Inputs{name: tensor.FromF32(data, len(clips), longest), "attention_mask": tensor.FromI64(mask, len(clips), longest)}, nil
+}
+
 // MultiModal is the multi-modal encoder: three encoders side by side.
 type MultiModal struct {
 	Text  Text
