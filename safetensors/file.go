@@ -1,8 +1,8 @@
 package safetensors
 
 import (
+	"bytes"
 	"fmt"
-	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -44,8 +44,9 @@ func Open(path string) (*File, error) {
 	return openFile(f, path)
 }
 
-// OpenFS opens the file name of fsys: it maps a file of the operating system
-// and reads any other into memory.
+// OpenFS opens the file name of fsys: it maps a file of the operating system,
+// takes the bytes of one with a method Bytes() []byte where they lie, and reads
+// any other into memory.
 func OpenFS(fsys fs.FS, name string) (*File, error) {
 	f, err := openRegularFS(fsys, name)
 	if err != nil {
@@ -55,8 +56,10 @@ func OpenFS(fsys fs.FS, name string) (*File, error) {
 		return openFile(f, name)
 	}
 	defer f.Close()
-	b, err := io.ReadAll(f)
-	if err != nil {
+	var b []byte
+	if held, ok := f.(interface{ Bytes() []byte }); ok {
+		b = held.Bytes()
+	} else if b, err = readAll(f); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	file, err := Parse(b)
@@ -65,6 +68,21 @@ func OpenFS(fsys fs.FS, name string) (*File, error) {
 	}
 	return file, nil
 }
+
+// readAll reads f into memory of the size that it says it has, if that is true.
+func readAll(f fs.File) ([]byte, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	var buf bytes.Buffer
+	buf.Grow(int(min(max(st.Size(), 0), maxHeld)) + bytes.MinRead)
+	_, err = buf.ReadFrom(f)
+	return buf.Bytes(), err
+}
+
+// maxHeld bounds what a file's word on its size is trusted for, in bytes.
+const maxHeld = 1 << 26
 
 // openRegularFS looks before it opens, since opening a pipe can block.
 func openRegularFS(fsys fs.FS, name string) (fs.File, error) {

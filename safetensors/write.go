@@ -215,12 +215,17 @@ func appendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// WriteFile writes a file whole or not at all: under a temporary name in the
-// same folder, synced to disk, then renamed to path, whose folder is synced
-// too. A file already there is replaced in one step, so that those who have it
-// mapped keep the old one. A path that names something other than a regular
-// file is ErrNotRegular.
-func WriteFile(path string, entries []Entry, meta map[string]string) (err error) {
+// WriteFile writes a safetensors file whole or not at all: see [ReplaceFile].
+func WriteFile(path string, entries []Entry, meta map[string]string) error {
+	return ReplaceFile(path, func(w io.Writer) error { return Write(w, entries, meta) })
+}
+
+// ReplaceFile writes a file of any kind whole or not at all: under a temporary
+// name in the same folder, synced to disk, then renamed to path, whose folder is
+// synced too. A file already there is replaced in one step, so that those who
+// have it mapped keep the old one. A path that names something other than a
+// regular file is ErrNotRegular.
+func ReplaceFile(path string, write func(w io.Writer) error) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("write %s: %w", path, err)
@@ -242,7 +247,7 @@ func WriteFile(path string, entries []Entry, meta map[string]string) (err error)
 			os.Remove(tmp)
 		}
 	}()
-	err = errors.Join(Write(f, entries, meta), f.Sync(), f.Close())
+	err = errors.Join(write(f), f.Sync(), f.Close())
 	if err != nil {
 		return err
 	}
