@@ -15,6 +15,7 @@ import (
 
 // files are the generators by the stem of what they write.
 var files = map[string]func(m *module){
+	"attention_sm75": attentionKernels,
 	"conv_sm75":      convKernels,
 	"gemm_simt_sm75": simtKernels,
 	"map_sm75":       mapKernels,
