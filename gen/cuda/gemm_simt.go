@@ -36,6 +36,7 @@ type tile struct {
 	side, depth, per int // per: a thread computes per by per elements
 	in, out          dtype
 	n                int // elements of a load: 1 or 4
+	word             typ // in shared memory: f32, or u32 of four bytes
 
 	shared        val // A's buffers, B's behind them
 	tid, tx, ty   val
@@ -44,7 +45,7 @@ type tile struct {
 }
 
 func newTile(side int, in, out dtype, n int) *tile {
-	g := &tile{side: side, depth: 1024 / side, per: side / 16, in: in, out: out, n: n}
+	g := &tile{side: side, depth: 1024 / side, per: side / 16, in: in, out: out, n: n, word: f32}
 	g.stride = 4 * (side + 4)
 	g.bytes = g.depth * g.stride
 	return g
@@ -82,8 +83,16 @@ func (g *tile) begin() {
 	g.tx, g.ty = and(g.tid, i32(15)), shr(g.tid, i32(4))
 	g.acc = make([][]val, g.per)
 	for i := range g.acc {
-		g.acc[i] = zeros(g.per)
+		g.acc[i] = g.zeros(g.per)
 	}
+}
+
+// zeros makes n variables that are 0.
+func (g *tile) zeros(n int) []val {
+	if g.word == f32 {
+		return zeros(n)
+	}
+	return each(func(int) val { return variable(i32(0)) }, n)
 }
 
 // loader reads the four elements of a thread at the step that begins with
@@ -109,10 +118,10 @@ func (g *tile) rowLoader(name, ld string, r0, rows val) loader {
 // unless inside.
 func (g *tile) fetch(base, i, inside, end val, into []val) {
 	for _, v := range into {
-		set(v, flt(0))
+		emit("mov.b32", v, "0")
 	}
 	if g.n == 4 {
-		when(and(inside, lt(i, end)), func() { loadInto("global", f32, into, at(elem(base, i, 4), 0)) })
+		when(and(inside, lt(i, end)), func() { loadInto("global", g.word, into, at(elem(base, i, 4), 0)) })
 		return
 	}
 	p := elem(base, i, g.in.size())
@@ -152,7 +161,7 @@ func (g *tile) run(loadA, loadB loader, plain bool) {
 	fromA := add(g.shared, mul(g.ty, i32(4*min(g.per, 4))))
 	fromB := sum(g.shared, mul(g.tx, i32(4*min(g.per, 4))), i32(2*g.bytes))
 	buffer := variable(i32(0)) // the offset of the buffer in use
-	a, b := zeros(4), zeros(4)
+	a, b := g.zeros(4), g.zeros(4)
 	when(gt(depth, i32(0)), func() {
 		loadA(i32(0), a)
 		loadB(i32(0), b)
@@ -160,14 +169,14 @@ func (g *tile) run(loadA, loadB loader, plain bool) {
 	loop(i32(0), depth, i32(g.depth), func(p0 val) {
 		to := add(slotA, buffer)
 		for i := range a {
-			store("shared", f32, at(to, i*g.stride), a[i])
+			store("shared", g.word, at(to, i*g.stride), a[i])
 		}
 		to = add(slotB, buffer)
 		if plain {
-			store("shared", f32, at(to, 0), b...)
+			store("shared", g.word, at(to, 0), b...)
 		} else {
 			for i := range b {
-				store("shared", f32, at(to, i*g.stride), b[i])
+				store("shared", g.word, at(to, i*g.stride), b[i])
 			}
 		}
 		sync()
@@ -181,7 +190,11 @@ func (g *tile) run(loadA, loadB loader, plain bool) {
 			x, y := g.part(pa, d), g.part(pb, d)
 			for i := range x {
 				for j := range y {
-					accumulate(g.acc[i][j], x[i], y[j])
+					if g.word == f32 {
+						accumulate(g.acc[i][j], x[i], y[j])
+					} else {
+						emit("dp4a.u32.s32", g.acc[i][j], x[i], y[j], g.acc[i][j])
+					}
 				}
 			}
 		}
@@ -193,9 +206,9 @@ func (g *tile) run(loadA, loadB loader, plain bool) {
 // a half of the tile apart if there are two.
 func (g *tile) part(p val, d int) []val {
 	n := min(g.per, 4)
-	list := load("shared", f32, n, at(p, d*g.stride))
+	list := load("shared", g.word, n, at(p, d*g.stride))
 	if g.per == 8 {
-		list = append(list, load("shared", f32, n, at(p, d*g.stride+4*64))...)
+		list = append(list, load("shared", g.word, n, at(p, d*g.stride+4*64))...)
 	}
 	return list
 }
@@ -214,9 +227,9 @@ func (g *tile) finish(m0, n0, rows, cols, offset val) {
 		for i := 0; i < g.per; i += 2 {
 			put := func() {
 				for j := range 2 {
-					store("shared", f32, at(to, j*rowStride), g.acc[i+j][:n]...)
+					store("shared", g.word, at(to, j*rowStride), g.acc[i+j][:n]...)
 					if g.per == 8 {
-						store("shared", f32, at(to, j*rowStride+4*64), g.acc[i+j][4:]...)
+						store("shared", g.word, at(to, j*rowStride+4*64), g.acc[i+j][4:]...)
 					}
 				}
 			}
@@ -233,7 +246,12 @@ func (g *tile) finish(m0, n0, rows, cols, offset val) {
 			}
 			r, col := add(m0, r), add(n0, c)
 			when(and(lt(r, rows), lt(col, cols)), func() {
-				y := variable(load("shared", f32, 1, at(elem32(g.shared, e, 4), 0))[0])
+				y := load("shared", g.word, 1, at(elem32(g.shared, e, 4), 0))[0]
+				if g.word == f32 {
+					y = variable(y)
+				} else {
+					y = variable(dequantize(y.as(s32), r, col))
+				}
 				col := add(col, offset)
 				storeElement(g.out, r, col, y, hasBias, hasResidual)
 			})

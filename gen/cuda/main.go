@@ -20,6 +20,7 @@ var files = map[string]func(m *module){
 	"gemm_simt_sm75": simtKernels,
 	"map_sm75":       mapKernels,
 	"norm_sm75":      normKernels,
+	"quant_sm75":     quantKernels,
 	"rows_sm75":      rowKernels,
 }
 

@@ -2,7 +2,7 @@ package main
 
 import "math"
 
-var inf = math.Inf(1)
+var inf, nan = math.Inf(1), math.NaN()
 
 // The functions follow package kernels/ref, with its polynomials.
 
