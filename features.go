@@ -19,6 +19,7 @@ import (
 // aligned is a model whose texts and pictures, and perhaps sounds, lie in one
 // space.
 type aligned interface {
+	MaxTokens() int // of a text; 0: any number
 	PadTexts(sentences [][]int64) nn.Inputs
 	TextFeatures(ctx context.Context, in nn.Inputs) (Tensor, error)
 	ImageFeatures(ctx context.Context, in nn.Inputs, o nn.RunOptions) (Tensor, error)
@@ -36,7 +37,8 @@ func (m *Model) aligned() (aligned, error) {
 
 // TextFeatures returns the vectors [N, D] of sentences in the space that texts
 // and pictures share, not normalised: those of a tri-encoder, and CLIP's and
-// SigLIP's get_text_features.
+// SigLIP's get_text_features. Longer texts than
+// the model has positions for are cut.
 func (m *Model) TextFeatures(ctx context.Context, sentences ...string) (Tensor, error) {
 	net, err := m.aligned()
 	if err != nil {
@@ -48,7 +50,7 @@ func (m *Model) TextFeatures(ctx context.Context, sentences ...string) (Tensor, 
 	}
 	ids := make([][]int64, len(sentences))
 	for i, s := range sentences {
-		e, err := tok.Encode(s, text.EncodeOptions{NoPadding: true})
+		e, err := tok.Encode(s, text.EncodeOptions{NoPadding: true, MaxLength: net.MaxTokens()})
 		if err != nil {
 			return Tensor{}, fmt.Errorf("text %d: %w", i, err)
 		}

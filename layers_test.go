@@ -50,9 +50,10 @@ var layers = map[string][]string{
 	"nn/wav2vec":        {"nn", "tensor", "kernels", "internal/hfconfig"},
 	"task":              {"nn/…", "hub", "text", "vision", "audio", "video", "tensor", "safetensors", "kernels", "internal/hfconfig"},
 	"":                  {"task/…", "nn/…", "hub", "text", "vision", "audio", "video", "tensor", "safetensors", "kernels", "internal/hfconfig"},
+	"demo":              {""},
 	"quantize":          {"", "nn", "hub", "tensor", "safetensors", "kernels", "internal/hfconfig"},
 	"serve":             {"", "task/…", "tensor"},
-	"cmd":               {"", "quantize", "task/…", "nn", "nn/moe", "hub", "text", "vision", "audio", "tensor", "safetensors", "kernels", "internal/hfconfig"},
+	"cmd":               {"", "demo", "metrics", "quantize", "task/…", "nn", "nn/moe", "hub", "text", "vision", "audio", "tensor", "safetensors", "kernels", "internal/hfconfig"},
 }
 
 // testLayers may be imported by any test file, and by each other.

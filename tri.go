@@ -78,6 +78,9 @@ func (m *Model) bindTri(cfg tri.Config, heads *safetensors.File) (*tri.Model, er
 		*part.m = sub
 		if part.encoder != nil {
 			*part.encoder = tri.Encoder{Model: sub.net, Width: sub.config.Dim("hidden_size", 768)}
+			if part.encoder == &p.Text {
+				p.Text.MaxTokens = sub.config.IntRange("max_position_embeddings", 0, 0, 1<<24)
+			}
 		}
 		if err := sub.config.Err(); err != nil {
 			return nil, fmt.Errorf("%s: config.json: %w", part.folder, err)
@@ -163,6 +166,12 @@ func (info *Info) inspectTri(d *hub.Dir, c *hfconfig.Config, backend nn.Backend)
 		}
 		if info.Tokenizer == "" && part.Tokenizer != "" {
 			info.Tokenizer = folder + "/" + part.Tokenizer
+		}
+		if part.Preprocessor != "" {
+			if info.Preprocessor != "" {
+				info.Preprocessor += ", "
+			}
+			info.Preprocessor += folder + "/" + part.Preprocessor
 		}
 	}
 	m, err := open(d, backend, info.Class)

@@ -35,12 +35,14 @@ type command struct {
 // commands are the subcommands in the order of the help text.
 func commands() []command {
 	return []command{
+		{"demo", "[--html FILE] [--json] [--model DIR] [FILE | DIR | SENTENCE]…", "sentences, pictures and voices compared, with the model that weft carries", runDemo},
 		{"encode", "--model DIR | --text-model DIR --image-model DIR --audio-model DIR [--text S] [--image F] [--audio F]", "features of a sentence, a picture and a sound", runEncode},
 		{"embed", "--model DIR (--text-file F.jsonl --out OUT.safetensors | SENTENCE…)", "sentence embeddings (sentence-transformers directories)", runEmbed},
 		{"classify", "--model DIR (--text S | --image F | --audio F)", "labels and their scores", runClassify},
 		{"transcribe", "--model DIR --audio F", "speech to text (CTC models)", runTranscribe},
 		{"run", "--model DIR --in IN.safetensors --out OUT.safetensors [--class NAME] [--set KEY=VALUE]… [--hidden-states]", "one forward pass on named tensors", runRun},
 		{"generate", "--model DIR (--in IN.safetensors | [--text S] [--image F] [--audio F]) [--max-new-tokens N] [--greedy | --num-beams N] [--set KEY=VALUE]… [--json]", "write text token by token", runGenerate},
+		{"match", "--query (TEXT | FILE) [--model DIR] [--top N] [--json] (FILE | DIR)…", "search pictures, sounds and texts by any of them", runMatch},
 		{"tokenize", "--model DIR --text-file F.jsonl --json [--no-special-tokens] [--no-truncation] [--no-padding]", "text to token ids", runTokenize},
 		{"detokenize", "--model DIR --ids-file F.jsonl --json [--skip-special-tokens]", "token ids to text", runDetokenize},
 		{"preprocess", "--model DIR (--image F | --audio F) --out OUT.safetensors", "a picture or a sound to a model's input", runPreprocess},

@@ -17,7 +17,7 @@ import (
 const (
 	root    = "../../"
 	goldens = root + "testdata/golden/"
-	demo    = root + "testdata/demo/"
+	demoDir = root + "testdata/demo/"
 )
 
 // invoke runs the command line and returns its exit status, stdout and stderr.
@@ -65,8 +65,8 @@ func TestExitStatus(t *testing.T) {
 		{"run --model " + goldens + "bert.model --in " + in + " --out " + filepath.Join(out, "no"), exitError, "weft: "},
 		{"run --model " + goldens + "bert.model --in " + in + " --out " + out + " --device cuda", exitUnsupported, `weft: unsupported: device "cuda"`},
 		{"generate --model " + goldens + "bert.model --in " + in, exitUnsupported, "weft: unsupported: generate with BertModel"},
-		{"transcribe --model " + demo + "encoders/audio --audio " + demo + "voice.flac", exitUnsupported, "weft: unsupported: transcription with Wav2Vec2Model"},
-		{"classify --model " + demo + "encoders/text --text hello", exitUnsupported, "weft: unsupported: BertModel: classification with a class that has no logits"},
+		{"transcribe --model " + demoDir + "encoders/audio --audio " + demoDir + "voice.flac", exitUnsupported, "weft: unsupported: transcription with Wav2Vec2Model"},
+		{"classify --model " + demoDir + "encoders/text --text hello", exitUnsupported, "weft: unsupported: BertModel: classification with a class that has no logits"},
 		{"embed --model " + goldens + "bert.model hello", exitError, "weft: " + goldens + "bert.model: text: no tokenizer"},
 		{"run --model " + goldens + " --in " + in + " --out " + out, exitError, "weft: " + goldens + ": open config.json: "},
 		{"info " + in + " --json", exitOK, ""},
@@ -125,7 +125,7 @@ func TestInfo(t *testing.T) {
 			t.Errorf("%s does not say %s", stdout, want)
 		}
 	}
-	_, stdout, _ = invoke("info", "--json", demo+"encoders/text")
+	_, stdout, _ = invoke("info", "--json", demoDir+"encoders/text")
 	var model struct {
 		Class, Tokenizer string
 		Parameters       int64
@@ -149,7 +149,7 @@ func TestTokenize(t *testing.T) {
 	if err := os.WriteFile(lines, []byte("\"the cat\"\n[\"a\", \"dog\"]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	status, stdout, stderr := invoke("tokenize", "--model", demo+"encoders/text", "--text-file", lines, "--json")
+	status, stdout, stderr := invoke("tokenize", "--model", demoDir+"encoders/text", "--text-file", lines, "--json")
 	var first, second encoding
 	d := json.NewDecoder(strings.NewReader(stdout))
 	if status != 0 || d.Decode(&first) != nil || d.Decode(&second) != nil {
@@ -165,7 +165,7 @@ func TestTokenize(t *testing.T) {
 	if err := os.WriteFile(lines, ids, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, stdout, _ = invoke("detokenize", "--model", demo+"encoders/text", "--ids-file", lines, "--json", "--skip-special-tokens"); !strings.Contains(stdout, "the cat") {
+	if _, stdout, _ = invoke("detokenize", "--model", demoDir+"encoders/text", "--ids-file", lines, "--json", "--skip-special-tokens"); !strings.Contains(stdout, "the cat") {
 		t.Error(stdout)
 	}
 }

@@ -51,6 +51,9 @@ func (m *Model) features(ctx context.Context, err error, run func(p nn.Pass) (en
 	return out[0].Tensor, nil
 }
 
+// MaxTokens returns the most tokens that a text can have.
+func (m *Model) MaxTokens() int { return m.Config.Text.MaxPositionEmbeddings }
+
 // PadTexts lays out token ids as the model was trained on them: input_ids
 // [B, T], filled up with pad_token_id to the longest and with an attention_mask,
 // or, for SigLIP, to max_position_embeddings and without a mask.

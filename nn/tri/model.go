@@ -35,7 +35,8 @@ import (
 // [B, T, Width].
 type Encoder struct {
 	nn.Model
-	Width int
+	Width     int
+	MaxTokens int // of a text; 0: any number
 }
 
 // Parts are the models that a Model is made of; those that Config does not name
@@ -199,6 +200,9 @@ func (m *Model) Prefix(ctx context.Context, unit tensor.Tensor) (tensor.Tensor, 
 	}
 	return tensor.FromF32(data, x.Rows(), m.Config.PrefixLength+1, m.Parts.CaptionWidth), nil
 }
+
+// MaxTokens returns the most tokens that a text can have, 0 for any number.
+func (m *Model) MaxTokens() int { return m.Parts.Text.MaxTokens }
 
 // PadTexts lays out token ids as the text encoder takes them: input_ids [B, T]
 // and attention_mask.
