@@ -20,11 +20,11 @@ type Stored struct {
 // first used: until then its part of the weight file stays out of memory. It
 // is safe for concurrent use.
 type LazyLinear struct {
-	name    string
-	backend Backend
-	parts   []lazyPart
-	mu      sync.Mutex
-	bound   atomic.Pointer[Linear]
+	name   string
+	params Params
+	parts  []lazyPart
+	mu     sync.Mutex
+	bound  atomic.Pointer[Linear]
 }
 
 type lazyPart struct {
@@ -36,7 +36,7 @@ type lazyPart struct {
 // Lazy finds the parts of a layer, whose outputs lie side by side in the order
 // given, and checks their shapes and types. It reads no element.
 func (p Params) Lazy(name string, parts ...Stored) *LazyLinear {
-	l := &LazyLinear{name: p.full(name), backend: p.b.backend}
+	l := &LazyLinear{name: p.full(name), params: p}
 	for _, s := range parts {
 		want := []int{s.Out, s.In}
 		if s.Stack > 0 {
@@ -85,7 +85,8 @@ func (l *LazyLinear) Linear() (Linear, error) {
 		}
 		parts[i] = MatrixPart{Data: data, Out: s.out, In: s.in}
 	}
-	w, err := l.backend.Matrix(l.name, parts...)
+	l.params.keepFloat(l.name, parts)
+	w, err := l.params.Backend().Matrix(l.name, parts...)
 	if err != nil {
 		return Linear{}, err
 	}

@@ -31,14 +31,15 @@ type binding struct {
 	used    map[string]bool
 	err     error
 
-	stored StoredQuantization
-	from   origins
-	uses   map[string]Use
+	mixture bool // of experts
+	stored  StoredQuantization
+	from    origins
+	uses    map[string]Use
 }
 
 // NewParams returns the root Params of a checkpoint. Errors start with family.
 func NewParams(src Source, backend Backend, family string) Params {
-	return Params{b: &binding{src: src, backend: backend, family: family, used: map[string]bool{}, uses: map[string]Use{}}}
+	return Params{b: &binding{src: src, backend: backend, family: family, used: map[string]bool{}, uses: map[string]Use{}, mixture: IsMixture(src.Names())}}
 }
 
 // Backend returns the backend that weights are bound for.
@@ -233,6 +234,7 @@ func (p Params) LinearFrom(name string, parts []MatrixPart, bias []float32) Line
 func (p Params) pack(name string, parts []MatrixPart, bias []float32) Linear {
 	var l Linear
 	var err error
+	p.keepFloat(p.full(name), parts)
 	if l.W, err = p.b.backend.Matrix(p.full(name), parts...); err != nil {
 		p.Fail(name, err)
 		return Linear{}

@@ -2,7 +2,6 @@ package nn
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/seed-512d3d71/weft/kernels"
 	"github.com/seed-512d3d71/weft/tensor"
@@ -39,17 +38,6 @@ func (q Quantization) group(in int) int {
 	return 32
 }
 
-// IsRouter reports whether a layer chooses experts or codevectors, by its name. A choice jumps
-// where a value only drifts, so routers stay float32.
-func IsRouter(name string) bool {
-	for _, end := range []string{"gate", "router", "router.classifier", "router.layer", "shared_expert_gate", "quantizer.weight_proj"} {
-		if name == end || strings.HasSuffix(name, "."+end) {
-			return true
-		}
-	}
-	return false
-}
-
 // SetQuantization changes how the weights bound from now on are stored.
 func (c *CPU) SetQuantization(q Quantization) { c.quant = q }
 
@@ -62,7 +50,7 @@ func (m cpuQMatrix) In() int  { return m.Cols() }
 // float32.
 func (c *CPU) quantized(name string, parts []MatrixPart) (Matrix, bool) {
 	q := c.quant
-	if q.Scheme == kernels.Float32 || parts[0].Exact || IsRouter(name) || parts[0].In > kernels.MaxQuantK || q.Keep != nil && q.Keep(name) {
+	if q.Scheme == kernels.Float32 || parts[0].Exact || parts[0].In > kernels.MaxQuantK || q.Keep != nil && q.Keep(name) {
 		return nil, false
 	}
 	ws, ns := make([][]float32, len(parts)), make([]int, len(parts))
@@ -73,7 +61,7 @@ func (c *CPU) quantized(name string, parts []MatrixPart) (Matrix, bool) {
 	if q.Scheme == kernels.W4 {
 		group = q.group(in)
 	}
-	return cpuQMatrix{kernels.QuantizeF32(q.Scheme, ws, ns, in, group, parts[0].Transposed)}, true
+	return cpuQMatrix{kernels.QuantizeF32(SchemeOf(q.Scheme, name), ws, ns, in, group, parts[0].Transposed)}, true
 }
 
 // cpuTrial is a weight in both forms, for a search.

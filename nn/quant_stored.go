@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/seed-512d3d71/weft/internal/hfconfig"
@@ -21,8 +23,61 @@ var ErrQuantized = errors.New("bad quantized weight")
 type StoredQuantization struct {
 	// Quantized: there is a quantization_config.
 	Quantized bool
-	// Activations: those of layers with 8-bit weights are quantized too.
-	Activations bool
+	groups    []storedGroup
+	ignore    []target
+}
+
+// storedGroup is one of the config_groups: which layers it is for, and whether
+// the activations of those with 8-bit weights are quantized too.
+type storedGroup struct {
+	targets     []target
+	activations bool
+}
+
+// target names layers: one, those that a pattern matches, or a class.
+type target struct {
+	name    string // of a layer, or of a class of modules
+	pattern *regexp.Regexp
+}
+
+func targets(list []string) ([]target, error) {
+	var out []target
+	for _, s := range list {
+		t := target{name: s}
+		if expr, ok := strings.CutPrefix(s, "re:"); ok {
+			var err error
+			if t.pattern, err = regexp.Compile("^(?:" + expr + ")"); err != nil {
+				return nil, Unsupported("quantization_config: pattern %q: %v", expr, err)
+			}
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+// names reports whether a target is the layer itself.
+func (t target) names(layer string) bool {
+	return t.pattern != nil && t.pattern.MatchString(layer) || t.name == layer
+}
+
+// Activations reports whether the activations of a linear layer are quantized.
+// A group that names the layer comes before one that names its class.
+func (s StoredQuantization) Activations(layer string) bool {
+	is := func(t target) bool { return t.names(layer) }
+	if slices.ContainsFunc(s.ignore, is) {
+		return false
+	}
+	for _, g := range s.groups {
+		if slices.ContainsFunc(g.targets, is) {
+			return g.activations
+		}
+	}
+	for _, g := range s.groups {
+		if slices.ContainsFunc(g.targets, func(t target) bool { return t.pattern == nil && t.name == "Linear" }) {
+			return g.activations
+		}
+	}
+	return false
 }
 
 // ParseStoredQuantization reads the quantization_config of config.json. A
@@ -83,10 +138,20 @@ func ParseStoredQuantization(c *hfconfig.Config) (StoredQuantization, error) {
 		if g.Sub("output_activations").Len() > 0 {
 			return s, Unsupported("quantization_config: output_activations")
 		}
+		var group storedGroup
 		if in := g.Sub("input_activations"); in.Len() > 0 {
 			// A static scale gives way to each row's own, which is closer.
-			s.Activations = s.Activations || in.Str("type", "int") == "int" && in.IntRange("num_bits", 8, 1, 64) == 8
+			group.activations = in.Str("type", "int") == "int" && in.IntRange("num_bits", 8, 1, 64) == 8
 		}
+		var err error
+		if group.targets, err = targets(g.Strs("targets")); err != nil {
+			return s, err
+		}
+		s.groups = append(s.groups, group)
+	}
+	var err error
+	if s.ignore, err = targets(q.Strs("ignore")); err != nil {
+		return s, err
 	}
 	if err := q.Err(); err != nil {
 		return s, fmt.Errorf("config.json: %w", err)
@@ -366,7 +431,7 @@ func (c *CPU) storedMatrix(name string, parts []MatrixPart) (Matrix, error) {
 		if p.Stored != nil && p.Transposed == p.Stored.columns {
 			s = p.Stored.scheme()
 			if g = p.In / p.Stored.groups; s == kernels.W8 && p.Stored.groups == 1 && c.quant.Scheme == kernels.W8A8 {
-				s = kernels.W8A8
+				s = SchemeOf(kernels.W8A8, name)
 			} else if s == kernels.W8A8 && c.quant.Scheme == kernels.W8 {
 				s = kernels.W8
 			}
@@ -413,7 +478,7 @@ func (p Params) storedWeight(name string, want []int) (*StoredWeight, bool) {
 	if !ok {
 		return nil, false
 	}
-	w, err := findStored(p.b.src, layer, p.b.stored.Activations)
+	w, err := findStored(p.b.src, layer, p.b.stored.Activations(layer))
 	if err != nil {
 		p.failAs(fmt.Errorf("%s: %w", p.b.family, err))
 		return nil, true

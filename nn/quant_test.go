@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/seed-512d3d71/weft/internal/hfconfig"
@@ -156,20 +157,35 @@ func TestQuantizedEmbedding(t *testing.T) {
 }
 
 func TestParseStoredQuantization(t *testing.T) {
-	for text, want := range map[string]StoredQuantization{
+	for text, want := range map[string]struct {
+		quantized bool
+		layers    string // whose activations are quantized, of a, b, lm_head
+	}{
 		`{}`:                            {},
 		`{"quantization_config": null}`: {},
-		`{"quantization_config": {"quant_method": "compressed-tensors", "format": "int-quantized", "config_groups":
-			{"group_0": {"weights": {"num_bits": 8, "type": "int"}, "input_activations": {"num_bits": 8, "type": "int"}}}}}`: {true, true},
+		`{"quantization_config": {"quant_method": "compressed-tensors", "format": "int-quantized", "ignore": ["lm_head"], "config_groups":
+			{"group_0": {"targets": ["Linear"], "weights": {"num_bits": 8, "type": "int"}, "input_activations": {"num_bits": 8, "type": "int"}}}}}`: {true, "a b"},
 		`{"quantization_config": {"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups":
-			{"group_0": {"weights": {"num_bits": 4, "type": "int"}, "input_activations": null}}}}`: {true, false},
+			{"group_0": {"targets": ["Linear"], "weights": {"num_bits": 4, "type": "int"}, "input_activations": null}}}}`: {true, ""},
+		`{"quantization_config": {"quant_method": "compressed-tensors", "format": "int-quantized", "ignore": ["re:.*x$"], "config_groups":
+			{"group_0": {"targets": ["Linear"], "weights": {"num_bits": 8}, "input_activations": {"num_bits": 8}},
+			"group_1": {"targets": ["re:.*head$", "Embedding"], "weights": {"num_bits": 8}}}}}`: {true, "a b"},
+		`{"quantization_config": {"quant_method": "compressed-tensors", "format": "int-quantized", "ignore": ["re:a"], "config_groups":
+			{"group_0": {"targets": ["b", "a"], "weights": {"num_bits": 8}, "input_activations": {"num_bits": 8, "dynamic": false, "strategy": "tensor"}}}}}`: {true, "b"},
 	} {
 		c, err := hfconfig.Parse([]byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := ParseStoredQuantization(c); err != nil || got != want {
-			t.Errorf("%s: %+v, %v", text, got, err)
+		got, err := ParseStoredQuantization(c)
+		var layers []string
+		for _, l := range []string{"a", "b", "lm_head"} {
+			if got.Activations(l) {
+				layers = append(layers, l)
+			}
+		}
+		if err != nil || got.Quantized != want.quantized || strings.Join(layers, " ") != want.layers {
+			t.Errorf("%s: %v %v, %v", text, got.Quantized, layers, err)
 		}
 	}
 }

@@ -101,6 +101,11 @@ func (p Params) trace(name string, parts []MatrixPart) {
 		part.Stored = o.stored
 		if own := p.full(name) + ".weight"; o.name != own && len(parts) == 1 {
 			p.use(Use{Name: own, Kind: UseTied, Layer: p.full(name)})
+			if o.stored != nil { // the table's scheme says nothing of the layer's activations
+				w := *o.stored
+				w.acts = p.b.stored.Activations(p.full(name))
+				part.Stored = &w
+			}
 		}
 		p.use(Use{Name: o.name, Kind: UseLinear, Layer: p.full(name), Transposed: part.Transposed})
 	}

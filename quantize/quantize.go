@@ -187,8 +187,19 @@ func newJob(ctx context.Context, d *hub.Dir, o Options) (*job, error) {
 
 // plan decides what becomes of each tensor.
 func (j *job) plan() error {
+	mixture := nn.IsMixture(j.weights.Names())
+	why := map[string]string{} // a layer is a stack of tensors: one stays float32, all do
 	for _, name := range j.weights.Names() {
 		t, _ := j.weights.Lookup(name)
+		if u := j.uses[name]; u.Kind == nn.UseLinear && len(t.Shape) == 2 {
+			out, in := t.Shape[0], t.Shape[1]
+			if u.Transposed {
+				out, in = in, out
+			}
+			if w := nn.KeptFloat32(u.Layer, out, in, mixture); w != "" {
+				why[u.Layer] = w
+			}
+		}
 		switch t.DType {
 		case safetensors.I8, safetensors.F8_E4M3, safetensors.F8_E5M2:
 			return fmt.Errorf("%s: stored as %v: %w", name, t.DType, ErrQuantized)
@@ -203,22 +214,23 @@ func (j *job) plan() error {
 		}
 		j.layers = append(j.layers, l)
 		j.byName[name] = l
-		switch in := l.group; {
+		switch {
 		case j.Keep != nil && j.Keep.MatchString(name):
 			l.why = "asked for"
 		case trimWeight(name) == name:
 			l.why = "not called weight"
 		case u.Kind == nn.UseTable && !j.Embeddings:
 			l.why = "embeddings"
-		case nn.IsRouter(u.Layer):
-			l.why = "chooses experts"
-		case in > kernels.MaxQuantK:
-			l.why = fmt.Sprintf("more than %d inputs", kernels.MaxQuantK)
 		case u.Kind == nn.UseLinear && j.Scheme == kernels.W4:
 			l.bits = 4
 		}
 		if l.why != "" {
 			l.bits = 0
+		}
+	}
+	for _, l := range j.layers {
+		if w := why[l.use.Layer]; w != "" && l.use.Kind == nn.UseLinear {
+			l.why, l.bits = w, 0
 		}
 	}
 	if j.Scheme == kernels.W4 {

@@ -246,17 +246,26 @@ func (j *job) quantizationConfig() map[string]any {
 	const ints, words = "int-quantized", "pack-quantized"
 	format := words
 	linear := map[string]any{"targets": []string{"Linear"}, "weights": weights(8, 0)}
+	var floats []string // layers with weights of 8 bits whose activations are float32
 	switch j.Scheme {
 	case kernels.W4:
 		linear["weights"] = weights(4, j.report.Group)
 	case kernels.W8A8:
 		format = ints
 		linear["input_activations"] = map[string]any{"num_bits": 8, "type": "int", "symmetric": true, "dynamic": true, "strategy": "token"}
+		for _, l := range j.layers {
+			if l.bits > 0 && l.use.Kind == nn.UseLinear && nn.SchemeOf(j.Scheme, l.use.Layer) != j.Scheme {
+				floats = append(floats, trimWeight(l.t.Name))
+			}
+		}
 	}
 	linear["format"] = format
 	groups := map[string]any{"group_0": linear}
+	if len(floats) > 0 {
+		groups["group_1"] = map[string]any{"targets": floats, "weights": weights(8, 0), "format": ints}
+	}
 	if j.Embeddings {
-		groups["group_1"] = map[string]any{"targets": []string{"Embedding"}, "weights": weights(8, 0), "format": ints}
+		groups["group_2"] = map[string]any{"targets": []string{"Embedding"}, "weights": weights(8, 0), "format": ints}
 		if format == words {
 			format = "mixed-precision"
 		}
