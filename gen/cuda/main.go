@@ -17,6 +17,7 @@ import (
 var files = map[string]func(m *module){
 	"attention_sm75": attentionKernels,
 	"conv_sm75":      convKernels,
+	"gemm_mma_sm80":  mmaKernels,
 	"gemm_simt_sm75": simtKernels,
 	"map_sm75":       mapKernels,
 	"norm_sm75":      normKernels,
@@ -36,6 +37,7 @@ var targets = []struct{ suffix, version, target string }{
 func generate(stem string) string {
 	for _, t := range targets {
 		if n := len(stem) - len(t.suffix); n > 0 && stem[n:] == t.suffix {
+			ampere = t.suffix != "_sm75"
 			m := newModule(t.version, t.target)
 			files[stem](m)
 			return m.String()

@@ -43,6 +43,9 @@ func zero16() val {
 	return d
 }
 
+// ampere says that the module's target has conversions to bfloat16.
+var ampere bool
+
 // round turns a float into the 16 bits of an element, to nearest even.
 func (t dtype) round(x val) val {
 	d := reg(b16)
@@ -50,7 +53,10 @@ func (t dtype) round(x val) val {
 		emit("cvt.rn.f16.f32", d, x)
 		return d
 	}
-	// Turing has no conversion to bfloat16.
+	if ampere {
+		emit("cvt.rn.bf16.f32", d, x)
+		return d
+	}
 	b := reg(u32)
 	emit("mov.b32", b, x)
 	even := and(shr(b, i32(16)), i32(1))

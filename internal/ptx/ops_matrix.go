@@ -83,7 +83,7 @@ func (k *compiler) mma() action {
 			failf("threads %08x take part, not all", m)
 		}
 		var A [16][32]float64
-		var B [32][8]float64
+		var B [8][32]float64
 		for i, slot := range a {
 			x := w.needR(slot, m)
 			for l := range warpSize {
@@ -96,7 +96,7 @@ func (k *compiler) mma() action {
 			x := w.needR(slot, m)
 			for l := range warpSize {
 				for e := range per {
-					B[per*(l%4)+e+4*per*i][l/4] = value(tb, x[l], e)
+					B[l/4][per*(l%4)+e+4*per*i] = value(tb, x[l], e)
 				}
 			}
 		}
@@ -106,8 +106,9 @@ func (k *compiler) mma() action {
 			for l := range warpSize {
 				row, col := l/4+8*(i/2), 2*(l%4)+i%2
 				sum := 0.0
-				for p := range 8 * per {
-					sum += A[row][p] * B[p][col]
+				bc := B[col][:8*per]
+				for p, v := range A[row][:8*per] {
+					sum += v * bc[p]
 				}
 				if per == 4 {
 					out[i][l] = uint32(int32(x[l]) + int32(sum))

@@ -65,16 +65,69 @@ func TestMatMul(t *testing.T) {
 	}
 }
 
-// The larger tiles are for grids that fill a GPU.
+// largeTiles makes the launchers choose the largest tiles from two blocks on.
+func largeTiles(t *testing.T) {
+	cuda.FullGPU(2)
+	t.Cleanup(func() { cuda.FullGPU(108) })
+}
+
 func TestMatMulTiles(t *testing.T) {
+	largeTiles(t)
 	relu := cuda.Epilogue{Act: cuda.Act(kernels.ActReLU)}
-	for _, s := range [][3]int{{640, 700, 12}, {641, 699, 7}, {1281, 1400, 9}, {1280, 1400, 12}} {
+	for _, s := range [][3]int{{128, 129, 12}, {130, 150, 37}, {129, 64, 40}, {70, 30, 20}} {
 		b := newBench(t, 75)
 		b.product(cuda.Gemm{M: s[0], N: s[1], K: s[2], Epilogue: relu}, 0, 1e-5)
 	}
 }
 
+// Products by matrix instructions.
+func TestMatMulSM80(t *testing.T) {
+	relu := cuda.Epilogue{Act: cuda.Act(kernels.ActReLU)}
+	for _, in := range []cuda.Type{cuda.BF16, cuda.F16, cuda.TF32} {
+		for _, out := range []cuda.Type{in, cuda.F32} {
+			tol := 1e-5
+			if in == cuda.TF32 {
+				tol, out = 2e-2, cuda.F32
+			}
+			for _, s := range [][3]int{{9, 1, 8}, {64, 64, 64}, {70, 67, 40}, {33, 130, 5}, {130, 66, 200}, {9, 8, 0}} {
+				b := newBench(t, 80)
+				pad := (8 - s[2]%8) % 8 // rows begin at multiples of 16 bytes
+				b.product(cuda.Gemm{M: s[0], N: s[1], K: s[2], In: in, Out: out, Epilogue: relu}, pad, tol)
+				b.used("gemm_" + in.String() + "_" + out.String() + "_64x64")
+			}
+		}
+	}
+}
+
+func TestMatMulSM80Tiles(t *testing.T) {
+	largeTiles(t)
+	for _, in := range []cuda.Type{cuda.BF16, cuda.F16, cuda.TF32} {
+		for _, out := range []cuda.Type{in, cuda.F32} {
+			tol := 1e-5
+			if in == cuda.TF32 {
+				tol, out = 2e-2, cuda.F32
+			}
+			b := newBench(t, 80)
+			b.product(cuda.Gemm{M: 130, N: 141, K: 200, In: in, Out: out}, 0, tol)
+			b.used("gemm_" + in.String() + "_" + out.String() + "_128x128")
+		}
+	}
+}
+
+// used fails unless a kernel was launched.
+func (b *bench) used(entry string) {
+	b.t.Helper()
+	if b.Launches[entry] == 0 {
+		b.t.Errorf("%s was not launched: %v", entry, b.Launches)
+	}
+}
+
 func TestConvolve(t *testing.T) {
+	testConvolve(t, 75)
+	testConvolve(t, 80)
+}
+
+func testConvolve(t *testing.T, target int) {
 	for _, c := range []struct {
 		h, w, ins, outs, kh, kw, groups int
 		g                               kernels.Window
@@ -86,12 +139,13 @@ func TestConvolve(t *testing.T) {
 		{9, 8, 3, 70, 3, 3, 1, kernels.Window{StrideH: 2, StrideW: 1, PadT: 1, PadL: 1, PadB: 1, PadR: 0, DilH: 1, DilW: 2}},
 		{9, 8, 8, 6, 3, 2, 1, kernels.Window{StrideH: 1, StrideW: 1, PadT: 1, PadL: 1, PadB: 2, PadR: 1, DilH: 2, DilW: 1}},
 		{6, 7, 6, 6, 3, 3, 6, kernels.Window{StrideH: 1, StrideW: 2, PadT: 1, PadL: 1, PadB: 1, PadR: 1, DilH: 1, DilW: 1}}, // depthwise
+		{5, 9, 48, 70, 3, 2, 2, kernels.Window{StrideH: 1, StrideW: 2, PadT: 1, PadL: 0, PadB: 1, PadR: 1, DilH: 1, DilW: 2}},
 		{6, 7, 6, 12, 3, 3, 6, kernels.Window{StrideH: 1, StrideW: 2, PadT: 1, PadL: 1, PadB: 1, PadR: 1, DilH: 1, DilW: 1}},
 		{2, 2, 3, 3, 3, 3, 1, kernels.Window{StrideH: 1, StrideW: 1, DilH: 1, DilW: 1}}, // nothing to compute
 	} {
 		for _, in := range types {
 			for _, out := range []cuda.Type{in, cuda.F32} {
-				b := newBench(t, 75)
+				b := newBench(t, target)
 				taps, ci := c.kh*c.kw, c.ins/c.groups
 				x, w, bias := b.random(in, c.h*c.w*c.ins), b.random(in, c.outs*taps*ci), b.random(cuda.F32, c.outs)
 				oh, ow := c.g.Out(c.h, c.w, c.kh, c.kw)
@@ -106,7 +160,7 @@ func TestConvolve(t *testing.T) {
 					H: c.h, W: c.w, Ins: c.ins, Outs: c.outs, KH: c.kh, KW: c.kw, Groups: c.groups, Window: cuda.Window(c.g), In: in, Out: out,
 					Epilogue: cuda.Epilogue{Bias: b.vector(bias), Act: cuda.Act(kernels.ActGELU), Residual: b.matrix(out, residual, oh*ow, c.outs, c.outs)}})
 				if oh*ow > 0 {
-					b.check(fmt.Sprintf("%v to %v: %+v", in, out, c), out, b.read(out, dst, oh*ow, c.outs), wide(want), 2e-6)
+					b.check(fmt.Sprintf("%v to %v: %+v", in, out, c), out, b.read(out, dst, oh*ow, c.outs), wide(want), 1e-5)
 				}
 			}
 		}

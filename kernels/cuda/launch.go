@@ -100,6 +100,14 @@ func (t Type) Size() int {
 	return 4
 }
 
+// memory returns the type as which elements of t lie in memory.
+func (t Type) memory() Type {
+	if t == TF32 {
+		return F32
+	}
+	return t
+}
+
 func (t Type) String() string {
 	return [...]string{F32: "f32", BF16: "bf16", F16: "f16", TF32: "tf32"}[t]
 }

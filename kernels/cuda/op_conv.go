@@ -24,6 +24,9 @@ var (
 	convKernels = byOut(func(in, out Type) Kernel {
 		return Kernel{"conv_sm75", "conv_" + in.String() + "_" + out.String() + "_v1"}
 	})
+	convMMA = byOut(func(in, out Type) Kernel {
+		return Kernel{"gemm_mma_sm80", "conv_" + in.String() + "_" + out.String() + "_64x64"}
+	})
 	convWhole        = Kernel{"conv_sm75", "conv_f32_f32_v4"}
 	depthwiseKernels = byOut(func(in, out Type) Kernel {
 		return Kernel{"conv_sm75", "depthwise_" + in.String() + "_" + out.String()}
@@ -43,13 +46,17 @@ func Convolve(q Queue, c *Conv) {
 	a := q.Args().Ptr(c.X).Ptr(c.Weight).I32(c.H).I32(c.W).I32(c.Ins).I32(c.Outs).I32(c.KH).I32(c.KW).I32(c.Groups).
 		I32(ow).I32(oh * ow).I32(g.StrideH).I32(g.StrideW).I32(g.PadT).I32(g.PadL).I32(g.DilH).I32(g.DilW).
 		Mat(c.Dst).Ptr(c.Bias).Mat(c.Residual).I32(int(c.Act))
-	float := flag(c.Out == F32)
+	in, float := c.In.memory(), flag(c.Out == F32)
 	if c.Groups == c.Ins && c.Outs == c.Ins && c.Groups > 1 {
-		q.Launch(depthwiseKernels[c.In][float], Dim{ceil(c.Outs, mapThreads), min(oh*ow, maxGrid), 1}, Dim{mapThreads, 1, 1}, 0, a)
+		q.Launch(depthwiseKernels[in][float], Dim{ceil(c.Outs, mapThreads), min(oh*ow, maxGrid), 1}, Dim{mapThreads, 1, 1}, 0, a)
 		return
 	}
-	k := convKernels[c.In][float]
-	if c.In == F32 && c.Ins/c.Groups%4 == 0 && c.X%16 == 0 && c.Weight%16 == 0 {
+	if q.Target() >= 80 && in != F32 && c.Ins/c.Groups%8 == 0 && c.X%16 == 0 && c.Weight%16 == 0 {
+		mmaTiles[0].launch(q, convMMA[in][float], oh*ow, c.Outs/c.Groups, c.Groups, a)
+		return
+	}
+	k := convKernels[in][float]
+	if in == F32 && c.Ins/c.Groups%4 == 0 && c.X%16 == 0 && c.Weight%16 == 0 {
 		k = convWhole
 	}
 	q.Launch(k, Dim{ceil(oh*ow, 64), ceil(c.Outs/c.Groups, 64), c.Groups}, Dim{256, 1, 1}, 0, a)

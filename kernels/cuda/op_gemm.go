@@ -22,7 +22,79 @@ func MatMul(q Queue, g *Gemm) {
 	if g.M <= 0 || g.N <= 0 {
 		return
 	}
-	g.portable(q)
+	if !g.few(q) && !g.matrix(q) {
+		g.portable(q)
+	}
+}
+
+// few computes the product of so few rows that reading B is what it takes.
+func (g *Gemm) few(q Queue) bool {
+	in := g.In.memory()
+	if size := in.Size(); g.M > maxGemv || g.Plain || !g.A.rows16(size, g.M) || !g.B.rows16(size, g.N) || g.K*size%16 != 0 {
+		return false
+	}
+	i := 0
+	for 1<<i < g.M {
+		i++
+	}
+	q.Launch(gemvKernels[i][in][flag(g.Out == F32)], Dim{ceil(g.N, gemvCols), 1, 1}, Dim{256, 1, 1}, 0, g.args(q))
+	return true
+}
+
+// mmaTile is a tile of the products by matrix instructions.
+type mmaTile struct {
+	side, threads int
+	kernels       [TF32 + 1][2]Kernel // by type and whether the result is floats
+	bytes         [numTypes]Kernel    // of bytes, by the result's type
+}
+
+var mmaTiles = [...]mmaTile{newMMATile(64, 128, "_64x64"), newMMATile(128, 256, "_128x128")}
+
+func newMMATile(side, threads int, name string) mmaTile {
+	t := mmaTile{side: side, threads: threads}
+	kernel := func(in, out Type) Kernel {
+		return Kernel{"gemm_mma_sm80", "gemm_" + in.String() + "_" + out.String() + name}
+	}
+	for _, in := range [...]Type{BF16, F16, TF32} {
+		t.kernels[in] = [2]Kernel{kernel(in, in), kernel(in, F32)}
+	}
+	for out := range numTypes {
+		t.bytes[out] = Kernel{"gemm_mma_sm80", "gemm_u8s8_" + out.String() + name}
+	}
+	return t
+}
+
+// mmaStages is the steps of 64 bytes a row that are in shared memory.
+const mmaStages = 4
+
+// launch runs k on tiles of the m by n result.
+func (t *mmaTile) launch(q Queue, k Kernel, m, n, groups int, a *Args) {
+	q.Launch(k, Dim{ceil(m, t.side), ceil(n, t.side), groups}, Dim{t.threads, 1, 1}, mmaStages*64*2*t.side, a)
+}
+
+// chooseMMA returns the largest tile of which there are enough.
+func chooseMMA(m, n int) *mmaTile {
+	i := len(mmaTiles) - 1
+	for i > 0 && ceil(m, mmaTiles[i].side)*ceil(n, mmaTiles[i].side) < fullGPU {
+		i--
+	}
+	return &mmaTiles[i]
+}
+
+// matrix computes the product by matrix instructions if the device and the
+// operands allow it.
+func (g *Gemm) matrix(q Queue) bool {
+	size := g.In.Size()
+	if q.Target() < 80 || g.In == F32 || g.Plain || !g.A.rows16(size, g.M) || !g.B.rows16(size, g.N) {
+		return false
+	}
+	t := chooseMMA(g.M, g.N)
+	t.launch(q, t.kernels[g.In][flag(g.Out == F32)], g.M, g.N, 1, g.args(q))
+	return true
+}
+
+func (g *Gemm) args(q Queue) *Args {
+	return g.epilogue(q.Args().Mat(g.A).Mat(g.B).I32(g.M).I32(g.N).I32(g.K))
 }
 
 // simtTiles are the sides of the portable product's tiles, smallest first.
@@ -69,25 +141,11 @@ const maxGemv, gemvCols = 8, 8
 
 // fullGPU is the number of blocks from which a tile is preferred to a smaller
 // one: about the multiprocessors of a large card.
-const fullGPU = 108
+var fullGPU = 108
 
 // portable is the product in plain multiply-adds, 256 threads a block.
 func (g *Gemm) portable(q Queue) {
-	in := g.In
-	if in == TF32 {
-		in = F32
-	}
-	a := q.Args().Mat(g.A).Mat(g.B).I32(g.M).I32(g.N).I32(g.K)
-	g.epilogue(a)
-	float, size := flag(g.Out == F32), in.Size()
-	if g.M <= maxGemv && !g.Plain && g.A.rows16(size, g.M) && g.B.rows16(size, g.N) && g.K*size%16 == 0 {
-		i := 0
-		for 1<<i < g.M {
-			i++
-		}
-		q.Launch(gemvKernels[i][in][float], Dim{ceil(g.N, gemvCols), 1, 1}, Dim{256, 1, 1}, 0, a)
-		return
-	}
+	in := g.In.memory()
 	i := len(simtTiles) - 1
 	for i > 0 && ceil(g.M, simtTiles[i])*ceil(g.N, simtTiles[i]) < fullGPU {
 		i--
@@ -95,14 +153,14 @@ func (g *Gemm) portable(q Queue) {
 	k, side := Kernel{}, 64
 	switch {
 	case in != F32:
-		k = simtHalf[in][float]
+		k = simtHalf[in][flag(g.Out == F32)]
 	case g.Plain:
 		k = simtPlain[flag(g.A.whole(F32, g.K) && g.B.whole(F32, g.N))]
 	default:
 		k, side = simtF32[i][flag(g.A.whole(F32, g.K) && g.B.whole(F32, g.K))], simtTiles[i]
 	}
 	// x counts rows of tiles: neighbours in x share B, the weight.
-	q.Launch(k, Dim{ceil(g.M, side), ceil(g.N, side), 1}, Dim{256, 1, 1}, 0, a)
+	q.Launch(k, Dim{ceil(g.M, side), ceil(g.N, side), 1}, Dim{256, 1, 1}, 0, g.args(q))
 }
 
 // rows16 reports whether each of so many rows begins at a multiple of 16 bytes.

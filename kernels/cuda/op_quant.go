@@ -49,7 +49,12 @@ func MatMulU8S8(q Queue, g *GemmU8S8) {
 	if g.M <= 0 || g.N <= 0 {
 		return
 	}
-	q.Launch(gemmS8[g.Out], Dim{ceil(g.M, 64), ceil(g.N, 64), 1}, Dim{256, 1, 1}, 0,
-		q.Args().Mat(g.A).Mat(g.B).I32(g.M).I32(g.N).I32(g.K).Ptr(g.ScaleA).Ptr(g.ZeroA).Ptr(g.ScaleB).Ptr(g.SumB).
-			Mat(g.Dst).Ptr(g.Bias).Mat(g.Residual).I32(int(g.Act)))
+	a := q.Args().Mat(g.A).Mat(g.B).I32(g.M).I32(g.N).I32(g.K).Ptr(g.ScaleA).Ptr(g.ZeroA).Ptr(g.ScaleB).Ptr(g.SumB).
+		Mat(g.Dst).Ptr(g.Bias).Mat(g.Residual).I32(int(g.Act))
+	if q.Target() >= 80 {
+		t := chooseMMA(g.M, g.N)
+		t.launch(q, t.bytes[g.Out], g.M, g.N, 1, a)
+		return
+	}
+	q.Launch(gemmS8[g.Out], Dim{ceil(g.M, 64), ceil(g.N, 64), 1}, Dim{256, 1, 1}, 0, a)
 }

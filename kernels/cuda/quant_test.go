@@ -139,5 +139,19 @@ func TestMatMulU8S8(t *testing.T) {
 		for _, s := range [][3]int{{1, 1, 1}, {3, 70, 16}, {65, 5, 33}, {64, 64, 64}, {70, 130, 200}} {
 			b.bytesProduct(out, s[0], s[1], s[2])
 		}
+		b = newBench(t, 80)
+		for _, s := range [][3]int{{1, 1, 1}, {3, 70, 16}, {65, 5, 33}, {70, 131, 200}} {
+			b.bytesProduct(out, s[0], s[1], s[2])
+		}
+		b.used("gemm_u8s8_" + out.String() + "_64x64")
+	}
+}
+
+func TestMatMulU8S8Tiles(t *testing.T) {
+	largeTiles(t)
+	for _, out := range types {
+		b := newBench(t, 80)
+		b.bytesProduct(out, 130, 133, 90)
+		b.used("gemm_u8s8_" + out.String() + "_128x128")
 	}
 }
