@@ -117,10 +117,15 @@ type Pass interface {
 	// Mark and Release free in stack order what was allocated in between.
 	Mark() tensor.Mark
 	Release(tensor.Mark)
-	// Ints and Floats copy host data to the device for the time of the pass.
+	// Ints and Floats copy host data to the device for the time of the pass. Every
+	// operand of an operation comes from there, from New, or was bound.
 	Ints(src []int32) tensor.Tensor
 	Floats(src []float32, rows, cols int) tensor.Tensor
-	// Host returns t's elements in host memory (t itself on the CPU).
+	// Const is Floats for data that is always the same: a device may keep its copy
+	// as long as the backend lives.
+	Const(src []float32, rows, cols int) tensor.Tensor
+	// Host returns t's elements in host memory (t itself on the CPU), for the time
+	// of the pass. Nothing else of a pass waits for a device.
 	Host(t tensor.Tensor) tensor.Tensor
 
 	// Linear: dst = act(x·Wᵀ + bias) + residual.

@@ -164,6 +164,10 @@ func (p *cpuPass) Floats(src []float32, rows, cols int) tensor.Tensor {
 	return tensor.FromF32(src, rows, cols)
 }
 
+func (p *cpuPass) Const(src []float32, rows, cols int) tensor.Tensor {
+	return tensor.FromF32(src, rows, cols)
+}
+
 func (p *cpuPass) Err() error {
 	if p.err == nil {
 		p.err = p.ctx.Err()
@@ -245,14 +249,10 @@ func (p *cpuPass) Append(c *Cache, layer int, k, v tensor.Tensor) {
 	}
 	m := c.pages.(*cpuPages)
 	atK, atV := m.at(layer)
-	for s := range c.n {
-		row := c.Rows(s) - int(c.qOff[s+1]-c.qOff[s])
-		for i := int(c.qOff[s]); i < int(c.qOff[s+1]); i++ {
-			page, in := int(c.table[s*c.stride+row/CachePage])*m.page(), row%CachePage
-			copy(m.data[page+atK+in*m.keyCols:][:m.keyCols], k.F32()[i*k.LD():])
-			copy(m.data[page+atV+in*m.valueCols:][:m.valueCols], v.F32()[i*v.LD():])
-			row++
-		}
+	for i, slot := range c.slots {
+		page, row := int(slot/CachePage)*m.page(), int(slot%CachePage)
+		copy(m.data[page+atK+row*m.keyCols:][:m.keyCols], k.F32()[i*k.LD():])
+		copy(m.data[page+atV+row*m.valueCols:][:m.valueCols], v.F32()[i*v.LD():])
 	}
 }
 

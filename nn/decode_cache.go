@@ -35,6 +35,7 @@ type Cache struct {
 	stride int
 	// The rows that the last Extend made, as attention wants them.
 	qOff, kOff, positions, last, ones []int32
+	slots                             []int32 // page*CachePage + row within it
 
 	nextRows, nextTable []int32 // of Reorder
 }
@@ -83,6 +84,7 @@ func (c *Cache) Rows(s int) int { return int(c.rows[s]) }
 // [Pass.Append] fills exactly these rows, layer by layer.
 func (c *Cache) Extend(n func(s int) int) {
 	c.qOff, c.kOff, c.positions = append(c.qOff[:0], 0), append(c.kOff[:0], 0), c.positions[:0]
+	c.slots = c.slots[:0]
 	for s := range c.n {
 		from := int(c.rows[s])
 		to := from + n(s)
@@ -92,6 +94,7 @@ func (c *Cache) Extend(n func(s int) int) {
 		c.kOff = append(c.kOff, c.kOff[s]+int32(to))
 		for i := from; i < to; i++ {
 			c.positions = append(c.positions, int32(i))
+			c.slots = append(c.slots, c.table[s*c.stride+i/CachePage]*CachePage+int32(i%CachePage))
 		}
 	}
 }
@@ -198,13 +201,14 @@ func (c *Cache) Fill(p Pass, past []tensor.Tensor) error {
 	c.Extend(func(int) int { return t })
 	for i := 0; i < len(past); i += 2 {
 		mark := p.Mark()
-		rows := [2]tensor.Tensor{p.New(b*t, heads*d), p.New(b*t, heads*d)}
+		var rows [2]tensor.Tensor
 		for j := range rows {
-			from, to := past[i+j].F32(), p.Host(rows[j]).F32()
+			from, to := past[i+j].F32(), make([]float32, b*t*heads*d)
 			for n := range b * heads * t {
 				s, h, row := n/(heads*t), n/t%heads, n%t
 				copy(to[((s*t+row)*heads+h)*d:][:d], from[n*d:])
 			}
+			rows[j] = p.Floats(to, b*t, heads*d)
 		}
 		p.Append(c, i/2, rows[0], rows[1])
 		p.Release(mark)

@@ -37,7 +37,7 @@ func (r *Rotary) Apply(p Pass, x tensor.Tensor, positions []int32, headDim int) 
 	}
 	table := r.upTo(int(last) + 1)
 	cols := 2 * len(r.Freq)
-	p.Rotary(x, p.Floats(table, len(table)/max(1, cols), cols), p.Ints(positions), headDim)
+	p.Rotary(x, p.Const(table, len(table)/max(1, cols), cols), p.Ints(positions), headDim)
 }
 
 // upTo returns a table of at least n rows: the cosines of a position, then its

@@ -185,6 +185,12 @@ func (in Inputs) Mask(name string, b, t int) ([]int64, error) {
 	return out, nil
 }
 
+// Upload returns the elements of a host tensor on the pass's device, under the
+// same shape.
+func Upload(p Pass, t tensor.Tensor) tensor.Tensor {
+	return p.Floats(t.F32(), t.Rows(), t.Cols()).ReshapeAs(t)
+}
+
 // Output is one named result.
 type Output struct {
 	Name string

@@ -31,11 +31,11 @@ func NewDeviceArena(dev any, m DeviceMemory) *DeviceArena {
 	return &DeviceArena{dev: dev, memory: m}
 }
 
-// F32 returns a float32 tensor that lives until its mark is released. If there
-// is no memory left its address must not be used: see Err.
-func (a *DeviceArena) F32(shape ...int) Tensor {
-	t := header(F32, shape)
-	t.dev, t.addr = a.dev, a.Take(4*t.Len())
+// New returns a tensor that lives until its mark is released. If there is no
+// memory left its address must not be used: see Err.
+func (a *DeviceArena) New(dtype DType, shape ...int) Tensor {
+	t := header(dtype, shape)
+	t.dev, t.addr = a.dev, a.Take(dtype.Size()*t.Len())
 	return t
 }
 

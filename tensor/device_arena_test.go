@@ -61,12 +61,12 @@ func TestDeviceArena(t *testing.T) {
 			}
 			addrs = append(addrs, x.Address())
 		}
-		add(a.F32(3))
+		add(a.New(F32, 3))
 		for range 3 {
 			mark := a.Mark()
-			add(a.F32(100, 1000))
-			add(a.F32(1000, 1000))
-			add(a.F32(0))
+			add(a.New(F32, 100, 1000))
+			add(a.New(F32, 1000, 1000))
+			add(a.New(BF16, 7))
 			if n := len(addrs); addrs[n-3] == addrs[n-2] || addrs[n-2] == addrs[n-1] {
 				t.Fatal("tensors overlap")
 			}
@@ -93,11 +93,11 @@ func TestDeviceArena(t *testing.T) {
 	if n := testing.AllocsPerRun(10, pass); n > 0 {
 		t.Errorf("%v allocations in a steady state", n)
 	}
-	if x := a.F32(1<<20, 64); a.Err() == nil || x.Address() == 0 {
+	if x := a.New(F32, 1<<20, 64); a.Err() == nil || x.Address() == 0 {
 		t.Error("no error without memory")
 	}
 	a.Reset()
-	if a.F32(4); a.Err() != nil {
+	if a.New(F32, 4); a.Err() != nil {
 		t.Error(a.Err())
 	}
 	a.Close()

@@ -10,6 +10,7 @@ const (
 	F32           // float32: every activation
 	I32           // int32: ids inside a pass
 	I64           // int64: ids and integer results at the edges
+	BF16          // bfloat16: activations in a device's memory, if it is asked for them
 )
 
 // String returns the name that safetensors uses for the type.
@@ -21,6 +22,8 @@ func (d DType) String() string {
 		return "I32"
 	case I64:
 		return "I64"
+	case BF16:
+		return "BF16"
 	}
 	return "invalid"
 }
@@ -28,6 +31,8 @@ func (d DType) String() string {
 // Size returns the bytes of an element.
 func (d DType) Size() int {
 	switch d {
+	case BF16:
+		return 2
 	case F32, I32:
 		return 4
 	case I64:

@@ -175,6 +175,9 @@ func (t Tensor) Reshape(shape ...int) Tensor {
 	return u
 }
 
+// ReshapeAs is Reshape to the shape of like.
+func (t Tensor) ReshapeAs(like Tensor) Tensor { return t.Reshape(like.shape[:like.rank]...) }
+
 // SliceRows returns rows lo to hi of the matrix view, as a [hi-lo, Cols] tensor.
 func (t Tensor) SliceRows(lo, hi int) Tensor {
 	if lo < 0 || hi < lo || hi > t.Rows() {

@@ -10,7 +10,7 @@ import (
 
 func igemmAVX2() {
 	for rows := igemmTallAVX2; rows >= 1; rows-- {
-		igemmTileWords(avx2, rows)
+		igemmTileAVX2(rows)
 	}
 	quantRowsS16()
 	widenU8S16()
@@ -19,65 +19,46 @@ func igemmAVX2() {
 	igemmShuffles()
 }
 
-// igemmAVX512 is for CPUs without VNNI. A is stored as AVX2 stores it.
-func igemmAVX512() {
-	for rows := igemmTallVNNI; rows >= 1; rows-- {
-		igemmTileWords(avx512, rows)
-	}
-}
-
-// igemmTileWords writes a tile of rows by two registers of sums. VPMADDUBSW
-// would saturate at 16 bits unless one operand gave up a bit of its eight, so
-// both are widened to 16 bits and multiplied by VPMADDWD, which is exact: the
-// same count of multiplications (VPMADDUBSW needs a VPMADDWD to follow it), with
-// 8 full bits on both sides and the zero point taken off before.
+// igemmTileAVX2 writes a tile of rows by one panel. VPMADDUBSW would saturate
+// at 16 bits unless one operand gave up a bit of its eight, so both are widened
+// to 16 bits and multiplied by VPMADDWD, which is exact: the same count of
+// multiplications (VPMADDUBSW needs a VPMADDWD to follow it), with 8 full bits
+// on both sides and the zero point taken off before.
 //
 // The even and the odd elements of k are multiplied in turn: a shift by 8
 // leaves either of them, extended, in the weights' 16-bit lanes. A holds k in
 // the order 0 2 1 3.
-func igemmTileWords(v isa, rows int) {
-	width := 2 * v.lanes
-	name := fmt.Sprintf("GemmS16S8Tile%dx%d%s", rows, width, v.name)
+func igemmTileAVX2(rows int) {
+	name := fmt.Sprintf("GemmS16S8Tile%dx16AVX2", rows)
 	TEXT(name, NOSPLIT, igemmTileType)
 	Pragma("noescape")
-	igemmDoc(name, "int32(A[i][p])", "", rows, width)
+	igemmDoc(name, "int32(A[i][p])", "", rows, 16)
 	a, lda := Load(Param("a"), GP64()), Load(Param("lda"), GP64())
 	bases, row := rowBases(a, lda, rows)
-	panels := []Register{Load(Param("b"), GP64())}
-	nexts := []Register{Load(Param("next"), GP64())}
-	if width > 16 {
-		ldb, next := Load(Param("ldb"), GP64()), GP64()
-		LEAQ(Mem{Base: nexts[0], Index: ldb, Scale: 1}, next)
-		ADDQ(panels[0], ldb)
-		panels, nexts = append(panels, ldb), append(nexts, next)
-	}
-	// weights is where the weights of register i are in step u.
-	weights := func(u, i int) Mem {
-		at := i * v.lanes / 16
-		return Mem{Base: panels[at], Disp: 64*u + 4*(i*v.lanes-16*at)}
-	}
+	b, next := Load(Param("b"), GP64()), Load(Param("next"), GP64())
 	acc := make([][2]VecVirtual, rows)
 	for r := range acc {
-		acc[r] = [2]VecVirtual{v.vec(), v.vec()}
+		acc[r] = [2]VecVirtual{YMM(), YMM()}
 		for _, x := range acc[r] {
-			v.clear(x)
+			VPXOR(x, x, x)
 		}
 	}
 	step := func(u int) {
-		for _, next := range nexts {
-			PREFETCHT1(Mem{Base: next, Disp: 64 * u})
-		}
+		PREFETCHT1(Mem{Base: next, Disp: 64 * u})
 		for odd := range 2 {
-			w := [2]VecVirtual{v.vec(), v.vec()}
+			w := [2]VecVirtual{YMM(), YMM()}
 			for i, x := range w {
-				VMOVUPS(weights(u, i), x)
-				if odd == 0 {
+				at := Mem{Base: b, Disp: 64*u + 32*i}
+				if odd == 1 {
+					VMOVDQU(at, x)
+				} else {
+					VMOVDQU(at, x)
 					VPSLLW(Imm(8), x, x)
 				}
 				VPSRAW(Imm(8), x, x)
 			}
 			for r := range rows {
-				x, y := v.vec(), v.vec()
+				x, y := YMM(), YMM()
 				VPBROADCASTD(row(r, 8*u+4*odd), x)
 				VPMADDWD(w[0], x, y)
 				VPADDD(y, acc[r][0], acc[r][0])
@@ -90,25 +71,11 @@ func igemmTileWords(v isa, rows int) {
 		for _, r := range bases {
 			ADDQ(Imm(uint64(8*n)), r)
 		}
-		for _, r := range append(panels, nexts...) {
-			ADDQ(I32(int32(64*n)), r)
-		}
+		ADDQ(I32(int32(64*n)), b)
+		ADDQ(I32(int32(64*n)), next)
 	}
 	igemmLoop(Load(Param("k"), GP64()), 2, step, advance)
-	if v.lanes == 16 {
-		igemmFinishAVX512(acc, false)
-		return
-	}
-	sums := make([][2]Op, rows)
-	for r, x := range acc {
-		sums[r] = [2]Op{x[0], x[1]}
-	}
-	igemmFinishAVX2(sums, false)
-}
 
-// igemmFinishAVX2 is igemmFinishAVX512 for AVX2.
-func igemmFinishAVX2(acc [][2]Op, correct bool) {
-	rows := len(acc)
 	c, ldc, cols := Load(Param("c"), GP64()), Load(Param("ldc"), GP64()), Load(Param("cols"), GP64())
 	SHLQ(Imm(2), ldc)
 	table := GP64()
@@ -124,17 +91,6 @@ func igemmFinishAVX2(acc [][2]Op, correct bool) {
 	rowScale, colScale := Load(Param("rowScale"), GP64()), Load(Param("colScale"), GP64())
 	TESTQ(rowScale, rowScale)
 	JZ(LabelRef("raw"))
-	if correct {
-		zero, sums := Load(Param("zero"), GP64()), Load(Param("sums"), GP64())
-		for r := range rows {
-			for i, s := range acc[r] {
-				x := YMM()
-				VPBROADCASTD(Mem{Base: zero, Disp: 4 * r}, x)
-				VPMULLD(Mem{Base: sums, Disp: 32 * i}, x, x)
-				VPSUBD(x, s, s)
-			}
-		}
-	}
 	// What there is to add passes through masks that are empty if there is none.
 	loads, add, all := masks(), Load(Param("add"), GP32()), YMM()
 	NEGL(add)
@@ -159,7 +115,7 @@ func igemmFinishAVX2(acc [][2]Op, correct bool) {
 		}
 	}
 	Label("raw")
-	store := func(put func(i int, x Op, at Mem)) {
+	store := func(put func(i int, x VecVirtual, at Mem)) {
 		for r := range rows {
 			for i, s := range acc[r] {
 				put(i, s, Mem{Base: c, Disp: 32 * i})
@@ -173,10 +129,10 @@ func igemmFinishAVX2(acc [][2]Op, correct bool) {
 	}
 	CMPQ(cols, I32(-16))
 	JG(LabelRef("masked"))
-	store(func(_ int, x Op, at Mem) { VMOVUPS(x, at) })
+	store(func(_ int, x VecVirtual, at Mem) { VMOVUPS(x, at) })
 	Label("masked")
 	m := masks()
-	store(func(i int, x Op, at Mem) { VMASKMOVPS(x, m[i], at) })
+	store(func(i int, x VecVirtual, at Mem) { VMASKMOVPS(x, m[i], at) })
 }
 
 // igemmOrder is the shuffle that puts four 16-bit words in the order 0 2 1 3.

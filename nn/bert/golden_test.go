@@ -24,3 +24,7 @@ func TestGolden(t *testing.T) {
 func TestRowsAlone(t *testing.T) {
 	golden.RunAlone(t, load, "bert.model", "bert.leftpad", "bert.decoder", "bert.pretraining", "bert.cross_attention", "bert.inputs_embeds", "bert.sequence_classification", "roberta.model", "distilbert.model")
 }
+
+func TestGoldenCUDA(t *testing.T) {
+	golden.RunCUDA(t, load, "bert", "roberta", "xlm_roberta", "camembert", "distilbert")
+}

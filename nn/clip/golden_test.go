@@ -22,3 +22,5 @@ func TestGolden(t *testing.T) { golden.Run(t, load, "clip", "siglip") }
 func TestRowsAlone(t *testing.T) {
 	golden.RunAlone(t, load, "clip.text", "clip.vision", "clip.interpolate", "clip.image_classification", "siglip.vision")
 }
+
+func TestGoldenCUDA(t *testing.T) { golden.RunCUDA(t, load, "clip", "siglip") }

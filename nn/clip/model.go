@@ -56,7 +56,7 @@ type TextBatch struct {
 
 // VisionBatch is a batch of pictures of one size.
 type VisionBatch struct {
-	Pixels   tensor.Tensor // [B, channels, height, width]
+	Pixels   tensor.Tensor // [B, channels, height, width], on the host
 	Position tensor.Tensor // [P, C] for this size
 	R        *nn.Ragged    // over class token and patches
 }
@@ -90,7 +90,7 @@ func (m *VisionEncoder) embed(p nn.Pass, dst tensor.Tensor, b VisionBatch) {
 	prefix := b.R.T - n
 	mark := p.Mark()
 	patches := p.New(b.R.B*n, m.Patch.W.In())
-	p.Patches(patches, b.Pixels, m.Config.PatchSize, m.Config.PatchSize)
+	p.Patches(patches, nn.Upload(p, b.Pixels), m.Config.PatchSize, m.Config.PatchSize)
 	for i := range b.R.B {
 		row := i * b.R.T
 		if prefix > 0 {

@@ -20,3 +20,5 @@ func load(c *hfconfig.Config, class string, p nn.Params) (nn.Model, error) {
 func TestGolden(t *testing.T) {
 	golden.Run(t, load, "gpt2")
 }
+
+func TestGoldenCUDA(t *testing.T) { golden.RunCUDA(t, load, "gpt2") }

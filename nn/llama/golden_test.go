@@ -30,3 +30,7 @@ func TestCachedBits(t *testing.T) {
 }
 
 func TestStepAllocations(t *testing.T) { golden.StepAllocations(t, load, "qwen2moe.lm") }
+
+func TestGoldenCUDA(t *testing.T) {
+	golden.RunCUDA(t, load, "llama", "mistral", "qwen2", "mixtral", "qwen2moe")
+}

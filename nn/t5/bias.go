@@ -93,8 +93,7 @@ func (r *RelativeBias) Args(p nn.Pass, a nn.AttentionArgs, position []int32) nn.
 	t := r.upTo(span)
 	if aligned && a.Bias.IsZero() {
 		from := int(a.KOff[1] - a.KOff[0] - a.QOff[1] + a.QOff[0])
-		data := t.data[from*t.n:]
-		a.Bias = p.Floats(data, 1, len(data))
+		a.Bias = p.Const(t.data, 1, len(t.data)).SliceCols(from*t.n, len(t.data))
 		a.BiasSeq, a.BiasHead, a.BiasRow = 0, t.n*t.n, t.n
 		return a
 	}

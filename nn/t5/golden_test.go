@@ -30,3 +30,5 @@ func TestCachedBits(t *testing.T) {
 }
 
 func TestStepAllocations(t *testing.T) { golden.StepAllocations(t, load, "switch.seq2seq") }
+
+func TestGoldenCUDA(t *testing.T) { golden.RunCUDA(t, load, "t5", "switch") }

@@ -24,3 +24,5 @@ func TestGolden(t *testing.T) {
 func TestRowsAlone(t *testing.T) {
 	golden.RunAlone(t, load, "vit.model", "vit.nonsquare", "vit.interpolate", "vit.masked", "deit.teacher")
 }
+
+func TestGoldenCUDA(t *testing.T) { golden.RunCUDA(t, load, "vit", "deit") }

@@ -35,7 +35,7 @@ type Layer struct {
 
 // Batch is a batch of pictures of one size.
 type Batch struct {
-	Pixels   tensor.Tensor // [B, channels, height, width]
+	Pixels   tensor.Tensor // [B, channels, height, width], on the host
 	Position tensor.Tensor // [P, C] for this size
 	R        *nn.Ragged    // over prefix and patches
 	Masked   []int64       // 1 for each patch [B·P] that the mask token replaces; nil: none
@@ -69,7 +69,7 @@ func (m *Encoder) embed(p nn.Pass, dst tensor.Tensor, b Batch) {
 	n, t := c.Prefix(), b.R.T
 	mark := p.Mark()
 	patches := p.New(b.R.B*(t-n), c.NumChannels*c.PatchSize[0]*c.PatchSize[1])
-	p.Patches(patches, b.Pixels, c.PatchSize[0], c.PatchSize[1])
+	p.Patches(patches, nn.Upload(p, b.Pixels), c.PatchSize[0], c.PatchSize[1])
 	for i := range b.R.B {
 		p.Scale(dst.SliceRows(i*t, i*t+n), m.Embeddings.Prefix, 1)
 		p.Linear(dst.SliceRows(i*t+n, (i+1)*t), patches.SliceRows(i*(t-n), (i+1)*(t-n)), m.Embeddings.Patch.W,

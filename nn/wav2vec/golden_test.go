@@ -76,3 +76,5 @@ func TestRagged(t *testing.T) {
 		}
 	}
 }
+
+func TestGoldenCUDA(t *testing.T) { golden.RunCUDA(t, load, "wav2vec2", "hubert") }
