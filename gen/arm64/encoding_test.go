@@ -35,6 +35,8 @@ func TestEncodings(t *testing.T) {
 			list := slices.Sorted(maps.Keys(want))
 			arch := "armv8-a" // what needs more is an error
 			switch stem {
+			case "gemm_bf16":
+				arch = "armv8.2-a+bf16"
 			case "igemm_dot", "nibble_dot":
 				arch = "armv8.2-a+dotprod"
 			case "igemm_matrix":

@@ -315,6 +315,13 @@ func usmmla(d, n, m *reg) {
 		text: func() string { return fmt.Sprintf("usmmla v%d.4s, v%d.16b, v%d.16b", d.num, n.num, m.num) }})
 }
 
+// bfmmla is d += the 2×2 products of n's 2 rows of 4 bfloat16 with m's.
+func bfmmla(d, n, m *reg) {
+	cur.emit(insn{def: one(d), use: []*reg{d, n, m},
+		word: func() uint32 { return 0x6e40ec00 | uint32(m.num)<<16 | uint32(n.num)<<5 | uint32(d.num) },
+		text: func() string { return fmt.Sprintf("bfmmla v%d.4s, v%d.8h, v%d.8h", d.num, n.num, m.num) }})
+}
+
 // smlalE is d += n's low (or high) four halves times m[lane], m one of V0 … V15.
 func smlalE(d, n, m *reg, lane int, high bool) {
 	code, name, from := 0x0f402000|uint32(lane&1)<<20|uint32(lane>>1&1)<<21|uint32(lane>>2)<<11, "smlal", "4h"

@@ -17,6 +17,7 @@ import (
 var files = map[string]func(){
 	"attn_f32":     attention,
 	"gemm_f32":     gemmF32,
+	"gemm_bf16":    gemmBF16,
 	"gemm_pack":    gemmPack,
 	"gemm_other":   func() { depthwise(); peak() },
 	"igemm_dot":    igemmDot,

@@ -5,6 +5,7 @@ package amd64
 
 //go:generate go -C ../../gen run ./amd64 -op gemm_f32_avx2 -out ../kernels/amd64/gemm_f32_avx2_amd64.s -stubs ../kernels/amd64/gemm_f32_avx2_amd64.go -pkg amd64
 //go:generate go -C ../../gen run ./amd64 -op gemm_f32_avx512 -out ../kernels/amd64/gemm_f32_avx512_amd64.s -stubs ../kernels/amd64/gemm_f32_avx512_amd64.go -pkg amd64
+//go:generate go -C ../../gen run ./amd64 -op gemm_bf16 -out ../kernels/amd64/gemm_bf16_avx512_amd64.s -stubs ../kernels/amd64/gemm_bf16_avx512_amd64.go -pkg amd64
 //go:generate go -C ../../gen run ./amd64 -op gemm_peak -out ../kernels/amd64/gemm_peak_amd64.s -stubs ../kernels/amd64/gemm_peak_amd64.go -pkg amd64
 //go:generate go -C ../../gen run ./amd64 -op gemm_depthwise -out ../kernels/amd64/gemm_depthwise_amd64.s -stubs ../kernels/amd64/gemm_depthwise_amd64.go -pkg amd64
 //go:generate go -C ../../gen run ./amd64 -op gemm_pack -out ../kernels/amd64/gemm_pack_amd64.s -stubs ../kernels/amd64/gemm_pack_amd64.go -pkg amd64
