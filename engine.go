@@ -11,6 +11,7 @@ import (
 	"github.com/seed-512d3d71/weft/audio"
 	"github.com/seed-512d3d71/weft/hub"
 	"github.com/seed-512d3d71/weft/internal/hfconfig"
+	"github.com/seed-512d3d71/weft/kernels"
 	"github.com/seed-512d3d71/weft/nn"
 	"github.com/seed-512d3d71/weft/nn/bert"
 	"github.com/seed-512d3d71/weft/nn/clip"
@@ -128,6 +129,15 @@ func newBackend(o options) (nn.Backend, error) {
 		return nil, err
 	}
 	cpu.SetQuantization(o.quant)
+	if o.precision != "" {
+		p, err := kernels.ParsePrecision(o.precision)
+		if err != nil {
+			return nil, nn.Unsupported("%v", err)
+		}
+		if err := cpu.SetPrecision(p); err != nil {
+			return nil, err
+		}
+	}
 	return cpu, nil
 }
 

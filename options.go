@@ -10,6 +10,8 @@ type options struct {
 	class   string
 	device  string
 	quant   nn.Quantization
+
+	precision string
 }
 
 // WithThreads bounds the threads that a call computes on. 0, the default,
@@ -32,3 +34,11 @@ type Quantization = nn.Quantization
 // A checkpoint that is quantized already needs no option: it runs as it is
 // stored.
 func WithQuantization(q Quantization) Option { return func(o *options) { o.quant = q } }
+
+// WithPrecision names what products by weights are computed in: "f32", the
+// default, whose results have the same bits on every machine, or "bf16", which
+// rounds weights and activations of linear layers and convolutions to bfloat16
+// and adds up in float32. That is about twice as fast, takes half the memory and
+// keeps two to three digits; it needs AVX512_BF16 or Arm's BF16, and Open returns
+// an [ErrUnsupported] that names what the CPU lacks.
+func WithPrecision(name string) Option { return func(o *options) { o.precision = name } }

@@ -13,9 +13,10 @@ import (
 
 // CPU is the backend over package kernels.
 type CPU struct {
-	threads atomic.Int32
-	passes  sync.Pool
-	quant   Quantization
+	threads   atomic.Int32
+	passes    sync.Pool
+	quant     Quantization
+	precision kernels.Precision
 }
 
 // NewCPU returns a CPU backend whose passes compute on up to threads threads;
@@ -36,6 +37,17 @@ func NewCPU(threads int) (*CPU, error) {
 
 // SetThreads changes the bound on threads for the passes that begin from now.
 func (c *CPU) SetThreads(n int) { c.threads.Store(int32(max(0, n))) }
+
+// SetPrecision changes what products by the weights that are bound from now on
+// are computed in, those of quantized layers and of routers excepted. It returns
+// an error that names what the CPU lacks for it.
+func (c *CPU) SetPrecision(p kernels.Precision) error {
+	if err := p.Check(); err != nil {
+		return Unsupported("%v", err)
+	}
+	c.precision = p
+	return nil
+}
 
 // Name returns "cpu".
 func (c *CPU) Name() string { return "cpu" }
@@ -68,7 +80,19 @@ func (c *CPU) Matrix(name string, parts ...MatrixPart) (Matrix, error) {
 	if ok {
 		return m, nil
 	}
+	if c.precision == kernels.PrecisionBF16 && !parts[0].Exact && !IsRouter(name) {
+		rows, ns := rowsOf(parts)
+		return cpuMatrix{kernels.PackBF16(rows, ns, parts[0].In, parts[0].Transposed)}, nil
+	}
 	return c.packed(parts), nil
+}
+
+// rowsOf returns the weights of parts and their outputs.
+func rowsOf(parts []MatrixPart) (ws [][]float32, ns []int) {
+	for _, q := range parts {
+		ws, ns = append(ws, q.Data), append(ns, q.Out)
+	}
+	return ws, ns
 }
 
 // packed packs parts as float32.
@@ -77,11 +101,7 @@ func (c *CPU) packed(parts []MatrixPart) cpuMatrix {
 		q := parts[0]
 		return cpuMatrix{kernels.PackF32T(q.Data, q.In, q.Out, q.Out)}
 	}
-	rows := make([][]float32, len(parts))
-	ns := make([]int, len(parts))
-	for i, q := range parts {
-		rows[i], ns[i] = q.Data, q.Out
-	}
+	rows, ns := rowsOf(parts)
 	return cpuMatrix{kernels.PackRowsF32(rows, ns, parts[0].In)}
 }
 
@@ -99,6 +119,9 @@ func (c *CPU) Conv2D(name string, w []float32, out, in, kh, kw, groups int) (Con
 		if k := kernels.QuantizeConvF32(w, out, in, kh, kw, groups); k != nil {
 			return k, nil
 		}
+	}
+	if c.precision == kernels.PrecisionBF16 {
+		return kernels.PackConvBF16(w, out, in, kh, kw, groups), nil
 	}
 	return kernels.PackConvF32(w, out, in, kh, kw, groups), nil
 }

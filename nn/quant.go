@@ -53,10 +53,7 @@ func (c *CPU) quantized(name string, parts []MatrixPart) (Matrix, bool) {
 	if q.Scheme == kernels.Float32 || parts[0].Exact || parts[0].In > kernels.MaxQuantK || q.Keep != nil && q.Keep(name) {
 		return nil, false
 	}
-	ws, ns := make([][]float32, len(parts)), make([]int, len(parts))
-	for i, p := range parts {
-		ws[i], ns[i] = p.Data, p.Out
-	}
+	ws, ns := rowsOf(parts)
 	in, group := parts[0].In, 0
 	if q.Scheme == kernels.W4 {
 		group = q.group(in)

@@ -61,7 +61,7 @@ type kernelCase struct {
 	op    string  // of the dispatch table
 	flops float64 // of its matrix products, or 0
 	bytes float64 // read and written, for operations bound by memory, or 0
-	ints  bool    // the peak of float32 is not its measure
+	other bool    // the peak of float32 is not its measure
 	open  func() func(t *kernels.Team)
 }
 
@@ -75,6 +75,9 @@ func kernelCases() []kernelCase {
 	} {
 		p := product{batch: 1, m: s[0], n: s[1], k: s[2]}
 		list = append(list, p.kernelCase("gemm_f32", true), p.kernelCase("matmul_f32", false))
+		if kernels.PrecisionBF16.Check() == nil {
+			list = append(list, p.caseBF16())
+		}
 	}
 	for _, s := range [][3]int{{1, 768, 768}, {1, 3072, 768}, {16, 768, 768}, {128, 768, 768}, {128, 3072, 768}, {128, 768, 3072}} {
 		for _, scheme := range []kernels.Scheme{kernels.W8A8, kernels.W8, kernels.W4} {
@@ -137,6 +140,18 @@ func (p product) kernelCase(op string, packed bool) kernelCase {
 		open: func() func(t *kernels.Team) { return p.operation(packed) }}
 }
 
+// caseBF16 is a product of float32 activations by a weight in bfloat16.
+func (p product) caseBF16() kernelCase {
+	k := p.kernelCase("gemm_bf16", true)
+	k.op, k.other = "gemm_bf16", true
+	k.open = func() func(t *kernels.Team) {
+		w := kernels.PackBF16([][]float32{noise(p.n * p.k)}, []int{p.n}, p.k, false)
+		a, dst := noise(p.m*p.k), make([]float32, p.m*p.n)
+		return func(t *kernels.Team) { kernels.LinearF32(t, dst, p.n, a, p.k, p.m, w, kernels.Epilogue{}) }
+	}
+	return k
+}
+
 // quantizedCase is a product by a quantized weight: the activations come as
 // float32, and the weight is what is read.
 func quantizedCase(s kernels.Scheme, m, n, k int) kernelCase {
@@ -152,7 +167,7 @@ func quantizedCase(s kernels.Scheme, m, n, k int) kernelCase {
 		name:  fmt.Sprintf("gemm_%v/m=%d/n=%d/k=%d", s, m, n, k),
 		flops: 2 * float64(m) * float64(n) * float64(k),
 		bytes: float64(n) * float64(k) * bits / 8,
-		ints:  true,
+		other: true,
 		open: func() func(t *kernels.Team) {
 			w := kernels.QuantizeF32(s, [][]float32{noise(n * k)}, []int{n}, k, group, false)
 			a, dst := noise(m*k), make([]float32, m*n)
@@ -271,7 +286,7 @@ func (c *call) benchKernels(ctx context.Context, re *regexp.Regexp) error {
 				return err
 			}
 			r.ISA = isa
-			if peak > 0 && !k.ints {
+			if peak > 0 && !k.other {
 				r.OfPeak = r.GFLOPS * 1e9 / peak / float64(r.Threads)
 			}
 			if err := c.printKernel(r); err != nil {

@@ -69,7 +69,7 @@ func (c *call) benchServe(ctx context.Context, models string) error {
 			if liveName != f[1] {
 				drop()
 				var err error
-				if live, err = openCase(models, f[1]); err != nil {
+				if live, err = c.openCase(models, f[1]); err != nil {
 					a.Error = err.Error()
 					if weft.IsUnsupported(err) {
 						a.Error = "unsupported"
@@ -111,7 +111,7 @@ func (b *benchCase) measure(ctx context.Context, name, threads, iters string) an
 	return a
 }
 
-func openCase(models, name string) (*benchCase, error) {
+func (c *call) openCase(models, name string) (*benchCase, error) {
 	kind, rest, ok := strings.Cut(name, "/")
 	if !ok {
 		return nil, fmt.Errorf("%w: case %q", weft.ErrUnsupported, name)
@@ -143,7 +143,7 @@ func openCase(models, name string) (*benchCase, error) {
 	if strings.Contains(rest, "/") || models == "" || filepath.Base(kind) != kind {
 		return nil, fmt.Errorf("%w: case %q", weft.ErrUnsupported, name)
 	}
-	return openModelCase(filepath.Join(models, kind), rest, scheme)
+	return openModelCase(filepath.Join(models, kind), rest, scheme, weft.WithPrecision(c.precision))
 }
 
 // product is a batch of matrix products C [m, n] = A [m, k] · B.
@@ -266,7 +266,7 @@ var inputName = map[string]string{
 	"clip_text_model": "input_ids", "clip_vision_model": "pixel_values",
 }
 
-func openModelCase(dir, name string, scheme kernels.Scheme) (*benchCase, error) {
+func openModelCase(dir, name string, scheme kernels.Scheme, opts ...weft.Option) (*benchCase, error) {
 	file := filepath.Join(dir, name+".safetensors")
 	if _, err := os.Stat(file); err != nil {
 		return nil, fmt.Errorf("%w: %w", weft.ErrUnsupported, err)
@@ -278,7 +278,7 @@ func openModelCase(dir, name string, scheme kernels.Scheme) (*benchCase, error) 
 	if filepath.Base(dir) == "moe" {
 		return openMoECase(dir, raw, scheme)
 	}
-	m, err := weft.Open(dir, weft.WithQuantization(weft.Quantization{Scheme: scheme}))
+	m, err := weft.Open(dir, append(opts, weft.WithQuantization(weft.Quantization{Scheme: scheme}))...)
 	if err != nil {
 		return nil, err
 	}

@@ -74,6 +74,7 @@ type call struct {
 	threads        int
 	quant          string
 	device         string
+	precision      string
 	json           bool
 	args           []string
 	help           func() // prints the usage and the flags
@@ -168,6 +169,7 @@ func newCall(cmd command, args []string, stdin io.Reader, stdout, stderr io.Writ
 	c.StringVar(&c.model, "model", "", "Hugging Face `directory` of the model")
 	c.IntVar(&c.threads, "threads", 0, "threads that may compute; 0: all")
 	c.StringVar(&c.quant, "quant", "", "quantize on load: w8a8, w8 or w4")
+	c.StringVar(&c.precision, "precision", "f32", "compute in f32, or in bf16: faster, not as exact")
 	c.StringVar(&c.device, "device", "cpu", "`device` to compute on")
 	c.BoolVar(&c.json, "json", false, "print JSON")
 	c.args = args
@@ -201,6 +203,9 @@ func (c *call) parse() ([]string, error) {
 			return nil, usagef("--quant %q is none of w8a8, w8, w4", c.quant)
 		}
 	}
+	if _, err := kernels.ParsePrecision(c.precision); err != nil {
+		return nil, usagef("--precision %q is none of f32, bf16", c.precision)
+	}
 	return rest, nil
 }
 
@@ -231,5 +236,5 @@ func (c *call) open(dir string, opts ...weft.Option) (*weft.Model, error) {
 func (c *call) options() []weft.Option {
 	scheme, _ := kernels.ParseScheme(c.quant) // checked by parse
 	return []weft.Option{weft.WithThreads(c.threads), weft.WithDevice(c.device),
-		weft.WithQuantization(weft.Quantization{Scheme: scheme})}
+		weft.WithQuantization(weft.Quantization{Scheme: scheme}), weft.WithPrecision(c.precision)}
 }
