@@ -122,6 +122,16 @@ func (m *Model) Has(kind match.Kind) bool {
 	return false
 }
 
+// LogitScale returns what training multiplies cosines by, exp(logit_scale); 1 for
+// a model without.
+func (m *Model) LogitScale() float64 {
+	inner, _ := m.net.(guarded)
+	if net, ok := inner.Model.(interface{ LogitScale() float64 }); ok {
+		return net.LogitScale()
+	}
+	return 1
+}
+
 // Captions says in words what pictures, sounds or sentences show or mean, by the
 // decoder of a tri-encoder.
 func (m *Model) Captions(ctx context.Context, items ...match.Item) ([]string, error) {

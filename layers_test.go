@@ -53,7 +53,7 @@ var layers = map[string][]string{
 	"demo":              {""},
 	"quantize":          {"", "nn", "hub", "tensor", "safetensors", "kernels", "internal/hfconfig"},
 	"serve":             {"", "task/…", "tensor"},
-	"cmd":               {"", "demo", "metrics", "quantize", "task/…", "nn", "nn/moe", "hub", "text", "vision", "audio", "tensor", "safetensors", "kernels", "internal/hfconfig"},
+	"cmd":               {"", "demo", "metrics", "quantize", "task/…", "nn", "nn/align", "nn/moe", "hub", "text", "vision", "audio", "tensor", "safetensors", "kernels", "internal/hfconfig"},
 }
 
 // testLayers may be imported by any test file, and by each other.

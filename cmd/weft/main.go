@@ -43,6 +43,7 @@ func commands() []command {
 		{"run", "--model DIR --in IN.safetensors --out OUT.safetensors [--class NAME] [--set KEY=VALUE]… [--hidden-states]", "one forward pass on named tensors", runRun},
 		{"generate", "--model DIR (--in IN.safetensors | [--text S] [--image F] [--audio F]) [--max-new-tokens N] [--greedy | --num-beams N] [--set KEY=VALUE]… [--json]", "write text token by token", runGenerate},
 		{"match", "--query (TEXT | FILE) [--model DIR] [--top N] [--json] (FILE | DIR)…", "search pictures, sounds and texts by any of them", runMatch},
+		{"eval", "[--data DIR] [--model DIR] [--json]", "how well a model matches and describes, beside chance", runEval},
 		{"tokenize", "--model DIR --text-file F.jsonl --json [--no-special-tokens] [--no-truncation] [--no-padding]", "text to token ids", runTokenize},
 		{"detokenize", "--model DIR --ids-file F.jsonl --json [--skip-special-tokens]", "token ids to text", runDetokenize},
 		{"preprocess", "--model DIR (--image F | --audio F) --out OUT.safetensors", "a picture or a sound to a model's input", runPreprocess},

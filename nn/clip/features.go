@@ -51,6 +51,14 @@ func (m *Model) features(ctx context.Context, err error, run func(p nn.Pass) (en
 	return out[0].Tensor, nil
 }
 
+// LogitScale returns exp(logit_scale), 1 for an encoder alone.
+func (m *Model) LogitScale() float64 {
+	if m.parts.text && m.parts.vision {
+		return float64(m.scale)
+	}
+	return 1
+}
+
 // MaxTokens returns the most tokens that a text can have.
 func (m *Model) MaxTokens() int { return m.Config.Text.MaxPositionEmbeddings }
 

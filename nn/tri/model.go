@@ -50,14 +50,12 @@ type Parts struct {
 
 // Model is the parts with their heads bound. It is safe for concurrent use.
 type Model struct {
-	Config Config
-	Parts  Parts
-	// Scale multiplies cosines in training: exp(logit_scale).
-	Scale float32
-
+	Config              Config
+	Parts               Parts
 	params              nn.Params
 	text, image, speech nn.Linear
 	prefix              nn.Linear
+	scale               float64 // exp(logit_scale)
 }
 
 // New binds the heads from p.
@@ -77,7 +75,7 @@ func New(cfg Config, parts Parts, p nn.Params) (*Model, error) {
 		}
 	}
 	if s, _ := p.F32("logit_scale"); s != nil {
-		m.Scale = float32(math.Exp(float64(s[0])))
+		m.scale = math.Exp(float64(s[0]))
 	}
 	if cfg.Caption != "" {
 		if parts.CaptionWidth > 1<<24/cfg.PrefixLength {
@@ -200,6 +198,9 @@ func (m *Model) Prefix(ctx context.Context, unit tensor.Tensor) (tensor.Tensor, 
 	}
 	return tensor.FromF32(data, x.Rows(), m.Config.PrefixLength+1, m.Parts.CaptionWidth), nil
 }
+
+// LogitScale returns what training multiplies cosines by.
+func (m *Model) LogitScale() float64 { return m.scale }
 
 // MaxTokens returns the most tokens that a text can have, 0 for any number.
 func (m *Model) MaxTokens() int { return m.Parts.Text.MaxTokens }
