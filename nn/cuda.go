@@ -129,7 +129,7 @@ func (c *CUDA) Matrix(name string, parts ...MatrixPart) (Matrix, error) {
 	if len(parts) == 0 {
 		return nil, fmt.Errorf("%s: no weight", name)
 	}
-	if IsRouter(name) {
+	if isRouter(name) {
 		m.typ = cuda.F32 // a choice jumps where a value only drifts
 	}
 	for _, q := range parts {
