@@ -80,7 +80,7 @@ func (c *CPU) Matrix(name string, parts ...MatrixPart) (Matrix, error) {
 	if ok {
 		return m, nil
 	}
-	if c.precision == kernels.PrecisionBF16 && !parts[0].Exact && !IsRouter(name) {
+	if c.precision == kernels.PrecisionBF16 && !parts[0].Exact && !isRouter(name) {
 		rows, ns := rowsOf(parts)
 		return cpuMatrix{kernels.PackBF16(rows, ns, parts[0].In, parts[0].Transposed)}, nil
 	}
