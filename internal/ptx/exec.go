@@ -102,10 +102,15 @@ func (d *Device) launch(k cuda.Kernel, grid, size cuda.Dim, shared int, params [
 	if err != nil {
 		return err
 	}
+	return d.start(m, k.Entry, grid, size, shared, params)
+}
+
+// start runs an entry of a module.
+func (d *Device) start(m *compiled, entry string, grid, size cuda.Dim, shared int, params []byte) error {
 	if m.target > d.target {
 		return fmt.Errorf("is for sm_%d, the device is sm_%d", m.target, d.target)
 	}
-	c, err := m.entry(k.Entry)
+	c, err := m.entry(entry)
 	if err != nil {
 		return err
 	}
@@ -250,7 +255,7 @@ func (w *warp) specialValue(name string, lane int) uint32 {
 func (w *warp) run() {
 	prog := w.b.code.prog
 	for steps := 0; w.live != 0; steps++ {
-		if steps > 1<<28 {
+		if steps > 1<<26 {
 			failf("runs for ever")
 		}
 		in := &prog[w.pc]
