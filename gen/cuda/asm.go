@@ -57,6 +57,7 @@ func flt(x float64) val {
 type module struct {
 	version, target string
 	shared          bool // declares the dynamic shared memory
+	registers       int  // the most of a thread of the next entries; 0: ptxas decides
 	text            strings.Builder
 	entries         []string
 }
@@ -106,6 +107,9 @@ func (m *module) entry(name string, threads [3]int, doc string, params string, b
 	fmt.Fprintf(w, ".visible .entry %s(\n\t%s\n)\n", name, strings.Join(k.params, ",\n\t"))
 	if threads[0] > 0 {
 		fmt.Fprintf(w, ".reqntid %d, %d, %d\n", threads[0], threads[1], threads[2])
+	}
+	if m.registers > 0 {
+		fmt.Fprintf(w, ".maxnreg %d\n", m.registers)
 	}
 	w.WriteString("{\n")
 	for _, r := range []struct{ prefix, class string }{{"%p", "pred"}, {"%h", "b16"}, {"%r", "b32"}, {"%f", "f32"}, {"%d", "b64"}} {

@@ -97,8 +97,44 @@ func Attend(q Queue, a *Attention) {
 		}
 		return
 	}
+	if a.matrix(q) {
+		return
+	}
 	t := a.tile(attentionTiles[:])
 	q.Launch(t.kernels[a.Type], Dim{ceil(a.MaxQ, t.q), a.Heads, a.Seqs}, Dim{t.threads, 1, 1}, 0, a.args(q))
+}
+
+// mmaAttention are the kernels by matrix instructions, for heads of up to d:
+// of 64 and 128 queries a block, by type.
+var mmaAttention = [...]struct {
+	d       int
+	kernels [2][numTypes]Kernel
+}{
+	{64, [2][numTypes]Kernel{byType("attention_mma_sm80", "attention_d64_q64"), byType("attention_mma_sm80", "attention_d64_q128")}},
+	{128, [2][numTypes]Kernel{byType("attention_mma_sm80", "attention_d128_q64"), byType("attention_mma_sm80", "attention_d128_q128")}},
+}
+
+const mmaKeys = 64 // of a tile
+
+// matrix computes a by matrix instructions if the device and the operands allow
+// it.
+func (a *Attention) matrix(q Queue) bool {
+	aligned := func(m Mat) bool { return m.P%16 == 0 && m.LD%8 == 0 }
+	if q.Target() < 80 || a.Type == F32 || a.D > 128 || a.D%8 != 0 || a.Page%8 != 0 || a.Dst.P%4 != 0 || a.Dst.LD%2 != 0 ||
+		!aligned(a.Q) || !aligned(a.K) || !aligned(a.V) {
+		return false
+	}
+	t := &mmaAttention[0]
+	if a.D > t.d {
+		t = &mmaAttention[1]
+	}
+	queries := 64
+	if ceil(a.MaxQ, 128)*a.Heads*a.Seqs >= fullGPU {
+		queries = 128
+	}
+	q.Launch(t.kernels[queries/128][a.Type], Dim{ceil(a.MaxQ, queries), a.Heads, a.Seqs}, Dim{2 * queries, 1, 1},
+		(queries+4*mmaKeys)*2*t.d, a.args(q))
+	return true
 }
 
 // tile returns the smallest tile that holds a head.
