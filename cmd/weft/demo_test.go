@@ -161,7 +161,26 @@ func TestMatch(t *testing.T) {
 		}
 	}
 	// CLIP reads no sounds.
-	clip := t.TempDir()
+	clip, empty := t.TempDir(), t.TempDir()
+	if err := os.CopyFS(clip, os.DirFS(goldens+"clip.model")); err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string]string{
+		"vocab.txt":                "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\ndog\ntwo\ndogs\n",
+		"tokenizer_config.json":    `{"tokenizer_class":"BertTokenizer"}`,
+		"preprocessor_config.json": `{"image_processor_type":"CLIPImageProcessor","size":{"shortest_edge":12},"crop_size":{"height":12,"width":12}}`,
+	} {
+		if err := os.WriteFile(filepath.Join(clip, name), []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	status, stdout, stderr := invoke("match", "--query", "two dogs", demoDir, "--model", clip)
+	if status != exitOK || !strings.Contains(stdout, "image  "+demoDir+"photo.jpg") || !strings.Contains(stderr, "skipped: "+demoDir+"voice.flac") {
+		t.Errorf("CLIP: status %d, stdout %s, stderr %s", status, stdout, stderr)
+	}
+	if status, stdout, stderr = invoke("demo", "two dogs", demoDir+"photo.jpg", "--model", clip); status != exitOK || !strings.Contains(stdout, "two dogs") {
+		t.Errorf("CLIP: status %d, stdout %s, stderr %s", status, stdout, stderr)
+	}
 	for _, c := range []struct {
 		args   []string
 		status int
@@ -171,8 +190,9 @@ func TestMatch(t *testing.T) {
 		{[]string{"match", "--query", "a"}, exitUsage, "weft: give FILES or DIRS"},
 		{[]string{"match", "--query", "a", "--top", "-1", demoDir}, exitUsage, "weft: --top -1 is negative"},
 		{[]string{"match", "--query", root + "go.mod", demoDir}, exitUsage, "weft: --query " + root + "go.mod holds "},
-		{[]string{"match", "--query", "a", clip}, exitError, "weft: nothing to search"},
-		{[]string{"match", "--query", "a", demoDir, "--model", clip}, exitError, "weft: "},
+		{[]string{"match", "--query", "a", empty}, exitError, "weft: nothing to search"},
+		{[]string{"match", "--query", "a", demoDir, "--model", empty}, exitError, "weft: "},
+		{[]string{"match", "--query", demoDir + "voice.flac", demoDir, "--model", clip}, exitUnsupported, "weft: unsupported: "},
 	} {
 		status, stdout, stderr := invoke(c.args...)
 		if status != c.status || stdout != "" || !strings.HasPrefix(lastLine(stderr), c.last) {
