@@ -39,6 +39,8 @@ type MatrixPart struct {
 	// Stored is the weight as its checkpoint holds it, if that is quantized.
 	// Data may be nil then: see [StoredWeight.Float32].
 	Stored *StoredWeight
+
+	keep bool // float32 by the rules of [KeptFloat32]
 }
 
 // Matrix is a weight [Out, In] packed for its backend.

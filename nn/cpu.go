@@ -17,6 +17,7 @@ type CPU struct {
 	passes    sync.Pool
 	quant     Quantization
 	precision kernels.Precision
+	room      sync.Pool // of *[]int8, for integers on their way into a Matrix
 }
 
 // NewCPU returns a CPU backend whose passes compute on up to threads threads;
@@ -31,6 +32,7 @@ func NewCPU(threads int) (*CPU, error) {
 	}
 	c := &CPU{}
 	c.SetThreads(threads)
+	c.room.New = func() any { return new([]int8) }
 	c.passes.New = func() any { return &cpuPass{backend: c} }
 	return c, nil
 }

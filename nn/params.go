@@ -219,16 +219,44 @@ func (p Params) discard(name string) {
 	}
 }
 
-// LinearFrom packs weights that were assembled by the caller (tied embeddings,
-// transposed or normalised weights). bias may be nil.
+// Weight returns the tensor name [out, in], or [in, out] if transposed, for
+// [Params.LinearFrom].
+func (p Params) Weight(name string, out, in int, transposed bool) MatrixPart {
+	part, shape := MatrixPart{Out: out, In: in, Transposed: transposed}, []int{out, in}
+	if transposed {
+		shape = []int{in, out}
+	}
+	if w, ok := p.storedWeight(name, shape); ok {
+		part.Stored = w
+	} else {
+		part.Data, _ = p.F32(name, shape...)
+	}
+	return part
+}
+
+// LinearFrom packs weights of [Params.Weight], and those that the caller
+// computed. bias may be nil.
 func (p Params) LinearFrom(name string, parts []MatrixPart, bias []float32) Linear {
 	for _, part := range parts {
-		if part.Data == nil {
+		if part.Data == nil && part.Stored == nil {
 			return Linear{}
 		}
 	}
 	p.trace(name, parts)
-	return p.pack(name, parts, bias)
+	l := p.pack(name, parts, bias)
+	for _, part := range parts {
+		p.discardData(part.Data)
+	}
+	return l
+}
+
+// discardData is discard for the tensor whose elements F32 returned.
+func (p Params) discardData(data []float32) {
+	if o, ok := p.b.from.find(data); ok {
+		if t, ok := p.b.src.Lookup(o.name); ok {
+			t.Discard()
+		}
+	}
 }
 
 func (p Params) pack(name string, parts []MatrixPart, bias []float32) Linear {
@@ -252,8 +280,7 @@ func (p Params) TiedLinear(name string, base Params, table string, out, in int, 
 	if tied && !p.Has(weight) {
 		src, weight = base, table
 	}
-	w, _ := src.F32(weight, out, in)
-	return p.LinearFrom(name, []MatrixPart{{Data: w, Out: out, In: in}}, nil)
+	return p.LinearFrom(name, []MatrixPart{src.Weight(weight, out, in, false)}, nil)
 }
 
 // Conv1D packs w [out, in/groups, width], the weight of the convolution name.
@@ -265,6 +292,7 @@ func (p Params) Conv1D(name string, w []float32, out, in, width, groups int) Con
 	if err != nil {
 		p.failAs(err)
 	}
+	p.discardData(w)
 	return c
 }
 

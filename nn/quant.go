@@ -50,7 +50,7 @@ func (m cpuQMatrix) In() int  { return m.Cols() }
 // float32.
 func (c *CPU) quantized(name string, parts []MatrixPart) (Matrix, bool) {
 	q := c.quant
-	if q.Scheme == kernels.Float32 || parts[0].Exact || parts[0].In > kernels.MaxQuantK || q.Keep != nil && q.Keep(name) {
+	if q.Scheme == kernels.Float32 || parts[0].Exact || parts[0].keep || parts[0].In > kernels.MaxQuantK || q.Keep != nil && q.Keep(name) {
 		return nil, false
 	}
 	ws, ns := rowsOf(parts)

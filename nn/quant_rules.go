@@ -80,13 +80,13 @@ func inBlock(name string) bool {
 	return false
 }
 
-// keepFloat marks the parts of the matrix name as exact if its layers stay
-// float32: one does, all do.
+// keepFloat marks the parts of the matrix name if its layers stay float32: one
+// does, all do.
 func (p Params) keepFloat(name string, parts []MatrixPart) {
 	for _, part := range parts {
 		if KeptFloat32(name, part.Out, part.In, p.b.mixture) != "" {
 			for i := range parts {
-				parts[i].Exact = true
+				parts[i].keep = true
 			}
 			return
 		}

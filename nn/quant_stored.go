@@ -277,30 +277,42 @@ func (w *StoredWeight) zeroless() bool {
 	return err == nil
 }
 
-// quantized reads the integers and scales.
-func (w *StoredWeight) quantized() (kernels.Quantized, error) {
-	q := kernels.Quantized{N: w.rows, Q: make([]int8, w.rows*w.cols)}
-	data := w.data.Data()
-	if n := int64(len(data)); n != w.data.End-w.data.Begin {
-		return q, fmt.Errorf("%s: %w", w.data.Name, safetensors.ErrClosed)
-	}
-	w.integers(q.Q, data, w.rows, w.cols)
-	scale, err := w.scales()
-	if err != nil {
+// quantized returns the integers as [out, in], and the scales. The integers
+// stay where they lie in the file if they can, and go to room if that is large
+// enough and they cannot.
+func (w *StoredWeight) quantized(room []int8) (kernels.Quantized, error) {
+	q := kernels.Quantized{N: w.rows}
+	var err error
+	if q.Scale, err = w.scales(); err != nil {
 		return q, err
 	}
-	q.Scale = scale
-	if w.columns { // as [out, in]
-		t := make([]int8, len(q.Q))
-		for i := range w.rows {
-			for j := range w.cols {
-				t[j*w.rows+i] = q.Q[i*w.cols+j]
-			}
-		}
-		q.Q, q.N = t, w.cols
+	n := w.rows * w.cols
+	if (w.packed || w.columns) && len(room) < n {
+		room = make([]int8, n)
 	}
+	if w.packed {
+		data := w.data.Data()
+		if int64(len(data)) != w.data.End-w.data.Begin {
+			return q, fmt.Errorf("%s: %w", w.data.Name, safetensors.ErrClosed)
+		}
+		q.Q = room[:n]
+		w.integers(q.Q, data, w.rows, w.cols)
+		return q, nil
+	}
+	if q.Q, err = w.data.Int8(); err != nil || !w.columns {
+		return q, err
+	}
+	for i := range w.rows {
+		for j := range w.cols {
+			room[j*w.rows+i] = q.Q[i*w.cols+j]
+		}
+	}
+	q.Q, q.N = room[:n], w.cols
 	return q, nil
 }
+
+// discard lets the integers, which have been packed, leave memory.
+func (w *StoredWeight) discard() { w.data.Discard() }
 
 // integers reads rows of cols integers.
 func (w *StoredWeight) integers(dst []int8, data []byte, rows, cols int) {
@@ -448,13 +460,28 @@ func (c *CPU) storedMatrix(name string, parts []MatrixPart) (Matrix, error) {
 	}
 	if scheme != kernels.Float32 {
 		list := make([]kernels.Quantized, len(parts))
+		n := 0
+		for _, p := range parts {
+			n += p.Out * p.In
+		}
+		room := c.room.Get().(*[]int8) // so that a model's layers leave no heap behind
+		defer c.room.Put(room)
+		if len(*room) < n && (parts[0].Stored.packed || parts[0].Transposed) {
+			*room = make([]int8, n)
+		}
+		rest := *room
 		for i, p := range parts {
 			var err error
-			if list[i], err = p.Stored.quantized(); err != nil {
+			if list[i], err = p.Stored.quantized(rest); err != nil {
 				return nil, err
 			}
+			rest = rest[min(len(rest), p.Out*p.In):]
 		}
-		return cpuQMatrix{kernels.PackQuantized(scheme, list, parts[0].In, group)}, nil
+		m := cpuQMatrix{kernels.PackQuantized(scheme, list, parts[0].In, group)}
+		for _, p := range parts {
+			p.Stored.discard()
+		}
+		return m, nil
 	}
 	for i, p := range parts {
 		if p.Stored != nil && p.Data == nil {

@@ -33,7 +33,7 @@ func (p Params) table8(name string, rows, cols int) (tensor.Tensor, bool) {
 			return tensor.Tensor{}, false
 		}
 		var err error
-		if q, err = w.quantized(); err != nil {
+		if q, err = w.quantized(nil); err != nil {
 			p.failAs(err)
 			return tensor.Tensor{}, true
 		}
@@ -46,6 +46,7 @@ func (p Params) table8(name string, rows, cols int) (tensor.Tensor, bool) {
 			return tensor.Tensor{}, true
 		}
 		q = kernels.QuantizeRows(data, rows, cols)
+		p.discard(name)
 	}
 	return tensor.OnDevice(&table8{q.Q, q.Scale}, tensor.F32, rows, cols), true
 }

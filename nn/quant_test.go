@@ -207,7 +207,7 @@ func FuzzStoredWeight(f *testing.F) {
 		if w.scheme() == kernels.Float32 {
 			return
 		}
-		q, err := w.quantized()
+		q, err := w.quantized(nil)
 		if err != nil {
 			return
 		}

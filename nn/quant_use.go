@@ -85,12 +85,15 @@ func (p Params) part(layer, name string, out, in int) (MatrixPart, bool) {
 	return MatrixPart{Data: data, Out: out, In: in}, data != nil
 }
 
-// trace completes the parts of the matrix name, whose data came from F32, by
-// what is known of their tensors.
+// trace completes the parts of the matrix name by what is known of their
+// tensors.
 func (p Params) trace(name string, parts []MatrixPart) {
 	for i := range parts {
 		part := &parts[i]
 		o, ok := p.b.from.find(part.Data)
+		if part.Stored != nil {
+			o, ok = origin{part.Stored.name + ".weight", part.Stored, 2}, true
+		}
 		if !ok {
 			continue
 		}

@@ -41,6 +41,19 @@ func (t Tensor) Float32() ([]float32, error) {
 	return out, nil
 }
 
+// Int8 returns the elements of an I8 tensor where they lie: see [Tensor.Data].
+func (t Tensor) Int8() ([]int8, error) {
+	var out []int8
+	err := t.read(func(b []byte) error {
+		if t.DType != I8 {
+			return fmt.Errorf("%v, not I8: %w", t.DType, ErrUnsupported)
+		}
+		out = view[int8](b, 1)
+		return nil
+	})
+	return out, err
+}
+
 // toFloat32 returns the conversion of the tensor's type.
 func (t Tensor) toFloat32() (func(dst []float32, b []byte), error) {
 	switch t.DType {

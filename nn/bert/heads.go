@@ -146,13 +146,13 @@ func (m *Model) bindDecoder(c Config, lm lmHead, base nn.Params) nn.Linear {
 	if !p.Has(name) && c.TieWordEmbeddings {
 		src, name = base, "embeddings.word_embeddings.weight"
 	}
-	w, _ := src.F32(name, c.VocabSize, c.HiddenSize)
+	w := src.Weight(name, c.VocabSize, c.HiddenSize, false)
 	bias := lm.decoder + ".bias"
 	if !p.Has(bias) {
 		bias = lm.bias
 	}
 	b, _ := p.F32(bias, c.VocabSize)
-	return p.LinearFrom(lm.decoder, []nn.MatrixPart{{Data: w, Out: c.VocabSize, In: c.HiddenSize}}, b)
+	return p.LinearFrom(lm.decoder, []nn.MatrixPart{w}, b)
 }
 
 // readsFirst reports whether the class reads position 0 of a sequence.

@@ -41,10 +41,10 @@ func bindTransformer(p nn.Params, c Config, tied func() []float32) *Transformer 
 
 // conv1D binds GPT-2's Conv1D: a linear layer whose weight is [in, out].
 func conv1D(p nn.Params, name string, in, out int) nn.Linear {
-	w, _ := p.F32(name+".weight", in, out)
+	w := p.Weight(name+".weight", out, in, true)
 	b, _ := p.F32(name+".bias", out)
 	if b == nil {
 		return nn.Linear{}
 	}
-	return p.LinearFrom(name, []nn.MatrixPart{{Data: w, Out: out, In: in, Transposed: true}}, b)
+	return p.LinearFrom(name, []nn.MatrixPart{w}, b)
 }

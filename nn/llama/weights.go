@@ -53,8 +53,7 @@ func sideBySide(p nn.Params, in int, bias bool, outputs ...output) nn.Linear {
 	var parts []nn.MatrixPart
 	var biases []float32
 	for _, o := range outputs {
-		w, _ := p.F32(o.name+".weight", o.size, in)
-		parts = append(parts, nn.MatrixPart{Data: w, Out: o.size, In: in})
+		parts = append(parts, p.Weight(o.name+".weight", o.size, in, false))
 		if bias {
 			b, _ := p.F32(o.name+".bias", o.size)
 			biases = append(biases, b...)

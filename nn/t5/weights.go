@@ -49,8 +49,7 @@ func Load(c *hfconfig.Config, class string, p nn.Params) (*Model, error) {
 		if !p.Has(name) && cfg.TieWordEmbeddings {
 			name = tokenWeight(p, "decoder")
 		}
-		w, _ := p.F32(name, cfg.VocabSize, cfg.DModel)
-		m.output = p.LinearFrom("lm_head", []nn.MatrixPart{{Data: w, Out: cfg.VocabSize, In: cfg.DModel}}, nil)
+		m.output = p.LinearFrom("lm_head", []nn.MatrixPart{p.Weight(name, cfg.VocabSize, cfg.DModel, false)}, nil)
 	case "ForSequenceClassification":
 		m.dense = p.Linear("classification_head.dense", cfg.DModel, cfg.DModel, true)
 		m.output = p.Linear("classification_head.out_proj", cfg.DModel, cfg.NumLabels, true)
