@@ -11,7 +11,6 @@ import (
 	"github.com/seed-512d3d71/weft/audio"
 	"github.com/seed-512d3d71/weft/hub"
 	"github.com/seed-512d3d71/weft/internal/hfconfig"
-	"github.com/seed-512d3d71/weft/kernels"
 	"github.com/seed-512d3d71/weft/nn"
 	"github.com/seed-512d3d71/weft/nn/bert"
 	"github.com/seed-512d3d71/weft/nn/clip"
@@ -33,6 +32,7 @@ type Model struct {
 	config  *hfconfig.Config
 	class   string
 	backend nn.Backend
+	device  func() error // closes the backend; nil: it is another model's
 	weights io.Closer
 	parts   parts // of a model whose encoders lie in folders of their own
 	params  nn.Params
@@ -79,7 +79,7 @@ func Open(dir string, opts ...Option) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := open(d, backend, o.class)
+	m, err := openOn(d, backend, o.class)
 	return m, in(dir, err)
 }
 
@@ -107,7 +107,7 @@ func OpenDir(d *hub.Dir, opts ...Option) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return open(d, backend, o.class)
+	return openOn(d, backend, o.class)
 }
 
 // prepare applies the options and makes the backend that they ask for.
@@ -120,25 +120,14 @@ func prepare(opts []Option) (options, nn.Backend, error) {
 	return o, backend, err
 }
 
-func newBackend(o options) (nn.Backend, error) {
-	if o.device != "" && o.device != "cpu" {
-		return nil, nn.Unsupported("device %q", o.device)
-	}
-	cpu, err := nn.NewCPU(o.threads)
+// openOn is open with a backend of the model's own.
+func openOn(d *hub.Dir, backend nn.Backend, class string) (*Model, error) {
+	m, err := open(d, backend, class)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, closeBackend(backend))
 	}
-	cpu.SetQuantization(o.quant)
-	if o.precision != "" {
-		p, err := kernels.ParsePrecision(o.precision)
-		if err != nil {
-			return nil, nn.Unsupported("%v", err)
-		}
-		if err := cpu.SetPrecision(p); err != nil {
-			return nil, err
-		}
-	}
-	return cpu, nil
+	m.device = func() error { return closeBackend(backend) }
+	return m, nil
 }
 
 func open(d *hub.Dir, backend nn.Backend, class string) (*Model, error) {
@@ -281,8 +270,15 @@ func (m *Model) SetThreads(n int) {
 // use, in the order of the file.
 func (m *Model) Unused() []string { return m.params.Unused() }
 
-// Close unmaps the weights. The model must not be used afterwards.
-func (m *Model) Close() error { return errors.Join(m.weights.Close(), m.parts.Close()) }
+// Close unmaps the weights and gives a GPU's memory back. The model must not be
+// used afterwards.
+func (m *Model) Close() error {
+	err := errors.Join(m.weights.Close(), m.parts.Close())
+	if m.device != nil {
+		err = errors.Join(err, m.device())
+	}
+	return err
+}
 
 // Run does one forward pass on named tensors: see [nn.Model].
 func (m *Model) Run(ctx context.Context, in Inputs, o RunOptions) (Outputs, error) {

@@ -36,6 +36,7 @@ func Inspect(dir string, opts ...Option) (*Info, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer closeBackend(backend)
 	info, err := inspect(d, o.class, backend)
 	return info, in(dir, err)
 }

@@ -23,9 +23,6 @@ func WithThreads(n int) Option { return func(o *options) { o.threads = n } }
 // BertForPreTraining checkpoint.
 func WithClass(name string) Option { return func(o *options) { o.class = name } }
 
-// WithDevice names the device to compute on: "cpu".
-func WithDevice(name string) Option { return func(o *options) { o.device = name } }
-
 // Quantization says how weights are stored and multiplied: see
 // [nn.Quantization].
 type Quantization = nn.Quantization
@@ -40,5 +37,6 @@ func WithQuantization(q Quantization) Option { return func(o *options) { o.quant
 // rounds weights and activations of linear layers and convolutions to bfloat16
 // and adds up in float32. That is about twice as fast, takes half the memory and
 // keeps two to three digits; it needs AVX512_BF16 or Arm's BF16, and Open returns
-// an [ErrUnsupported] that names what the CPU lacks.
+// an [ErrUnsupported] that names what the CPU lacks. On a GPU all activations are
+// bfloat16.
 func WithPrecision(name string) Option { return func(o *options) { o.precision = name } }

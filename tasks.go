@@ -2,7 +2,9 @@ package weft
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 
 	"github.com/seed-512d3d71/weft/audio"
@@ -55,7 +57,12 @@ func OpenEmbedder(dir string, opts ...Option) (*Embedder, error) {
 		}
 		return m.net, nil
 	})
-	return e, in(dir, err)
+	if err != nil {
+		return nil, in(dir, errors.Join(err, closeBackend(backend)))
+	}
+	// An Embedder is not closed: the device it computes on goes when it does.
+	runtime.AddCleanup(e, func(b nn.Backend) { closeBackend(b) }, backend)
+	return e, nil
 }
 
 // baseClass returns the class without a head of a text model type, "" for

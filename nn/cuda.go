@@ -52,9 +52,20 @@ var (
 	errWrongType = errors.New("cuda: a weight of another backend")
 )
 
-// OpenCUDA returns a backend on the GPU of an index.
+// Why there is no GPU to compute on.
+var (
+	ErrNoDriver = cuda.ErrNoDriver
+	ErrNoDevice = cuda.ErrNoDevice
+	ErrMemory   = cuda.ErrMemory
+)
+
+// OpenCUDA returns a backend on the GPU of an index. In a program built without
+// the binding to the driver it is unsupported.
 func OpenCUDA(index int) (*CUDA, error) {
 	d, err := cuda.Open(index)
+	if errors.Is(err, cuda.ErrNotBuilt) {
+		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +83,14 @@ func NewCUDA(d cuda.Device) (*CUDA, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// SetPrecision changes what is computed in, before a weight is bound.
+func (c *CUDA) SetPrecision(p kernels.Precision) {
+	c.typ = cuda.F32
+	if p == kernels.PrecisionBF16 {
+		c.typ = cuda.BF16
+	}
 }
 
 // Name returns "cuda" and the device's index.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"sort"
@@ -156,34 +155,6 @@ func runKernels(ctx context.Context, c *call) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Op, r.Name, r.ISA, strings.Join(r.Needs, "+"), chosen, r.Why)
 	}
 	return w.Flush()
-}
-
-// deviceInfo is one line of devices.
-type deviceInfo struct {
-	Device  string `json:"device"`  // as --device takes it
-	CPUs    int    `json:"cpus"`    // logical ones of the machine
-	Threads int    `json:"threads"` // that may compute
-	ISA     string `json:"isa"`     // whose kernels run
-	Runs    bool   `json:"runs"`
-}
-
-func runDevices(ctx context.Context, c *call) error {
-	if err := c.parseNone(); err != nil {
-		return err
-	}
-	if err := kernels.ISAError(); err != nil {
-		return err
-	}
-	threads := runtime.GOMAXPROCS(0)
-	if c.threads > 0 {
-		threads = min(threads, c.threads)
-	}
-	cpu := deviceInfo{"cpu", runtime.NumCPU(), threads, kernels.ISA(), true}
-	if c.json {
-		return writeJSON(c.stdout, []deviceInfo{cpu})
-	}
-	fmt.Fprintf(c.stdout, "%s  %s, %d logical CPUs, %d threads, %s kernels\n", cpu.Device, runtime.GOARCH, cpu.CPUs, cpu.Threads, cpu.ISA)
-	return nil
 }
 
 func runVersion(ctx context.Context, c *call) error {

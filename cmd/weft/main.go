@@ -171,7 +171,7 @@ func newCall(cmd command, args []string, stdin io.Reader, stdout, stderr io.Writ
 	c.IntVar(&c.threads, "threads", 0, "threads that may compute; 0: all")
 	c.StringVar(&c.quant, "quant", "", "quantize on load: w8a8, w8 or w4")
 	c.StringVar(&c.precision, "precision", "f32", "compute in f32, or in bf16: faster, not as exact")
-	c.StringVar(&c.device, "device", "cpu", "`device` to compute on")
+	c.StringVar(&c.device, "device", "cpu", "`device` to compute on: cpu, cuda or cuda:N (weft devices lists them)")
 	c.BoolVar(&c.json, "json", false, "print JSON")
 	c.args = args
 	return c

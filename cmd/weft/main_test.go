@@ -63,7 +63,7 @@ func TestExitStatus(t *testing.T) {
 		{"run --model " + goldens + "bert.model --in " + in + " --out " + out + " --set speed=9", exitUnsupported, `weft: unsupported: bert: argument "speed"`},
 		{"run --model " + goldens + "bert.model --in " + goldens + "vit.model/in.safetensors --out " + out, exitError, "weft: bert: bad input: pixel_values"},
 		{"run --model " + goldens + "bert.model --in " + in + " --out " + filepath.Join(out, "no"), exitError, "weft: "},
-		{"run --model " + goldens + "bert.model --in " + in + " --out " + out + " --device cuda", exitUnsupported, `weft: unsupported: device "cuda"`},
+		{"run --model " + goldens + "bert.model --in " + in + " --out " + out + " --device tpu", exitUnsupported, `weft: unsupported: device "tpu"`},
 		{"generate --model " + goldens + "bert.model --in " + in, exitUnsupported, "weft: unsupported: generate with BertModel"},
 		{"transcribe --model " + demoDir + "encoders/audio --audio " + demoDir + "voice.flac", exitUnsupported, "weft: unsupported: transcription with Wav2Vec2Model"},
 		{"classify --model " + demoDir + "encoders/text --text hello", exitUnsupported, "weft: unsupported: BertModel: classification with a class that has no logits"},

@@ -12,16 +12,29 @@ type Info struct {
 	Major, Minor int   // compute capability
 	Memory       int64 // bytes
 	PCI          string
-	CUDA         int // the version of the driver's CUDA: 12040 is 12.4
-	SMs          int // multiprocessors
-	ClockKHz     int // of the multiprocessors
-	MemoryKHz    int // of the memory
-	BusBits      int // of the memory
+	CUDA         int    // the version of the driver's CUDA: 12040 is 12.4
+	Driver       string // the driver's own version; "" if unknown
+	SMs          int    // multiprocessors
+	ClockKHz     int    // of the multiprocessors
+	MemoryKHz    int    // of the memory
+	BusBits      int    // of the memory
 	L2Bytes      int
 }
 
 // Target returns the compute capability times ten.
 func (i Info) Target() int { return 10*i.Major + i.Minor }
+
+// minTarget is the oldest compute capability that kernels are written for,
+// times ten.
+const minTarget = 75
+
+// Check returns an error if kernels do not run on the GPU.
+func (i Info) Check() error {
+	if i.Target() >= minTarget {
+		return nil
+	}
+	return fmt.Errorf("cuda: %w: %s has compute capability %d.%d, want %d.%d or later", ErrNoDevice, i.Name, i.Major, i.Minor, minTarget/10, minTarget%10)
+}
 
 // Bandwidth returns the peak of the memory in bytes a second: two transfers a
 // clock.

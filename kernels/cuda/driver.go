@@ -8,6 +8,8 @@ import "C"
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"sync"
 	"unsafe"
 )
@@ -65,9 +67,9 @@ func (l *library) check(call string, code C.CUresult) error {
 
 // info describes the GPU of an index.
 func (l *library) info(index int) (Info, C.CUdevice, error) {
-	i := Info{Index: index, CUDA: l.version}
+	i := Info{Index: index, CUDA: l.version, Driver: driverVersion()}
 	if index < 0 || index >= l.count {
-		return i, 0, fmt.Errorf("cuda: %w: %d, there are %d", ErrNoDevice, index, l.count)
+		return i, 0, fmt.Errorf("cuda: %w: index %d, there are %d", ErrNoDevice, index, l.count)
 	}
 	var d C.CUdevice
 	var name, pci [256]C.char
@@ -88,6 +90,12 @@ func (l *library) info(index int) (Info, C.CUdevice, error) {
 	}
 	return i, d, nil
 }
+
+// driverVersion returns the version of NVIDIA's kernel module.
+var driverVersion = sync.OnceValue(func() string {
+	text, _ := os.ReadFile("/sys/module/nvidia/version")
+	return strings.TrimSpace(string(text))
+})
 
 func (l *library) devices() ([]Info, error) {
 	list := make([]Info, l.count)
@@ -128,8 +136,8 @@ func (l *library) open(index int) (Device, error) {
 		if err != nil {
 			return nil, err
 		}
-		if info.Target() < minTarget {
-			return nil, fmt.Errorf("cuda: %s has compute capability %d.%d, want %d.%d or later: %w", info.Name, info.Major, info.Minor, minTarget/10, minTarget%10, ErrNoDevice)
+		if err := info.Check(); err != nil {
+			return nil, err
 		}
 		g = &gpu{lib: l, info: info, device: d, modules: map[string]C.CUmodule{}, functions: map[Kernel]*function{}}
 		if err := l.check("cuDevicePrimaryCtxRetain", C.contextRetain(l.api, &g.ctx, d)); err != nil {
@@ -140,10 +148,6 @@ func (l *library) open(index int) (Device, error) {
 	g.users++
 	return &openGPU{gpu: g}, nil
 }
-
-// minTarget is the oldest compute capability that kernels are written for,
-// times ten.
-const minTarget = 75
 
 // openGPU is one use of a GPU.
 type openGPU struct {

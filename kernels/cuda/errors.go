@@ -12,8 +12,8 @@ var (
 	ErrNotBuilt = errors.New("built without -tags cuda, which needs cgo and Linux")
 	// ErrNoDriver: NVIDIA's driver is not there, or not one that can be used.
 	ErrNoDriver = errors.New("no NVIDIA driver")
-	// ErrNoDevice: no GPU of that index.
-	ErrNoDevice = errors.New("no such GPU")
+	// ErrNoDevice: no GPU of that index, or one that is too old.
+	ErrNoDevice = errors.New("no usable GPU")
 )
 
 // ErrMemory: the device has no memory left.

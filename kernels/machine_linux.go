@@ -1,0 +1,12 @@
+package kernels
+
+import "golang.org/x/sys/unix"
+
+// memory returns the bytes of memory of the machine.
+func memory() int64 {
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) != nil {
+		return 0
+	}
+	return int64(info.Totalram) * int64(info.Unit)
+}
