@@ -88,6 +88,10 @@ func (m *module) entry(name string, threads [3]int, doc string, params string, b
 	current = names
 	for _, p := range strings.Fields(params) {
 		name, t, _ := strings.Cut(p, ":")
+		if t == "map" { // a tensor map, which is used where it is
+			k.params = append(k.params, fmt.Sprintf(".param .align 64 .b8 p_%s[128]", name))
+			continue
+		}
 		k.params = append(k.params, fmt.Sprintf(".param .%s p_%s", t, name))
 		v := val{"%" + name, typ(t)}
 		names[name] = v

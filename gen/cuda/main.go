@@ -20,6 +20,7 @@ var files = map[string]func(m *module){
 	"conv_sm75":          convKernels,
 	"gemm_mma_sm80":      mmaKernels,
 	"gemm_simt_sm75":     simtKernels,
+	"gemm_wgmma_sm90a":   wgmmaKernels,
 	"map_sm75":           mapKernels,
 	"norm_sm75":          normKernels,
 	"quant_sm75":         quantKernels,

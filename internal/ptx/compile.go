@@ -150,12 +150,21 @@ func (k *compiler) entry() {
 				in.run = k.warpBarrier()
 				break
 			}
-			if n, ok := k.arg(0), len(k.s.args) == 1; !ok || n.kind != opInt || n.n != 0 {
-				failf("barriers other than 0 are not interpreted")
+			in.bar = &barrierWait{id: int(k.arg(0).n)}
+			if len(k.s.args) > 1 {
+				in.bar.threads = int(k.arg(1).n)
+			}
+			for _, a := range k.s.args {
+				if a.kind != opInt {
+					failf("is not interpreted with registers")
+				}
 			}
 			in.kind = barrier
 		default:
 			in.run = k.instruction()
+			if k.s.op[0] == "mbarrier" && k.s.op[1] == "try_wait" {
+				in.kind = poll
+			}
 		}
 		k.c.prog = append(k.c.prog, in)
 	}
@@ -209,6 +218,9 @@ func (k *compiler) reg(o operand, wide bool) int {
 		}
 		if at, ok := k.local[o.name]; ok {
 			return k.constant(wide, uint64(at))
+		}
+		if at, ok := k.params[o.name]; ok && wide {
+			return k.constant(true, paramAddress+uint64(at))
 		}
 		failf("%s is not declared", o.name)
 	}

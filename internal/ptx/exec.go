@@ -20,6 +20,7 @@ const (
 	plain instKind = iota
 	branch
 	barrier
+	poll // of a barrier in memory
 	leave
 )
 
@@ -30,6 +31,7 @@ type inst struct {
 	guard  int // predicate, -1: none
 	target int // of a branch
 	line   int
+	bar    *barrierWait
 	run    func(w *warp, m uint32)
 	stmt   *stmt
 }
@@ -55,8 +57,8 @@ type warp struct {
 	mask   uint32 // of the threads at pc
 	live   uint32 // of those that have not returned
 	others []group
-	atBar  bool
-	sync   uint32 // warp barriers passed
+	bar    *barrierWait // that it waits at
+	sync   uint32       // warp barriers passed
 
 	r    [][warpSize]uint32
 	d    [][warpSize]uint64
@@ -69,6 +71,8 @@ type warp struct {
 	addr   [warpSize]uint64 // of the instruction at hand
 	local  []byte
 	copies copyQueue
+	async  asyncProducts
+	yield  bool // a poll found nothing
 }
 
 // block is a thread block.
@@ -83,7 +87,8 @@ type block struct {
 	ctaid    [3]int
 	ntid     [3]int
 	nctaid   [3]int
-	barriers map[int]*mbarrier
+	barriers map[uint64]*mbarrier
+	idle     int // polls of barriers that found nothing since anything else happened
 }
 
 // Launch runs a kernel to its end.
@@ -162,7 +167,7 @@ func (b *block) run(x, y, z int) (err error) {
 	b.ctaid = [3]int{x, y, z}
 	clear(b.cells)
 	b.epoch = 1
-	b.barriers = nil
+	b.barriers, b.idle = map[uint64]*mbarrier{}, 0
 	threads := b.ntid[0] * b.ntid[1] * b.ntid[2]
 	for i, w := range b.warps {
 		w.start(full >> max(0, (i+1)*warpSize-threads))
@@ -179,34 +184,73 @@ func (b *block) run(x, y, z int) (err error) {
 		}
 	}()
 	for {
-		running, waiting := 0, 0
+		running := 0
 		for _, w := range b.warps {
 			if w.live == 0 {
 				continue
 			}
-			at = w
-			w.atBar = false
-			if w.run(); w.live == 0 {
-				continue
-			}
-			if running++; w.atBar {
-				waiting++
+			running++
+			if at = w; w.bar == nil {
+				w.run()
 			}
 		}
-		switch {
-		case running == 0:
+		if running == 0 {
 			return nil
-		case waiting == running:
-			b.epoch++
+		}
+		if !b.release() && b.idle > 4*len(b.warps) {
+			failf("no warp can go on")
 		}
 	}
+}
+
+// barrierWait is a barrier of the block at which warps wait: all of them, or so
+// many threads.
+type barrierWait struct{ id, threads int }
+
+// release lets warps go on from the barriers at which all have arrived.
+func (b *block) release() bool {
+	arrived, threads, live := map[int]int{}, map[int]int{}, 0
+	for _, w := range b.warps {
+		live += bits.OnesCount32(w.live)
+		if w.live != 0 && w.bar != nil {
+			arrived[w.bar.id] += bits.OnesCount32(w.live)
+			threads[w.bar.id] = w.bar.threads
+		}
+	}
+	any := false
+	for id, n := range arrived {
+		want := threads[id]
+		if want == 0 {
+			want = live
+		}
+		if n < want {
+			continue
+		}
+		if n > want {
+			failf("%d threads at barrier %d of %d", n, id, want)
+		}
+		any = true
+		for _, w := range b.warps {
+			if w.bar != nil && w.bar.id == id {
+				w.bar = nil
+			}
+		}
+	}
+	if any {
+		b.epoch++
+		b.idle = 0
+	} else {
+		b.idle++
+	}
+	return any
 }
 
 func (w *warp) start(mask uint32) {
 	c := w.b.code
 	w.pc, w.mask, w.live, w.others = 0, mask, mask, w.others[:0]
-	w.sync = 0
+	w.sync, w.bar = 0, nil
 	w.copies.reset()
+	w.async.reset()
 	clear(w.defR)
 	clear(w.defD)
 	clear(w.defP)
@@ -292,15 +336,29 @@ func (w *warp) run() {
 				failf("threads %08x are not at the barrier", w.live&^m)
 			}
 			w.pc++
-			w.atBar = true
+			w.bar = in.bar
 			w.sync++
 			return
+		case poll:
+			w.yield = false
+			in.run(w, m)
+			w.pc++
+			if w.yield {
+				if len(w.others) > 0 {
+					w.regroup()
+				}
+				w.b.idle++
+				return
+			}
+			w.b.idle = 0
 		case leave:
 			w.live &^= m
 			w.mask &^= m
 			w.pc++
 			if w.live == 0 {
 				w.copies.finish(w)
+				w.async.finish()
+				w.b.idle = 0
 			}
 		}
 		if len(w.others) > 0 || w.mask == 0 {

@@ -49,6 +49,17 @@ func (k *compiler) instruction() action {
 		return k.unary()
 	case "prmt":
 		return k.prmt()
+	case "mbarrier":
+		return k.mbarrier()
+	case "wgmma":
+		return k.wgmma()
+	case "cvta":
+		if k.s.op[1] != "param" {
+			failf("is not interpreted")
+		}
+		return k.mov()
+	case "fence", "setmaxnreg", "prefetch":
+		return func(*warp, uint32) {}
 	}
 	failf("is not interpreted")
 	return nil

@@ -1,8 +1,5 @@
 package ptx
 
-// mbarrier is a barrier object in shared memory.
-type mbarrier struct{}
-
 // ldmatrix compiles the load of 8×8 matrices of 16-bit elements: thread 8·i+r
 // says where row r of matrix i is; thread l gets elements 2·(l%4) and the next
 // of row l/4, or of column l/4 if transposed.
@@ -175,6 +172,8 @@ func (k *compiler) cp() action {
 		failf("is not interpreted")
 	}
 	switch k.s.op[2] {
+	case "bulk":
+		return k.tensorCopy()
 	case "commit_group":
 		return func(w *warp, m uint32) {
 			if m != w.live {

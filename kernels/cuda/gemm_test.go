@@ -114,6 +114,27 @@ func TestMatMulSM80Tiles(t *testing.T) {
 	}
 }
 
+// Products by warp groups.
+func TestMatMulSM90(t *testing.T) {
+	relu := cuda.Epilogue{Act: cuda.Act(kernels.ActReLU)}
+	for _, n := range []int{128, 256} {
+		cuda.FullGPU(1)
+		t.Cleanup(func() { cuda.FullGPU(108) })
+		for _, in := range types[1:] {
+			for _, out := range []cuda.Type{in, cuda.F32} {
+				b := newBench(t, 90)
+				if n == 128 {
+					cuda.FullGPU(2) // so that two narrow tiles are preferred to a wide one
+				}
+				b.product(cuda.Gemm{M: 70, N: 250, K: 40, In: in, Out: out, Epilogue: relu}, 0, 1e-5)
+				b.product(cuda.Gemm{M: 130, N: n + 3 - n/128*2, K: 72, In: in, Out: out}, 0, 1e-5)
+				b.product(cuda.Gemm{M: 9, N: 250, K: 64*7 + 8, In: in, Out: out, Epilogue: relu}, 8, 1e-5)
+				b.used(fmt.Sprintf("gemm_%v_%v_128x%d", in, out, n))
+			}
+		}
+	}
+}
+
 // used fails unless a kernel was launched.
 func (b *bench) used(entry string) {
 	b.t.Helper()

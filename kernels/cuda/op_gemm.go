@@ -22,7 +22,7 @@ func MatMul(q Queue, g *Gemm) {
 	if g.M <= 0 || g.N <= 0 {
 		return
 	}
-	if !g.few(q) && !g.matrix(q) {
+	if !g.few(q) && !g.tensor(q) && !g.matrix(q) {
 		g.portable(q)
 	}
 }
@@ -39,6 +39,65 @@ func (g *Gemm) few(q Queue) bool {
 	}
 	q.Launch(gemvKernels[i][in][flag(g.Out == F32)], Dim{ceil(g.N, gemvCols), 1, 1}, Dim{256, 1, 1}, 0, g.args(q))
 	return true
+}
+
+// wgmmaTile is a tile of the products by warp groups: 128 rows by n columns.
+type wgmmaTile struct {
+	n, stages int
+	kernels   [numTypes][2]Kernel // by type and whether the result is floats
+}
+
+var wgmmaTiles = [...]wgmmaTile{newWGMMATile(128, 6, "_128x128"), newWGMMATile(256, 4, "_128x256")}
+
+func newWGMMATile(n, stages int, name string) wgmmaTile {
+	return wgmmaTile{n, stages, byOut(func(in, out Type) Kernel {
+		return Kernel{"gemm_wgmma_sm90a", "gemm_" + in.String() + "_" + out.String() + name}
+	})}
+}
+
+const wgmmaRows, wgmmaDepth = 128, 64
+
+// tensor computes the product by warp groups and tensor copies if the device and
+// the operands allow it and there are enough tiles.
+func (g *Gemm) tensor(q Queue) bool {
+	mapper, ok := q.(TensorMapper)
+	if !ok || q.Target() != 90 || g.In != BF16 && g.In != F16 || g.Plain || g.K == 0 ||
+		!g.A.rows16(2, g.M) || !g.B.rows16(2, g.N) {
+		return false
+	}
+	i := len(wgmmaTiles) - 1
+	for i >= 0 && ceil(g.M, wgmmaRows)*ceil(g.N, wgmmaTiles[i].n) < fullGPU {
+		i--
+	}
+	if i < 0 {
+		return false
+	}
+	t := &wgmmaTiles[i]
+	a, err := mapper.TensorMap(g.rows(g.A, g.M, wgmmaRows))
+	if err != nil {
+		return false
+	}
+	b, err := mapper.TensorMap(g.rows(g.B, g.N, t.n))
+	if err != nil {
+		return false
+	}
+	q.Launch(t.kernels[g.In][flag(g.Out == F32)], Dim{ceil(g.M, wgmmaRows) * ceil(g.N, t.n), 1, 1}, Dim{384, 1, 1},
+		t.stages*((wgmmaRows+t.n)*2*wgmmaDepth+16), g.epilogue(q.Args().Bytes(a).Bytes(b).I32(g.M).I32(g.N).I32(g.K)))
+	return true
+}
+
+// rows describes an operand of so many rows by tiles of box rows.
+func (g *Gemm) rows(m Mat, rows, box int) *TensorMap {
+	typ := MapBF16
+	if g.In == F16 {
+		typ = MapF16
+	}
+	ld := m.LD
+	if rows == 1 { // its own is not used and may be anything
+		ld = (g.K + 7) &^ 7
+	}
+	return &TensorMap{Type: typ, Base: m.P, Dims: []uint64{uint64(g.K), uint64(rows)}, Strides: []uint64{uint64(2 * ld)},
+		Box: []uint32{wgmmaDepth, uint32(box)}, Swizzle: 3, L2: 2}
 }
 
 // mmaTile is a tile of the products by matrix instructions.
