@@ -74,7 +74,7 @@ func TestConvQ(t *testing.T) {
 		clear(xs[i][:c.in/c.groups]) // a pixel of zeros
 		wants[i] = refConvQ(c, xs[i], ws[i])
 	}
-	eachISA(t, func(t *testing.T) {
+	eachIgemm(t, func(t *testing.T) {
 		for i, c := range cases {
 			t.Run(c.String(), func(t *testing.T) {
 				edge := ktest.Edges[i%2]
@@ -103,7 +103,7 @@ func TestConvQEpilogue(t *testing.T) {
 		for i := range want {
 			want[i] = max(want[i]+bias[i%c.out], 0) + residual[i]
 		}
-		eachISA(t, func(t *testing.T) {
+		eachIgemm(t, func(t *testing.T) {
 			packed := QuantizeConvF32(w, c.out, c.in, c.kh, c.kw, c.groups)
 			for _, threads := range []int{1, 2, 3, 8} {
 				team := par.Enter(threads)

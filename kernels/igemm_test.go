@@ -10,6 +10,26 @@ import (
 	"github.com/seed-512d3d71/weft/kernels/ref"
 )
 
+// igemmTwin is a row that stands in for one that few machines can run.
+type igemmTwin struct {
+	isa string
+	row igemmRow
+}
+
+var igemmTwins = map[string]igemmTwin{}
+
+// eachIgemm is eachISA and the twins.
+func eachIgemm(t *testing.T, f func(t *testing.T)) {
+	eachISA(t, f)
+	for name, twin := range igemmTwins {
+		t.Run(name, func(t *testing.T) {
+			Use(t, twin.isa)
+			igemm.active = twin.row
+			f(t)
+		})
+	}
+}
+
 // bytesIn fills q with bytes from lo to hi, the ends often.
 func bytesIn(seed uint64, n, lo, hi int) []int8 {
 	r := ktest.Rand(seed)
@@ -99,7 +119,7 @@ func TestLinearW8A8(t *testing.T) {
 		w := randomQ(W8A8, uint64(i), s[1], s[2], 0)
 		cases = append(cases, product{s[0], a, w, refLinearQ(a, s[0], w)})
 	}
-	eachISA(t, func(t *testing.T) {
+	eachIgemm(t, func(t *testing.T) {
 		for i, c := range cases {
 			t.Run(fmt.Sprintf("%dx%dx%d", c.m, c.w.n, c.w.k), func(t *testing.T) {
 				edge := ktest.Edges[i%2]
@@ -116,7 +136,7 @@ func TestLinearW8A8(t *testing.T) {
 // TestExtremesS8: the largest sums of 65,536 products, which saturate nowhere.
 func TestExtremesS8(t *testing.T) {
 	const k, n, m = MaxQuantK, 17, 3
-	eachISA(t, func(t *testing.T) {
+	eachIgemm(t, func(t *testing.T) {
 		for _, sign := range []float32{1, -1} {
 			a, q := make([]float32, m*k), make([]int8, n*k)
 			for i := range a {
@@ -145,7 +165,7 @@ func TestExtremesS8(t *testing.T) {
 
 // TestMatMulU8S8: unsigned bytes with all their 8 bits.
 func TestMatMulU8S8(t *testing.T) {
-	eachISA(t, func(t *testing.T) {
+	eachIgemm(t, func(t *testing.T) {
 		for i, s := range igemmSizes() {
 			m, n, k := s[0], s[1], s[2]
 			w := randomQ(W8A8, uint64(i), n, k, 0)
@@ -186,7 +206,7 @@ func TestLinearQSplits(t *testing.T) {
 			}
 			w := randomQ(s, 5, n, k, group)
 			var want []float32
-			eachISA(t, func(t *testing.T) {
+			eachIgemm(t, func(t *testing.T) {
 				for _, threads := range []int{1, 2, 3, 8} {
 					team := par.Enter(threads)
 					dst := make([]float32, m*n)
@@ -210,7 +230,7 @@ func TestLinearQSplits(t *testing.T) {
 
 // TestQuantizeRows holds the quantization of activations against ref.
 func TestQuantizeRows(t *testing.T) {
-	eachISA(t, func(t *testing.T) {
+	eachIgemm(t, func(t *testing.T) {
 		row := &igemm.active
 		for cols := 1; cols <= 100; cols++ {
 			const rows = 3

@@ -10,7 +10,7 @@ import (
 
 func igemmAVX2() {
 	for rows := igemmTallAVX2; rows >= 1; rows-- {
-		igemmTileAVX2(rows)
+		igemmTileWords(avx2, rows)
 	}
 	quantRowsS16()
 	widenU8S16()
@@ -19,46 +19,65 @@ func igemmAVX2() {
 	igemmShuffles()
 }
 
-// igemmTileAVX2 writes a tile of rows by one panel. VPMADDUBSW would saturate
-// at 16 bits unless one operand gave up a bit of its eight, so both are widened
-// to 16 bits and multiplied by VPMADDWD, which is exact: the same count of
-// multiplications (VPMADDUBSW needs a VPMADDWD to follow it), with 8 full bits
-// on both sides and the zero point taken off before.
+// igemmAVX512 is for CPUs without VNNI. A is stored as AVX2 stores it.
+func igemmAVX512() {
+	for rows := igemmTallVNNI; rows >= 1; rows-- {
+		igemmTileWords(avx512, rows)
+	}
+}
+
+// igemmTileWords writes a tile of rows by two registers of sums. VPMADDUBSW
+// would saturate at 16 bits unless one operand gave up a bit of its eight, so
+// both are widened to 16 bits and multiplied by VPMADDWD, which is exact: the
+// same count of multiplications (VPMADDUBSW needs a VPMADDWD to follow it), with
+// 8 full bits on both sides and the zero point taken off before.
 //
 // The even and the odd elements of k are multiplied in turn: a shift by 8
 // leaves either of them, extended, in the weights' 16-bit lanes. A holds k in
 // the order 0 2 1 3.
-func igemmTileAVX2(rows int) {
-	name := fmt.Sprintf("GemmS16S8Tile%dx16AVX2", rows)
+func igemmTileWords(v isa, rows int) {
+	width := 2 * v.lanes
+	name := fmt.Sprintf("GemmS16S8Tile%dx%d%s", rows, width, v.name)
 	TEXT(name, NOSPLIT, igemmTileType)
 	Pragma("noescape")
-	igemmDoc(name, "int32(A[i][p])", "", rows, 16)
+	igemmDoc(name, "int32(A[i][p])", "", rows, width)
 	a, lda := Load(Param("a"), GP64()), Load(Param("lda"), GP64())
 	bases, row := rowBases(a, lda, rows)
-	b, next := Load(Param("b"), GP64()), Load(Param("next"), GP64())
+	panels := []Register{Load(Param("b"), GP64())}
+	nexts := []Register{Load(Param("next"), GP64())}
+	if width > 16 {
+		ldb, next := Load(Param("ldb"), GP64()), GP64()
+		LEAQ(Mem{Base: nexts[0], Index: ldb, Scale: 1}, next)
+		ADDQ(panels[0], ldb)
+		panels, nexts = append(panels, ldb), append(nexts, next)
+	}
+	// weights is where the weights of register i are in step u.
+	weights := func(u, i int) Mem {
+		at := i * v.lanes / 16
+		return Mem{Base: panels[at], Disp: 64*u + 4*(i*v.lanes-16*at)}
+	}
 	acc := make([][2]VecVirtual, rows)
 	for r := range acc {
-		acc[r] = [2]VecVirtual{YMM(), YMM()}
+		acc[r] = [2]VecVirtual{v.vec(), v.vec()}
 		for _, x := range acc[r] {
-			VPXOR(x, x, x)
+			v.clear(x)
 		}
 	}
 	step := func(u int) {
-		PREFETCHT1(Mem{Base: next, Disp: 64 * u})
+		for _, next := range nexts {
+			PREFETCHT1(Mem{Base: next, Disp: 64 * u})
+		}
 		for odd := range 2 {
-			w := [2]VecVirtual{YMM(), YMM()}
+			w := [2]VecVirtual{v.vec(), v.vec()}
 			for i, x := range w {
-				at := Mem{Base: b, Disp: 64*u + 32*i}
-				if odd == 1 {
-					VMOVDQU(at, x)
-				} else {
-					VMOVDQU(at, x)
+				VMOVUPS(weights(u, i), x)
+				if odd == 0 {
 					VPSLLW(Imm(8), x, x)
 				}
 				VPSRAW(Imm(8), x, x)
 			}
 			for r := range rows {
-				x, y := YMM(), YMM()
+				x, y := v.vec(), v.vec()
 				VPBROADCASTD(row(r, 8*u+4*odd), x)
 				VPMADDWD(w[0], x, y)
 				VPADDD(y, acc[r][0], acc[r][0])
@@ -71,11 +90,25 @@ func igemmTileAVX2(rows int) {
 		for _, r := range bases {
 			ADDQ(Imm(uint64(8*n)), r)
 		}
-		ADDQ(I32(int32(64*n)), b)
-		ADDQ(I32(int32(64*n)), next)
+		for _, r := range append(panels, nexts...) {
+			ADDQ(I32(int32(64*n)), r)
+		}
 	}
 	igemmLoop(Load(Param("k"), GP64()), 2, step, advance)
+	if v.lanes == 16 {
+		igemmFinishAVX512(acc, false)
+		return
+	}
+	sums := make([][2]Op, rows)
+	for r, x := range acc {
+		sums[r] = [2]Op{x[0], x[1]}
+	}
+	igemmFinishAVX2(sums, false)
+}
 
+// igemmFinishAVX2 is igemmFinishAVX512 for AVX2.
+func igemmFinishAVX2(acc [][2]Op, correct bool) {
+	rows := len(acc)
 	c, ldc, cols := Load(Param("c"), GP64()), Load(Param("ldc"), GP64()), Load(Param("cols"), GP64())
 	SHLQ(Imm(2), ldc)
 	table := GP64()
@@ -91,6 +124,17 @@ func igemmTileAVX2(rows int) {
 	rowScale, colScale := Load(Param("rowScale"), GP64()), Load(Param("colScale"), GP64())
 	TESTQ(rowScale, rowScale)
 	JZ(LabelRef("raw"))
+	if correct {
+		zero, sums := Load(Param("zero"), GP64()), Load(Param("sums"), GP64())
+		for r := range rows {
+			for i, s := range acc[r] {
+				x := YMM()
+				VPBROADCASTD(Mem{Base: zero, Disp: 4 * r}, x)
+				VPMULLD(Mem{Base: sums, Disp: 32 * i}, x, x)
+				VPSUBD(x, s, s)
+			}
+		}
+	}
 	// What there is to add passes through masks that are empty if there is none.
 	loads, add, all := masks(), Load(Param("add"), GP32()), YMM()
 	NEGL(add)
@@ -115,7 +159,7 @@ func igemmTileAVX2(rows int) {
 		}
 	}
 	Label("raw")
-	store := func(put func(i int, x VecVirtual, at Mem)) {
+	store := func(put func(i int, x Op, at Mem)) {
 		for r := range rows {
 			for i, s := range acc[r] {
 				put(i, s, Mem{Base: c, Disp: 32 * i})
@@ -129,10 +173,10 @@ func igemmTileAVX2(rows int) {
 	}
 	CMPQ(cols, I32(-16))
 	JG(LabelRef("masked"))
-	store(func(_ int, x VecVirtual, at Mem) { VMOVUPS(x, at) })
+	store(func(_ int, x Op, at Mem) { VMOVUPS(x, at) })
 	Label("masked")
 	m := masks()
-	store(func(i int, x VecVirtual, at Mem) { VMASKMOVPS(x, m[i], at) })
+	store(func(i int, x Op, at Mem) { VMASKMOVPS(x, m[i], at) })
 }
 
 // igemmOrder is the shuffle that puts four 16-bit words in the order 0 2 1 3.

@@ -10,6 +10,8 @@ import (
 
 var igemmOps = map[string]func(){
 	"igemm_avx512vnni":        igemmVNNI,
+	"igemm_avx512":            igemmAVX512,
+	"igemm_avxvnni":           igemmAVXVNNI,
 	"igemm_avx2":              igemmAVX2,
 	"igemm_weight_avx512":     igemmWeight(avx512),
 	"igemm_weight_avx2":       igemmWeight(avx2),
@@ -128,6 +130,14 @@ func igemmTileVNNI(rows int) {
 		}
 	}
 
+	igemmFinishAVX512(acc[0], true)
+}
+
+// igemmFinishAVX512 scales the sums, adds them to C or nothing and stores them.
+// If correct, the zero point of each row times the sum of each column comes off
+// first.
+func igemmFinishAVX512(acc [][2]VecVirtual, correct bool) {
+	rows := len(acc)
 	c, ldc, cols := Load(Param("c"), GP64()), Load(Param("ldc"), GP64()), GP64()
 	Load(Param("cols"), cols)
 	SHLQ(Imm(2), ldc)
@@ -141,20 +151,23 @@ func igemmTileVNNI(rows int) {
 	rowScale, colScale := Load(Param("rowScale"), GP64()), Load(Param("colScale"), GP64())
 	TESTQ(rowScale, rowScale)
 	JZ(LabelRef("raw"))
-	zero, sums0 := Load(Param("zero"), GP64()), Load(Param("sums"), GP64())
-	scale, sum := [2]VecVirtual{ZMM(), ZMM()}, [2]VecVirtual{ZMM(), ZMM()}
-	for i := range scale {
-		VMOVDQU32(Mem{Base: sums0, Disp: 64 * i}, sum[i])
-	}
-	for r := range rows {
-		x := ZMM()
-		VPBROADCASTD(Mem{Base: zero, Disp: 4 * r}, x)
-		for i, s := range acc[0][r] {
-			y := ZMM()
-			VPMULLD(sum[i], x, y)
-			VPSUBD(y, s, s)
+	if correct {
+		zero, sums := Load(Param("zero"), GP64()), Load(Param("sums"), GP64())
+		sum := [2]VecVirtual{ZMM(), ZMM()}
+		for i, x := range sum {
+			VMOVDQU32(Mem{Base: sums, Disp: 64 * i}, x)
+		}
+		for r := range rows {
+			x := ZMM()
+			VPBROADCASTD(Mem{Base: zero, Disp: 4 * r}, x)
+			for i, s := range acc[r] {
+				y := ZMM()
+				VPMULLD(sum[i], x, y)
+				VPSUBD(y, s, s)
+			}
 		}
 	}
+	scale := [2]VecVirtual{ZMM(), ZMM()}
 	for i, x := range scale {
 		VMOVUPS(Mem{Base: colScale, Disp: 64 * i}, x)
 	}
@@ -171,7 +184,7 @@ func igemmTileVNNI(rows int) {
 	for r := range rows {
 		x := ZMM()
 		VBROADCASTSS(Mem{Base: rowScale, Disp: 4 * r}, x)
-		for i, s := range acc[0][r] {
+		for i, s := range acc[r] {
 			y, before := ZMM(), ZMM()
 			VMOVUPS_Z(Mem{Base: at, Disp: 64 * i}, loads[i], before)
 			VCVTDQ2PS(s, s)
@@ -184,7 +197,7 @@ func igemmTileVNNI(rows int) {
 	}
 	Label("raw")
 	for r := range rows {
-		for i, s := range acc[0][r] {
+		for i, s := range acc[r] {
 			VMOVUPS(s, masks[i], Mem{Base: c, Disp: 64 * i})
 		}
 		if r < rows-1 {

@@ -10,6 +10,8 @@ package amd64
 //go:generate go -C ../../gen run ./amd64 -op gemm_depthwise -out ../kernels/amd64/gemm_depthwise_amd64.s -stubs ../kernels/amd64/gemm_depthwise_amd64.go -pkg amd64
 //go:generate go -C ../../gen run ./amd64 -op gemm_pack -out ../kernels/amd64/gemm_pack_amd64.s -stubs ../kernels/amd64/gemm_pack_amd64.go -pkg amd64
 //go:generate go -C ../../gen run ./amd64 -op igemm_avx512vnni -out ../kernels/amd64/igemm_avx512vnni_amd64.s -stubs ../kernels/amd64/igemm_avx512vnni_amd64.go -pkg amd64
+//go:generate go -C ../../gen run ./amd64 -op igemm_avx512 -out ../kernels/amd64/igemm_avx512_amd64.s -stubs ../kernels/amd64/igemm_avx512_amd64.go -pkg amd64
+//go:generate go -C ../../gen run ./amd64 -op igemm_avxvnni -out ../kernels/amd64/igemm_avxvnni_amd64.s -stubs ../kernels/amd64/igemm_avxvnni_amd64.go -pkg amd64
 //go:generate go -C ../../gen run ./amd64 -op igemm_avx2 -out ../kernels/amd64/igemm_avx2_amd64.s -stubs ../kernels/amd64/igemm_avx2_amd64.go -pkg amd64
 //go:generate go -C ../../gen run ./amd64 -op igemm_weight_avx2 -out ../kernels/amd64/igemm_weight_avx2_amd64.s -stubs ../kernels/amd64/igemm_weight_avx2_amd64.go -pkg amd64
 //go:generate go -C ../../gen run ./amd64 -op igemm_weight_avx512 -out ../kernels/amd64/igemm_weight_avx512_amd64.s -stubs ../kernels/amd64/igemm_weight_avx512_amd64.go -pkg amd64

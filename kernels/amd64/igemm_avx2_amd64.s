@@ -7,34 +7,34 @@
 // func GemmS16S8Tile6x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·GemmS16S8Tile6x16AVX2(SB), NOSPLIT, $0-112
-	MOVQ  a+0(FP), AX
-	MOVQ  lda+8(FP), CX
-	LEAQ  (AX)(CX*2), DX
-	ADDQ  CX, DX
-	MOVQ  b+16(FP), BX
-	MOVQ  next+32(FP), SI
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	VPXOR Y10, Y10, Y10
-	VPXOR Y11, Y11, Y11
-	MOVQ  k+56(FP), DI
-	SUBQ  $0x02, DI
-	JL    tail
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	MOVQ   b+16(FP), BX
+	MOVQ   next+32(FP), SI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   k+56(FP), DI
+	SUBQ   $0x02, DI
+	JL     tail
 
 loop:
 	PREFETCHT1   (SI)
-	VMOVDQU      (BX), Y12
+	VMOVUPS      (BX), Y12
 	VPSLLW       $0x08, Y12, Y12
 	VPSRAW       $0x08, Y12, Y12
-	VMOVDQU      32(BX), Y13
+	VMOVUPS      32(BX), Y13
 	VPSLLW       $0x08, Y13, Y13
 	VPSRAW       $0x08, Y13, Y13
 	VPBROADCASTD (AX), Y14
@@ -67,9 +67,9 @@ loop:
 	VPADDD       Y12, Y10, Y10
 	VPMADDWD     Y13, Y14, Y14
 	VPADDD       Y14, Y11, Y11
-	VMOVDQU      (BX), Y12
+	VMOVUPS      (BX), Y12
 	VPSRAW       $0x08, Y12, Y12
-	VMOVDQU      32(BX), Y13
+	VMOVUPS      32(BX), Y13
 	VPSRAW       $0x08, Y13, Y13
 	VPBROADCASTD 4(AX), Y14
 	VPMADDWD     Y12, Y14, Y15
@@ -102,10 +102,10 @@ loop:
 	VPMADDWD     Y13, Y14, Y14
 	VPADDD       Y14, Y11, Y11
 	PREFETCHT1   64(SI)
-	VMOVDQU      64(BX), Y12
+	VMOVUPS      64(BX), Y12
 	VPSLLW       $0x08, Y12, Y12
 	VPSRAW       $0x08, Y12, Y12
-	VMOVDQU      96(BX), Y13
+	VMOVUPS      96(BX), Y13
 	VPSLLW       $0x08, Y13, Y13
 	VPSRAW       $0x08, Y13, Y13
 	VPBROADCASTD 8(AX), Y14
@@ -138,9 +138,9 @@ loop:
 	VPADDD       Y12, Y10, Y10
 	VPMADDWD     Y13, Y14, Y14
 	VPADDD       Y14, Y11, Y11
-	VMOVDQU      64(BX), Y12
+	VMOVUPS      64(BX), Y12
 	VPSRAW       $0x08, Y12, Y12
-	VMOVDQU      96(BX), Y13
+	VMOVUPS      96(BX), Y13
 	VPSRAW       $0x08, Y13, Y13
 	VPBROADCASTD 12(AX), Y14
 	VPMADDWD     Y12, Y14, Y15
@@ -185,10 +185,10 @@ tail:
 
 one:
 	PREFETCHT1   (SI)
-	VMOVDQU      (BX), Y12
+	VMOVUPS      (BX), Y12
 	VPSLLW       $0x08, Y12, Y12
 	VPSRAW       $0x08, Y12, Y12
-	VMOVDQU      32(BX), Y13
+	VMOVUPS      32(BX), Y13
 	VPSLLW       $0x08, Y13, Y13
 	VPSRAW       $0x08, Y13, Y13
 	VPBROADCASTD (AX), Y14
@@ -221,9 +221,9 @@ one:
 	VPADDD       Y12, Y10, Y10
 	VPMADDWD     Y13, Y14, Y14
 	VPADDD       Y14, Y11, Y11
-	VMOVDQU      (BX), Y12
+	VMOVUPS      (BX), Y12
 	VPSRAW       $0x08, Y12, Y12
-	VMOVDQU      32(BX), Y13
+	VMOVUPS      32(BX), Y13
 	VPSRAW       $0x08, Y13, Y13
 	VPBROADCASTD 4(AX), Y14
 	VPMADDWD     Y12, Y14, Y15
@@ -397,32 +397,32 @@ masked:
 // func GemmS16S8Tile5x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·GemmS16S8Tile5x16AVX2(SB), NOSPLIT, $0-112
-	MOVQ  a+0(FP), AX
-	MOVQ  lda+8(FP), CX
-	LEAQ  (AX)(CX*2), DX
-	ADDQ  CX, DX
-	MOVQ  b+16(FP), BX
-	MOVQ  next+32(FP), SI
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	VPXOR Y8, Y8, Y8
-	VPXOR Y9, Y9, Y9
-	MOVQ  k+56(FP), DI
-	SUBQ  $0x02, DI
-	JL    tail
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	MOVQ   b+16(FP), BX
+	MOVQ   next+32(FP), SI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   k+56(FP), DI
+	SUBQ   $0x02, DI
+	JL     tail
 
 loop:
 	PREFETCHT1   (SI)
-	VMOVDQU      (BX), Y10
+	VMOVUPS      (BX), Y10
 	VPSLLW       $0x08, Y10, Y10
 	VPSRAW       $0x08, Y10, Y10
-	VMOVDQU      32(BX), Y11
+	VMOVUPS      32(BX), Y11
 	VPSLLW       $0x08, Y11, Y11
 	VPSRAW       $0x08, Y11, Y11
 	VPBROADCASTD (AX), Y12
@@ -450,9 +450,9 @@ loop:
 	VPADDD       Y10, Y8, Y8
 	VPMADDWD     Y11, Y12, Y12
 	VPADDD       Y12, Y9, Y9
-	VMOVDQU      (BX), Y10
+	VMOVUPS      (BX), Y10
 	VPSRAW       $0x08, Y10, Y10
-	VMOVDQU      32(BX), Y11
+	VMOVUPS      32(BX), Y11
 	VPSRAW       $0x08, Y11, Y11
 	VPBROADCASTD 4(AX), Y12
 	VPMADDWD     Y10, Y12, Y13
@@ -480,10 +480,10 @@ loop:
 	VPMADDWD     Y11, Y12, Y12
 	VPADDD       Y12, Y9, Y9
 	PREFETCHT1   64(SI)
-	VMOVDQU      64(BX), Y10
+	VMOVUPS      64(BX), Y10
 	VPSLLW       $0x08, Y10, Y10
 	VPSRAW       $0x08, Y10, Y10
-	VMOVDQU      96(BX), Y11
+	VMOVUPS      96(BX), Y11
 	VPSLLW       $0x08, Y11, Y11
 	VPSRAW       $0x08, Y11, Y11
 	VPBROADCASTD 8(AX), Y12
@@ -511,9 +511,9 @@ loop:
 	VPADDD       Y10, Y8, Y8
 	VPMADDWD     Y11, Y12, Y12
 	VPADDD       Y12, Y9, Y9
-	VMOVDQU      64(BX), Y10
+	VMOVUPS      64(BX), Y10
 	VPSRAW       $0x08, Y10, Y10
-	VMOVDQU      96(BX), Y11
+	VMOVUPS      96(BX), Y11
 	VPSRAW       $0x08, Y11, Y11
 	VPBROADCASTD 12(AX), Y12
 	VPMADDWD     Y10, Y12, Y13
@@ -553,10 +553,10 @@ tail:
 
 one:
 	PREFETCHT1   (SI)
-	VMOVDQU      (BX), Y10
+	VMOVUPS      (BX), Y10
 	VPSLLW       $0x08, Y10, Y10
 	VPSRAW       $0x08, Y10, Y10
-	VMOVDQU      32(BX), Y11
+	VMOVUPS      32(BX), Y11
 	VPSLLW       $0x08, Y11, Y11
 	VPSRAW       $0x08, Y11, Y11
 	VPBROADCASTD (AX), Y12
@@ -584,9 +584,9 @@ one:
 	VPADDD       Y10, Y8, Y8
 	VPMADDWD     Y11, Y12, Y12
 	VPADDD       Y12, Y9, Y9
-	VMOVDQU      (BX), Y10
+	VMOVUPS      (BX), Y10
 	VPSRAW       $0x08, Y10, Y10
-	VMOVDQU      32(BX), Y11
+	VMOVUPS      32(BX), Y11
 	VPSRAW       $0x08, Y11, Y11
 	VPBROADCASTD 4(AX), Y12
 	VPMADDWD     Y10, Y12, Y13
@@ -738,30 +738,30 @@ masked:
 // func GemmS16S8Tile4x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·GemmS16S8Tile4x16AVX2(SB), NOSPLIT, $0-112
-	MOVQ  a+0(FP), AX
-	MOVQ  lda+8(FP), CX
-	LEAQ  (AX)(CX*2), DX
-	ADDQ  CX, DX
-	MOVQ  b+16(FP), BX
-	MOVQ  next+32(FP), SI
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	VPXOR Y6, Y6, Y6
-	VPXOR Y7, Y7, Y7
-	MOVQ  k+56(FP), DI
-	SUBQ  $0x02, DI
-	JL    tail
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	LEAQ   (AX)(CX*2), DX
+	ADDQ   CX, DX
+	MOVQ   b+16(FP), BX
+	MOVQ   next+32(FP), SI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   k+56(FP), DI
+	SUBQ   $0x02, DI
+	JL     tail
 
 loop:
 	PREFETCHT1   (SI)
-	VMOVDQU      (BX), Y8
+	VMOVUPS      (BX), Y8
 	VPSLLW       $0x08, Y8, Y8
 	VPSRAW       $0x08, Y8, Y8
-	VMOVDQU      32(BX), Y9
+	VMOVUPS      32(BX), Y9
 	VPSLLW       $0x08, Y9, Y9
 	VPSRAW       $0x08, Y9, Y9
 	VPBROADCASTD (AX), Y10
@@ -784,9 +784,9 @@ loop:
 	VPADDD       Y8, Y6, Y6
 	VPMADDWD     Y9, Y10, Y10
 	VPADDD       Y10, Y7, Y7
-	VMOVDQU      (BX), Y8
+	VMOVUPS      (BX), Y8
 	VPSRAW       $0x08, Y8, Y8
-	VMOVDQU      32(BX), Y9
+	VMOVUPS      32(BX), Y9
 	VPSRAW       $0x08, Y9, Y9
 	VPBROADCASTD 4(AX), Y10
 	VPMADDWD     Y8, Y10, Y11
@@ -809,10 +809,10 @@ loop:
 	VPMADDWD     Y9, Y10, Y10
 	VPADDD       Y10, Y7, Y7
 	PREFETCHT1   64(SI)
-	VMOVDQU      64(BX), Y8
+	VMOVUPS      64(BX), Y8
 	VPSLLW       $0x08, Y8, Y8
 	VPSRAW       $0x08, Y8, Y8
-	VMOVDQU      96(BX), Y9
+	VMOVUPS      96(BX), Y9
 	VPSLLW       $0x08, Y9, Y9
 	VPSRAW       $0x08, Y9, Y9
 	VPBROADCASTD 8(AX), Y10
@@ -835,9 +835,9 @@ loop:
 	VPADDD       Y8, Y6, Y6
 	VPMADDWD     Y9, Y10, Y10
 	VPADDD       Y10, Y7, Y7
-	VMOVDQU      64(BX), Y8
+	VMOVUPS      64(BX), Y8
 	VPSRAW       $0x08, Y8, Y8
-	VMOVDQU      96(BX), Y9
+	VMOVUPS      96(BX), Y9
 	VPSRAW       $0x08, Y9, Y9
 	VPBROADCASTD 12(AX), Y10
 	VPMADDWD     Y8, Y10, Y11
@@ -872,10 +872,10 @@ tail:
 
 one:
 	PREFETCHT1   (SI)
-	VMOVDQU      (BX), Y8
+	VMOVUPS      (BX), Y8
 	VPSLLW       $0x08, Y8, Y8
 	VPSRAW       $0x08, Y8, Y8
-	VMOVDQU      32(BX), Y9
+	VMOVUPS      32(BX), Y9
 	VPSLLW       $0x08, Y9, Y9
 	VPSRAW       $0x08, Y9, Y9
 	VPBROADCASTD (AX), Y10
@@ -898,9 +898,9 @@ one:
 	VPADDD       Y8, Y6, Y6
 	VPMADDWD     Y9, Y10, Y10
 	VPADDD       Y10, Y7, Y7
-	VMOVDQU      (BX), Y8
+	VMOVUPS      (BX), Y8
 	VPSRAW       $0x08, Y8, Y8
-	VMOVDQU      32(BX), Y9
+	VMOVUPS      32(BX), Y9
 	VPSRAW       $0x08, Y9, Y9
 	VPBROADCASTD 4(AX), Y10
 	VPMADDWD     Y8, Y10, Y11
@@ -1030,26 +1030,26 @@ masked:
 // func GemmS16S8Tile3x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·GemmS16S8Tile3x16AVX2(SB), NOSPLIT, $0-112
-	MOVQ  a+0(FP), AX
-	MOVQ  lda+8(FP), CX
-	MOVQ  b+16(FP), DX
-	MOVQ  next+32(FP), BX
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	VPXOR Y4, Y4, Y4
-	VPXOR Y5, Y5, Y5
-	MOVQ  k+56(FP), SI
-	SUBQ  $0x02, SI
-	JL    tail
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	MOVQ   b+16(FP), DX
+	MOVQ   next+32(FP), BX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   k+56(FP), SI
+	SUBQ   $0x02, SI
+	JL     tail
 
 loop:
 	PREFETCHT1   (BX)
-	VMOVDQU      (DX), Y6
+	VMOVUPS      (DX), Y6
 	VPSLLW       $0x08, Y6, Y6
 	VPSRAW       $0x08, Y6, Y6
-	VMOVDQU      32(DX), Y7
+	VMOVUPS      32(DX), Y7
 	VPSLLW       $0x08, Y7, Y7
 	VPSRAW       $0x08, Y7, Y7
 	VPBROADCASTD (AX), Y8
@@ -1067,9 +1067,9 @@ loop:
 	VPADDD       Y6, Y4, Y4
 	VPMADDWD     Y7, Y8, Y8
 	VPADDD       Y8, Y5, Y5
-	VMOVDQU      (DX), Y6
+	VMOVUPS      (DX), Y6
 	VPSRAW       $0x08, Y6, Y6
-	VMOVDQU      32(DX), Y7
+	VMOVUPS      32(DX), Y7
 	VPSRAW       $0x08, Y7, Y7
 	VPBROADCASTD 4(AX), Y8
 	VPMADDWD     Y6, Y8, Y9
@@ -1087,10 +1087,10 @@ loop:
 	VPMADDWD     Y7, Y8, Y8
 	VPADDD       Y8, Y5, Y5
 	PREFETCHT1   64(BX)
-	VMOVDQU      64(DX), Y6
+	VMOVUPS      64(DX), Y6
 	VPSLLW       $0x08, Y6, Y6
 	VPSRAW       $0x08, Y6, Y6
-	VMOVDQU      96(DX), Y7
+	VMOVUPS      96(DX), Y7
 	VPSLLW       $0x08, Y7, Y7
 	VPSRAW       $0x08, Y7, Y7
 	VPBROADCASTD 8(AX), Y8
@@ -1108,9 +1108,9 @@ loop:
 	VPADDD       Y6, Y4, Y4
 	VPMADDWD     Y7, Y8, Y8
 	VPADDD       Y8, Y5, Y5
-	VMOVDQU      64(DX), Y6
+	VMOVUPS      64(DX), Y6
 	VPSRAW       $0x08, Y6, Y6
-	VMOVDQU      96(DX), Y7
+	VMOVUPS      96(DX), Y7
 	VPSRAW       $0x08, Y7, Y7
 	VPBROADCASTD 12(AX), Y8
 	VPMADDWD     Y6, Y8, Y9
@@ -1139,10 +1139,10 @@ tail:
 
 one:
 	PREFETCHT1   (BX)
-	VMOVDQU      (DX), Y6
+	VMOVUPS      (DX), Y6
 	VPSLLW       $0x08, Y6, Y6
 	VPSRAW       $0x08, Y6, Y6
-	VMOVDQU      32(DX), Y7
+	VMOVUPS      32(DX), Y7
 	VPSLLW       $0x08, Y7, Y7
 	VPSRAW       $0x08, Y7, Y7
 	VPBROADCASTD (AX), Y8
@@ -1160,9 +1160,9 @@ one:
 	VPADDD       Y6, Y4, Y4
 	VPMADDWD     Y7, Y8, Y8
 	VPADDD       Y8, Y5, Y5
-	VMOVDQU      (DX), Y6
+	VMOVUPS      (DX), Y6
 	VPSRAW       $0x08, Y6, Y6
-	VMOVDQU      32(DX), Y7
+	VMOVUPS      32(DX), Y7
 	VPSRAW       $0x08, Y7, Y7
 	VPBROADCASTD 4(AX), Y8
 	VPMADDWD     Y6, Y8, Y9
@@ -1269,24 +1269,24 @@ masked:
 // func GemmS16S8Tile2x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·GemmS16S8Tile2x16AVX2(SB), NOSPLIT, $0-112
-	MOVQ  a+0(FP), AX
-	MOVQ  lda+8(FP), CX
-	MOVQ  b+16(FP), DX
-	MOVQ  next+32(FP), BX
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	VPXOR Y2, Y2, Y2
-	VPXOR Y3, Y3, Y3
-	MOVQ  k+56(FP), SI
-	SUBQ  $0x02, SI
-	JL    tail
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	MOVQ   b+16(FP), DX
+	MOVQ   next+32(FP), BX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   k+56(FP), SI
+	SUBQ   $0x02, SI
+	JL     tail
 
 loop:
 	PREFETCHT1   (BX)
-	VMOVDQU      (DX), Y4
+	VMOVUPS      (DX), Y4
 	VPSLLW       $0x08, Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
-	VMOVDQU      32(DX), Y5
+	VMOVUPS      32(DX), Y5
 	VPSLLW       $0x08, Y5, Y5
 	VPSRAW       $0x08, Y5, Y5
 	VPBROADCASTD (AX), Y6
@@ -1299,9 +1299,9 @@ loop:
 	VPADDD       Y4, Y2, Y2
 	VPMADDWD     Y5, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      (DX), Y4
+	VMOVUPS      (DX), Y4
 	VPSRAW       $0x08, Y4, Y4
-	VMOVDQU      32(DX), Y5
+	VMOVUPS      32(DX), Y5
 	VPSRAW       $0x08, Y5, Y5
 	VPBROADCASTD 4(AX), Y6
 	VPMADDWD     Y4, Y6, Y7
@@ -1314,10 +1314,10 @@ loop:
 	VPMADDWD     Y5, Y6, Y6
 	VPADDD       Y6, Y3, Y3
 	PREFETCHT1   64(BX)
-	VMOVDQU      64(DX), Y4
+	VMOVUPS      64(DX), Y4
 	VPSLLW       $0x08, Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
-	VMOVDQU      96(DX), Y5
+	VMOVUPS      96(DX), Y5
 	VPSLLW       $0x08, Y5, Y5
 	VPSRAW       $0x08, Y5, Y5
 	VPBROADCASTD 8(AX), Y6
@@ -1330,9 +1330,9 @@ loop:
 	VPADDD       Y4, Y2, Y2
 	VPMADDWD     Y5, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      64(DX), Y4
+	VMOVUPS      64(DX), Y4
 	VPSRAW       $0x08, Y4, Y4
-	VMOVDQU      96(DX), Y5
+	VMOVUPS      96(DX), Y5
 	VPSRAW       $0x08, Y5, Y5
 	VPBROADCASTD 12(AX), Y6
 	VPMADDWD     Y4, Y6, Y7
@@ -1356,10 +1356,10 @@ tail:
 
 one:
 	PREFETCHT1   (BX)
-	VMOVDQU      (DX), Y4
+	VMOVUPS      (DX), Y4
 	VPSLLW       $0x08, Y4, Y4
 	VPSRAW       $0x08, Y4, Y4
-	VMOVDQU      32(DX), Y5
+	VMOVUPS      32(DX), Y5
 	VPSLLW       $0x08, Y5, Y5
 	VPSRAW       $0x08, Y5, Y5
 	VPBROADCASTD (AX), Y6
@@ -1372,9 +1372,9 @@ one:
 	VPADDD       Y4, Y2, Y2
 	VPMADDWD     Y5, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      (DX), Y4
+	VMOVUPS      (DX), Y4
 	VPSRAW       $0x08, Y4, Y4
-	VMOVDQU      32(DX), Y5
+	VMOVUPS      32(DX), Y5
 	VPSRAW       $0x08, Y5, Y5
 	VPBROADCASTD 4(AX), Y6
 	VPMADDWD     Y4, Y6, Y7
@@ -1459,22 +1459,22 @@ masked:
 // func GemmS16S8Tile1x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·GemmS16S8Tile1x16AVX2(SB), NOSPLIT, $0-112
-	MOVQ  a+0(FP), AX
-	MOVQ  lda+8(FP), CX
-	MOVQ  b+16(FP), CX
-	MOVQ  next+32(FP), DX
-	VPXOR Y0, Y0, Y0
-	VPXOR Y1, Y1, Y1
-	MOVQ  k+56(FP), BX
-	SUBQ  $0x02, BX
-	JL    tail
+	MOVQ   a+0(FP), AX
+	MOVQ   lda+8(FP), CX
+	MOVQ   b+16(FP), CX
+	MOVQ   next+32(FP), DX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   k+56(FP), BX
+	SUBQ   $0x02, BX
+	JL     tail
 
 loop:
 	PREFETCHT1   (DX)
-	VMOVDQU      (CX), Y2
+	VMOVUPS      (CX), Y2
 	VPSLLW       $0x08, Y2, Y2
 	VPSRAW       $0x08, Y2, Y2
-	VMOVDQU      32(CX), Y3
+	VMOVUPS      32(CX), Y3
 	VPSLLW       $0x08, Y3, Y3
 	VPSRAW       $0x08, Y3, Y3
 	VPBROADCASTD (AX), Y4
@@ -1482,9 +1482,9 @@ loop:
 	VPADDD       Y2, Y0, Y0
 	VPMADDWD     Y3, Y4, Y4
 	VPADDD       Y4, Y1, Y1
-	VMOVDQU      (CX), Y2
+	VMOVUPS      (CX), Y2
 	VPSRAW       $0x08, Y2, Y2
-	VMOVDQU      32(CX), Y3
+	VMOVUPS      32(CX), Y3
 	VPSRAW       $0x08, Y3, Y3
 	VPBROADCASTD 4(AX), Y4
 	VPMADDWD     Y2, Y4, Y2
@@ -1492,10 +1492,10 @@ loop:
 	VPMADDWD     Y3, Y4, Y4
 	VPADDD       Y4, Y1, Y1
 	PREFETCHT1   64(DX)
-	VMOVDQU      64(CX), Y2
+	VMOVUPS      64(CX), Y2
 	VPSLLW       $0x08, Y2, Y2
 	VPSRAW       $0x08, Y2, Y2
-	VMOVDQU      96(CX), Y3
+	VMOVUPS      96(CX), Y3
 	VPSLLW       $0x08, Y3, Y3
 	VPSRAW       $0x08, Y3, Y3
 	VPBROADCASTD 8(AX), Y4
@@ -1503,9 +1503,9 @@ loop:
 	VPADDD       Y2, Y0, Y0
 	VPMADDWD     Y3, Y4, Y4
 	VPADDD       Y4, Y1, Y1
-	VMOVDQU      64(CX), Y2
+	VMOVUPS      64(CX), Y2
 	VPSRAW       $0x08, Y2, Y2
-	VMOVDQU      96(CX), Y3
+	VMOVUPS      96(CX), Y3
 	VPSRAW       $0x08, Y3, Y3
 	VPBROADCASTD 12(AX), Y4
 	VPMADDWD     Y2, Y4, Y2
@@ -1524,10 +1524,10 @@ tail:
 
 one:
 	PREFETCHT1   (DX)
-	VMOVDQU      (CX), Y2
+	VMOVUPS      (CX), Y2
 	VPSLLW       $0x08, Y2, Y2
 	VPSRAW       $0x08, Y2, Y2
-	VMOVDQU      32(CX), Y3
+	VMOVUPS      32(CX), Y3
 	VPSLLW       $0x08, Y3, Y3
 	VPSRAW       $0x08, Y3, Y3
 	VPBROADCASTD (AX), Y4
@@ -1535,9 +1535,9 @@ one:
 	VPADDD       Y2, Y0, Y0
 	VPMADDWD     Y3, Y4, Y4
 	VPADDD       Y4, Y1, Y1
-	VMOVDQU      (CX), Y2
+	VMOVUPS      (CX), Y2
 	VPSRAW       $0x08, Y2, Y2
-	VMOVDQU      32(CX), Y3
+	VMOVUPS      32(CX), Y3
 	VPSRAW       $0x08, Y3, Y3
 	VPBROADCASTD 4(AX), Y4
 	VPMADDWD     Y2, Y4, Y2
