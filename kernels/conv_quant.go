@@ -44,6 +44,7 @@ func QuantizeConvF32(w []float32, out, in, kh, kw, groups int) *QConv {
 		defer t.Leave()
 	}
 	t.Run(task, out)
+	c.w.narrow = c.w.isNarrow()
 	return c
 }
 
@@ -96,7 +97,7 @@ func ConvQ(t *par.Team, dst, x []float32, h, w int, c *QConv, win Window, ep Epi
 	g.wide = ow + (c.kw-1)*win.DilW/win.StrideW
 	g.phases, g.skip = min(win.StrideW, (c.kw-1)*win.DilW+1), min(win.StrideH, (c.kh-1)*win.DilH+1)
 	g.k, g.n, g.m, g.ow, g.oh = c.in/c.groups, c.out/c.groups, oh*ow, ow, win.StrideH*g.phases*g.wide
-	g.groups, g.weight, g.panels = c.groups, c.w, c.stride()/panelWidth
+	g.groups, g.weight, g.row, g.panels = c.groups, c.w, c.w.row(), c.stride()/panelWidth
 	g.taps = g.taps[:0]
 	for ky := range c.kh {
 		for kx := range c.kw {

@@ -92,6 +92,16 @@ type igemmRow struct {
 	tile  func(h int, a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc, k, cols int, add bool, zero, sums *int32, rowScale, colScale *float32)
 }
 
+// row returns the implementation that multiplies by m.
+func (m *QMatrix) row() *igemmRow {
+	if m.narrow {
+		return &igemmNarrow.active
+	}
+	return &igemm.active
+}
+
+var igemmRef = row[igemmRow]{name: "ref.DotU8S8", isa: ISARef}
+
 // igemmTask is one product or convolution: first a region that stores A as
 // bytes, then one that multiplies. It keeps its buffers for the next.
 //
@@ -103,6 +113,7 @@ type igemmRow struct {
 //	(y·phases + x%stride)·wide + x/stride
 type igemmTask struct {
 	phase igemmPhase
+	row   *igemmRow
 
 	x      []float32 // the picture as it came
 	h, w   int
@@ -137,7 +148,7 @@ type igemmTask struct {
 	ldd  int
 	raw  bool
 	ep   Epilogue
-	row  int // pixels or rows of a chunk of the first region
+	step int // pixels or rows of a chunk of the first region
 	grid grid
 }
 
@@ -157,14 +168,14 @@ func (g *igemmTask) linear(a []float32, lda, m int, w *QMatrix) {
 	g.high, g.wide, g.phases, g.skip = 1, m, 1, 1
 	g.k, g.n, g.m, g.ow, g.oh = w.k, w.n, m, m, 0
 	g.groups, g.taps = 1, append(g.taps[:0], 0)
-	g.weight, g.panels = w, len(w.scale)/panelWidth
+	g.weight, g.row, g.panels = w, w.row(), len(w.scale)/panelWidth
 }
 
 // layout makes room for so many pixels of A.
 func (g *igemmTask) layout(pixels int) []byte {
 	// What the quantization of a row writes is a multiple of 32 elements. Rows
 	// that are a power of two apart would share a set of L1.
-	ld := (g.k + 31) / 32 * 32 * max(1, igemm.active.bytes)
+	ld := (g.k + 31) / 32 * 32 * max(1, g.row.bytes)
 	if ld%512 == 0 {
 		ld += 64
 	}
@@ -172,7 +183,7 @@ func (g *igemmTask) layout(pixels int) []byte {
 		g.store = make([]byte, pixels*ld)
 	}
 	g.lda = ld
-	g.row = max(1, chunkElems/2/max(1, g.k*g.groups))
+	g.step = max(1, chunkElems/2/max(1, g.k*g.groups))
 	return g.store[:pixels*ld]
 }
 
@@ -187,7 +198,7 @@ func (g *igemmTask) quantize(t *par.Team) {
 	}
 	g.zero = g.zero[:len(g.scale)]
 	g.phase = phaseQuantize
-	t.Run(g, g.high*g.phases*((g.wide+g.row-1)/g.row))
+	t.Run(g, g.high*g.phases*((g.wide+g.step-1)/g.step))
 }
 
 // bytes takes A as it is where the micro-kernels can read it so. They read k to
@@ -195,11 +206,11 @@ func (g *igemmTask) quantize(t *par.Team) {
 // past the end.
 func (g *igemmTask) bytes(t *par.Team, a []uint8, lda int) {
 	g.u, g.ldu = a, lda
-	if igemm.active.widen != nil {
+	if g.row.widen != nil {
 		g.a = g.layout(g.m)
 		g.whole = g.m
 		g.phase = phaseWiden
-		t.Run(g, (g.m+g.row-1)/g.row)
+		t.Run(g, (g.m+g.step-1)/g.step)
 		return
 	}
 	g.a, g.lda, g.whole = a, lda, g.m
@@ -219,7 +230,7 @@ func (g *igemmTask) bytes(t *par.Team, a []uint8, lda int) {
 // product multiplies, and forgets the operands.
 func (g *igemmTask) product(t *par.Team) {
 	g.phase = phaseProduct
-	g.grid = splitGroups(t.Threads(), g.m, g.n, g.k*len(g.taps), g.groups, g.ow)
+	g.split(t.Threads())
 	t.Run(g, g.groups*g.grid.chunks())
 	*g = igemmTask{store: g.store, scale: g.scale, zero: g.zero, taps: g.taps}
 }
@@ -230,12 +241,12 @@ func (g *igemmTask) Do(chunk int) {
 	case phaseProduct:
 		g.multiply(chunk)
 	case phaseQuantize:
-		across := (g.wide + g.row - 1) / g.row
-		line, lo := chunk/across, chunk%across*g.row
-		g.quantizeLine(line/g.phases, line%g.phases, lo, min(lo+g.row, g.wide))
+		across := (g.wide + g.step - 1) / g.step
+		line, lo := chunk/across, chunk%across*g.step
+		g.quantizeLine(line/g.phases, line%g.phases, lo, min(lo+g.step, g.wide))
 	case phaseWiden:
-		for i := chunk * g.row; i < min((chunk+1)*g.row, g.m); i++ {
-			widenRow(g.a[i*g.lda:][:g.lda], g.u[i*g.ldu:][:g.k])
+		for i := chunk * g.step; i < min((chunk+1)*g.step, g.m); i++ {
+			g.row.widenRow(g.a[i*g.lda:][:g.lda], g.u[i*g.ldu:][:g.k])
 		}
 	}
 }
@@ -277,7 +288,7 @@ func (g *igemmTask) quantizePixels(at int, x []float32, ldx, n int) {
 		g.zeroPixels(at, at+n)
 		return
 	}
-	if row := &igemm.active; row.tile != nil {
+	if row := g.row; row.tile != nil {
 		row.quantize(&g.a[at*g.lda], g.lda, &x[0], ldx, &g.scale[at], &g.zero[at], n, g.k)
 		return
 	}
@@ -287,8 +298,7 @@ func (g *igemmTask) quantizePixels(at int, x []float32, ldx, n int) {
 }
 
 // widenRow stores bytes as the micro-kernel reads them.
-func widenRow(dst []byte, src []uint8) {
-	row := &igemm.active
+func (row *igemmRow) widenRow(dst []byte, src []uint8) {
 	full := len(src) &^ 15
 	if full > 0 {
 		row.widen(&dst[0], &src[0], full)
@@ -300,31 +310,29 @@ func widenRow(dst []byte, src []uint8) {
 	}
 }
 
-// splitPairs is split in units of pairs of panels.
-func splitPairs(threads, m, n, k int) grid { return splitGroups(threads, m, n, k, 1, m) }
-
-// splitGroups is splitPairs for each of a number of groups. Blocks end with
-// rows of ow if there are several.
-func splitGroups(threads, m, n, k, groups, ow int) grid {
-	g := grid{m: m, n: (n + pairWidth - 1) / pairWidth}
+// split is split in units of pairs of panels, for each group. Blocks end with
+// rows of the picture if there are several.
+func (g *igemmTask) split(threads int) {
+	k := g.k * len(g.taps)
+	s := grid{m: g.m, n: (g.n + pairWidth - 1) / pairWidth}
 	// The bytes of a block of rows share L2 with the panels that pass by.
-	most := max(24, cpu.l2/2/max(1, k*max(1, igemm.active.bytes))/24*24)
-	blocks := (m + most - 1) / most
-	g.rows = ((m+blocks-1)/blocks + 23) / 24 * 24
-	if ow < m {
-		g.rows = max(1, g.rows/ow) * ow
+	most := max(24, cpu.l2/2/max(1, k*max(1, g.row.bytes))/24*24)
+	blocks := (s.m + most - 1) / most
+	s.rows = ((s.m+blocks-1)/blocks + 23) / 24 * 24
+	if g.ow < s.m {
+		s.rows = max(1, s.rows/g.ow) * g.ow
 	}
-	g.rows = min(m, g.rows)
-	blocks = (m + g.rows - 1) / g.rows * groups
-	g.panels = g.n
-	if threads > 1 && m*n*k*groups > 4*splitWork {
+	s.rows = min(s.m, s.rows)
+	blocks = (s.m + s.rows - 1) / s.rows * g.groups
+	s.panels = s.n
+	if threads > 1 && s.m*g.n*k*g.groups > 4*splitWork {
 		if want := 4 * threads; blocks < want {
-			across := min((want+blocks-1)/blocks, g.n)
-			g.panels = (g.n + across - 1) / across
+			across := min((want+blocks-1)/blocks, s.n)
+			s.panels = (s.n + across - 1) / across
 		}
 	}
-	g.across = (g.n + g.panels - 1) / g.panels
-	return g
+	s.across = (s.n + s.panels - 1) / s.panels
+	g.grid = s
 }
 
 // multiply computes one chunk: a few pairs of panels of a group over all of k
@@ -346,7 +354,7 @@ func (g *igemmTask) multiply(chunk int) {
 
 // pair computes rows [i0, i1) of a pair of panels, tap by tap.
 func (g *igemmTask) pair(group, i0, i1, j int) {
-	row, w := &igemm.active, g.weight
+	row, w := g.row, g.weight
 	wide := max(1, row.panels)
 	for p := 2 * j; p < 2*j+2 && p*panelWidth < g.n; p += wide {
 		at := p * panelWidth

@@ -50,15 +50,19 @@ func bytesIn(seed uint64, n, lo, hi int) []int8 {
 // randomQ is a packed weight of random bytes, -128 among them.
 func randomQ(s Scheme, seed uint64, n, k, group int) *QMatrix {
 	lo, hi := -128, 127
+	if s == W4 {
+		lo, hi = -8, 7
+	}
+	return randomBetween(s, seed, n, k, group, lo, hi)
+}
+
+func randomBetween(s Scheme, seed uint64, n, k, group, lo, hi int) *QMatrix {
 	groups := 1
 	if s != W8A8 {
 		groups = (k + group - 1) / max(1, group)
 		if group == 0 {
 			groups = 1
 		}
-	}
-	if s == W4 {
-		lo, hi = -8, 7
 	}
 	scale := make([]float32, n*max(1, groups))
 	r := ktest.Rand(seed + 1)
@@ -116,12 +120,14 @@ func TestLinearW8A8(t *testing.T) {
 		if i%4 == 0 {
 			ktest.Sprinkle(ktest.Rand(uint64(i)), a, 200)
 		}
-		w := randomQ(W8A8, uint64(i), s[1], s[2], 0)
-		cases = append(cases, product{s[0], a, w, refLinearQ(a, s[0], w)})
+		for _, lo := range []int{-128, -64} { // the latter are narrow
+			w := randomBetween(W8A8, uint64(i), s[1], s[2], 0, lo, -lo-1)
+			cases = append(cases, product{s[0], a, w, refLinearQ(a, s[0], w)})
+		}
 	}
 	eachIgemm(t, func(t *testing.T) {
 		for i, c := range cases {
-			t.Run(fmt.Sprintf("%dx%dx%d", c.m, c.w.n, c.w.k), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%dx%dx%d narrow=%v", c.m, c.w.n, c.w.k, c.w.narrow), func(t *testing.T) {
 				edge := ktest.Edges[i%2]
 				a, dst := ktest.GuardCopy(t, c.a, edge), ktest.Guard[float32](t, c.m*c.w.n, edge)
 				w := *c.w
@@ -137,13 +143,14 @@ func TestLinearW8A8(t *testing.T) {
 func TestExtremesS8(t *testing.T) {
 	const k, n, m = MaxQuantK, 17, 3
 	eachIgemm(t, func(t *testing.T) {
-		for _, sign := range []float32{1, -1} {
+		for at := range 4 {
+			sign, weight := float32(at%2*2-1), []int8{-128, -64}[at/2] // the latter are narrow
 			a, q := make([]float32, m*k), make([]int8, n*k)
 			for i := range a {
 				a[i] = sign
 			}
 			for i := range q {
-				q[i] = -128
+				q[i] = weight
 			}
 			scale := make([]float32, n)
 			for i := range scale {
@@ -153,7 +160,7 @@ func TestExtremesS8(t *testing.T) {
 			dst := make([]float32, m*n)
 			LinearQ(nil, dst, n, a, k, m, w, Epilogue{})
 			unit := float32(1) / 255
-			want := float32(int32(sign)*255*-128*k) * unit
+			want := float32(int32(sign)*255*int32(weight)*k) * unit
 			for i, v := range dst {
 				if v != want {
 					t.Fatalf("element %d is %v, want %v", i, v, want)
@@ -168,7 +175,8 @@ func TestMatMulU8S8(t *testing.T) {
 	eachIgemm(t, func(t *testing.T) {
 		for i, s := range igemmSizes() {
 			m, n, k := s[0], s[1], s[2]
-			w := randomQ(W8A8, uint64(i), n, k, 0)
+			lo := []int{-128, -64}[i%2]
+			w := randomBetween(W8A8, uint64(i), n, k, 0, lo, -lo-1)
 			a := make([]uint8, m*k)
 			for p, v := range bytesIn(uint64(i)+99, m*k, -128, 127) {
 				a[p] = uint8(v)
@@ -231,7 +239,6 @@ func TestLinearQSplits(t *testing.T) {
 // TestQuantizeRows holds the quantization of activations against ref.
 func TestQuantizeRows(t *testing.T) {
 	eachIgemm(t, func(t *testing.T) {
-		row := &igemm.active
 		for cols := 1; cols <= 100; cols++ {
 			const rows = 3
 			x := make([]float32, rows*cols)
@@ -249,7 +256,7 @@ func TestQuantizeRows(t *testing.T) {
 			}
 			x = ktest.GuardCopy(t, x, ktest.Edges[cols%2])
 			g := &igemmTask{}
-			g.linear(x, cols, rows, &QMatrix{n: 1, k: cols})
+			g.linear(x, cols, rows, &QMatrix{n: 1, k: cols, narrow: cols%3 == 0})
 			g.quantize(nil)
 			q := make([]uint8, cols)
 			for i := range rows {
@@ -264,7 +271,7 @@ func TestQuantizeRows(t *testing.T) {
 					at := i * g.lda
 					var got int
 					switch {
-					case row.bytes == 2:
+					case g.row.bytes == 2:
 						at += p/4*8 + []int{0, 4, 2, 6}[p%4]
 						if ISA() == ISANEON { // in order
 							at = i*g.lda + 2*p
@@ -280,6 +287,33 @@ func TestQuantizeRows(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestNarrow: the weights of which two products fit in 16 bits.
+func TestNarrow(t *testing.T) {
+	for _, c := range []struct {
+		q    []int8
+		want bool
+	}{
+		{[]int8{64, 64}, true}, {[]int8{-64, -64, 1}, true}, {[]int8{65, 64}, false}, {[]int8{-65, -64}, false}, {[]int8{127, 1}, true},
+		{[]int8{127, 2}, false}, {[]int8{-128, 0}, true}, {[]int8{-128, -1}, false}, {[]int8{-128, 127}, true}, {[]int8{1, 64, 65}, true},
+	} {
+		w := PackQuantized(W8A8, []Quantized{{Q: c.q, Scale: []float32{1}, N: 1}}, len(c.q), 0)
+		if w.narrow != c.want {
+			t.Errorf("%v: narrow is %v", c.q, w.narrow)
+		}
+		a, dst := make([]uint8, len(c.q)), []int32{0}
+		sum := int32(0)
+		for i, v := range c.q {
+			a[i] = 255
+			sum += 255 * int32(v)
+		}
+		eachISA(t, func(t *testing.T) {
+			if MatMulU8S8(nil, dst, 1, a, len(a), 1, w); dst[0] != sum {
+				t.Errorf("%v: %d, want %d", c.q, dst[0], sum)
+			}
+		})
+	}
 }
 
 func TestQuantizeS8(t *testing.T) {

@@ -67,6 +67,7 @@ type QMatrix struct {
 	data   []int8
 	scale  []float32 // [panel][group][16]
 	sums   []int32   // of each row, for activations with a zero point
+	narrow bool
 }
 
 // Rows returns the number of out features.
@@ -269,6 +270,7 @@ func (p *quantPack) run() {
 		defer t.Leave()
 	}
 	t.Run(p, (p.m.n+packChunk*panelWidth-1)/(packChunk*panelWidth))
+	p.m.narrow = p.m.isNarrow()
 }
 
 // Do packs one chunk, row by row.
@@ -338,6 +340,23 @@ func (m *QMatrix) place(i int, q []int8, scale []float32) {
 	}
 }
 
+// isNarrow reports whether the sum of two adjacent products of weights of W8A8
+// with unsigned bytes always fits in 16 bits, as it does if no weight leaves
+// [-64, 64].
+func (m *QMatrix) isNarrow() bool {
+	const most = 32767 / 255
+	if m.scheme != W8A8 {
+		return false
+	}
+	for i := 0; i < len(m.data); i += 2 {
+		a, b := int(m.data[i]), int(m.data[i+1])
+		if max(a, 0)+max(b, 0) > most || min(a, 0)+min(b, 0) < -most {
+			return false
+		}
+	}
+	return true
+}
+
 // Dequantize returns the weight [n, k] as float32.
 func (m *QMatrix) Dequantize() []float32 {
 	w := make([]float32, m.n*m.k)
@@ -362,4 +381,4 @@ func (m *QMatrix) at(i, p int) int8 {
 }
 
 // quantFamilies are the products by quantized weights.
-var quantFamilies = []anyFamily{&igemm, &byteF32, &nibbleF32}
+var quantFamilies = []anyFamily{&igemm, &igemmNarrow, &byteF32, &nibbleF32}

@@ -19,8 +19,11 @@ var igemm = family[igemmRow]{op: "gemm_s8", rows: []row[igemmRow]{
 		rows: 6, panels: 1, bytes: 1, quantize: arm64.QuantizeRowsU8NEON, tile: igemmTileDot}},
 	{name: "GemmS16S8Tile4x16NEON", isa: ISANEON, tile: "4x16", impl: igemmRow{
 		rows: 4, panels: 1, bytes: 2, quantize: arm64.QuantizeRowsS16NEON, widen: arm64.WidenU8S16NEON, tile: igemmTileNEON}},
-	{name: "ref.DotU8S8", isa: ISARef},
+	igemmRef,
 }}
+
+// igemmNarrow has nothing to gain here.
+var igemmNarrow = family[igemmRow]{op: "gemm_s7", rows: igemm.rows}
 
 func igemmTileMatrix(h int, a *byte, lda int, b *int8, ldb int, _ *int8, c *float32, ldc, k, cols int, add bool, zero, sums *int32, rowScale, colScale *float32) {
 	switch h {

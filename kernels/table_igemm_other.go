@@ -2,4 +2,7 @@
 
 package kernels
 
-var igemm = family[igemmRow]{op: "gemm_s8", rows: []row[igemmRow]{{name: "ref.DotU8S8", isa: ISARef}}}
+var (
+	igemm       = family[igemmRow]{op: "gemm_s8", rows: []row[igemmRow]{igemmRef}}
+	igemmNarrow = family[igemmRow]{op: "gemm_s7", rows: igemm.rows}
+)

@@ -12,6 +12,9 @@ func igemmAVX2() {
 	for rows := igemmTallAVX2; rows >= 1; rows-- {
 		igemmTileWords(avx2, rows)
 	}
+	for rows := igemmTallAVX2; rows >= 1; rows-- {
+		igemmTilePairs(avx2, rows)
+	}
 	quantRowsS16()
 	widenU8S16()
 	emitConstants(avx2)
@@ -24,10 +27,14 @@ func igemmAVX512() {
 	for rows := igemmTallVNNI; rows >= 1; rows-- {
 		igemmTileWords(avx512, rows)
 	}
+	for rows := igemmTallVNNI; rows >= 1; rows-- {
+		igemmTilePairs(avx512, rows)
+	}
+	emitConstants(avx512)
 }
 
 // igemmTileWords writes a tile of rows by two registers of sums. VPMADDUBSW
-// would saturate at 16 bits unless one operand gave up a bit of its eight, so
+// may saturate at 16 bits where both operands use all of their eight, so
 // both are widened to 16 bits and multiplied by VPMADDWD, which is exact: the
 // same count of multiplications (VPMADDUBSW needs a VPMADDWD to follow it), with
 // 8 full bits on both sides and the zero point taken off before.
@@ -43,19 +50,7 @@ func igemmTileWords(v isa, rows int) {
 	igemmDoc(name, "int32(A[i][p])", "", rows, width)
 	a, lda := Load(Param("a"), GP64()), Load(Param("lda"), GP64())
 	bases, row := rowBases(a, lda, rows)
-	panels := []Register{Load(Param("b"), GP64())}
-	nexts := []Register{Load(Param("next"), GP64())}
-	if width > 16 {
-		ldb, next := Load(Param("ldb"), GP64()), GP64()
-		LEAQ(Mem{Base: nexts[0], Index: ldb, Scale: 1}, next)
-		ADDQ(panels[0], ldb)
-		panels, nexts = append(panels, ldb), append(nexts, next)
-	}
-	// weights is where the weights of register i are in step u.
-	weights := func(u, i int) Mem {
-		at := i * v.lanes / 16
-		return Mem{Base: panels[at], Disp: 64*u + 4*(i*v.lanes-16*at)}
-	}
+	panels, nexts, weights := igemmPanels(v)
 	acc := make([][2]VecVirtual, rows)
 	for r := range acc {
 		acc[r] = [2]VecVirtual{v.vec(), v.vec()}
@@ -95,15 +90,91 @@ func igemmTileWords(v isa, rows int) {
 		}
 	}
 	igemmLoop(Load(Param("k"), GP64()), 2, step, advance)
+	igemmFinish(v, acc, false)
+}
+
+// igemmPanels loads where the panels of a tile of two registers are, and those
+// to fetch. weights is where the weights of register i are in step u.
+func igemmPanels(v isa) (panels, nexts []Register, weights func(u, i int) Mem) {
+	panels = []Register{Load(Param("b"), GP64())}
+	nexts = []Register{Load(Param("next"), GP64())}
 	if v.lanes == 16 {
-		igemmFinishAVX512(acc, false)
+		ldb, next := Load(Param("ldb"), GP64()), GP64()
+		LEAQ(Mem{Base: nexts[0], Index: ldb, Scale: 1}, next)
+		ADDQ(panels[0], ldb)
+		panels, nexts = append(panels, ldb), append(nexts, next)
+	}
+	return panels, nexts, func(u, i int) Mem {
+		at := i * v.lanes / 16
+		return Mem{Base: panels[at], Disp: 64*u + 4*(i*v.lanes-16*at)}
+	}
+}
+
+// igemmTilePairs writes a tile for weights of which no two that lie side by
+// side can take VPMADDUBSW out of its 16 bits: it is exact then, and a VPMADDWD
+// by ones adds what it has in pairs.
+func igemmTilePairs(v isa, rows int) {
+	width := 2 * v.lanes
+	name := fmt.Sprintf("GemmU8S7Tile%dx%d%s", rows, width, v.name)
+	TEXT(name, NOSPLIT, igemmTileType)
+	Pragma("noescape")
+	igemmDoc(name, "int32(a[i*lda+p])", " - zero[i]*sums[j]", rows, width)
+	a, lda := Load(Param("a"), GP64()), Load(Param("lda"), GP64())
+	bases, row := rowBases(a, lda, rows)
+	panels, nexts, weights := igemmPanels(v)
+	acc := make([][2]VecVirtual, rows)
+	for r := range acc {
+		acc[r] = [2]VecVirtual{v.vec(), v.vec()}
+		for _, x := range acc[r] {
+			v.clear(x)
+		}
+	}
+	ones := simd{v, 1}.setBits(0x0001_0001)[0]
+	step := func(u int) {
+		for _, next := range nexts {
+			PREFETCHT1(Mem{Base: next, Disp: 64 * u})
+		}
+		w := []Op{weights(u, 0), weights(u, 1)}
+		if v.lanes == 16 { // there are registers for them
+			for i, at := range w {
+				x := v.vec()
+				VMOVUPS(at, x)
+				w[i] = x
+			}
+		}
+		for r := range rows {
+			x := v.vec()
+			VPBROADCASTD(row(r, 4*u), x)
+			for i, w := range w {
+				y := v.vec()
+				VPMADDUBSW(w, x, y)
+				VPMADDWD(ones, y, y)
+				VPADDD(y, acc[r][i], acc[r][i])
+			}
+		}
+	}
+	advance := func(n int) {
+		for _, r := range bases {
+			ADDQ(Imm(uint64(4*n)), r)
+		}
+		for _, r := range append(panels, nexts...) {
+			ADDQ(I32(int32(64*n)), r)
+		}
+	}
+	igemmLoop(Load(Param("k"), GP64()), 4, step, advance)
+	igemmFinish(v, acc, true)
+}
+
+func igemmFinish(v isa, acc [][2]VecVirtual, correct bool) {
+	if v.lanes == 16 {
+		igemmFinishAVX512(acc, correct)
 		return
 	}
-	sums := make([][2]Op, rows)
+	sums := make([][2]Op, len(acc))
 	for r, x := range acc {
 		sums[r] = [2]Op{x[0], x[1]}
 	}
-	igemmFinishAVX2(sums, false)
+	igemmFinishAVX2(sums, correct)
 }
 
 // igemmFinishAVX2 is igemmFinishAVX512 for AVX2.

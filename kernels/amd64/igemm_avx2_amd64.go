@@ -106,6 +106,108 @@ func GemmS16S8Tile2x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *fl
 //go:noescape
 func GemmS16S8Tile1x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
 
+// GemmU8S7Tile6x16AVX2 computes a tile of an exact 8-bit product and scales it:
+//
+//	for i := range 6 {
+//		for j := range cols {
+//			s := 0
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
+//		}
+//	}
+//
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 16; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
+//
+//go:noescape
+func GemmU8S7Tile6x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+
+// GemmU8S7Tile5x16AVX2 computes a tile of an exact 8-bit product and scales it:
+//
+//	for i := range 5 {
+//		for j := range cols {
+//			s := 0
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
+//		}
+//	}
+//
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 16; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
+//
+//go:noescape
+func GemmU8S7Tile5x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+
+// GemmU8S7Tile4x16AVX2 computes a tile of an exact 8-bit product and scales it:
+//
+//	for i := range 4 {
+//		for j := range cols {
+//			s := 0
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
+//		}
+//	}
+//
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 16; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
+//
+//go:noescape
+func GemmU8S7Tile4x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+
+// GemmU8S7Tile3x16AVX2 computes a tile of an exact 8-bit product and scales it:
+//
+//	for i := range 3 {
+//		for j := range cols {
+//			s := 0
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
+//		}
+//	}
+//
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 16; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
+//
+//go:noescape
+func GemmU8S7Tile3x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+
+// GemmU8S7Tile2x16AVX2 computes a tile of an exact 8-bit product and scales it:
+//
+//	for i := range 2 {
+//		for j := range cols {
+//			s := 0
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
+//		}
+//	}
+//
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 16; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
+//
+//go:noescape
+func GemmU8S7Tile2x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+
+// GemmU8S7Tile1x16AVX2 computes a tile of an exact 8-bit product and scales it:
+//
+//	for i := range 1 {
+//		for j := range cols {
+//			s := 0
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
+//		}
+//	}
+//
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 16; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
+//
+//go:noescape
+func GemmU8S7Tile1x16AVX2(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+
 // QuantizeRowsS16AVX2 is ref.QuantizeU8 for each of the rows:
 //
 //	for i := range rows { scale[i], zero[i] = ref.QuantizeU8(q, x[i*ldx:][:cols]); dst[i*ldd+…] = q - zero[i] as int16, in the order 0 2 1 3 }

@@ -207,3 +207,207 @@ func GemmS16S8Tile2x32AVX512(a *byte, lda int, b *int8, ldb int, next *int8, c *
 //
 //go:noescape
 func GemmS16S8Tile1x32AVX512(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+
+// GemmU8S7Tile12x32AVX512 computes a tile of an exact 8-bit product and scales it:
+//
+//	for i := range 12 {
+//		for j := range cols {
+//			s := 0
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
+//		}
+//	}
+//
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
+//
+//go:noescape
+func GemmU8S7Tile12x32AVX512(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+
+// GemmU8S7Tile11x32AVX512 computes a tile of an exact 8-bit product and scales it:
+//
+//	for i := range 11 {
+//		for j := range cols {
+//			s := 0
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
+//		}
+//	}
+//
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
+//
+//go:noescape
+func GemmU8S7Tile11x32AVX512(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+
+// GemmU8S7Tile10x32AVX512 computes a tile of an exact 8-bit product and scales it:
+//
+//	for i := range 10 {
+//		for j := range cols {
+//			s := 0
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
+//		}
+//	}
+//
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
+//
+//go:noescape
+func GemmU8S7Tile10x32AVX512(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+
+// GemmU8S7Tile9x32AVX512 computes a tile of an exact 8-bit product and scales it:
+//
+//	for i := range 9 {
+//		for j := range cols {
+//			s := 0
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
+//		}
+//	}
+//
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
+//
+//go:noescape
+func GemmU8S7Tile9x32AVX512(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+
+// GemmU8S7Tile8x32AVX512 computes a tile of an exact 8-bit product and scales it:
+//
+//	for i := range 8 {
+//		for j := range cols {
+//			s := 0
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
+//		}
+//	}
+//
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
+//
+//go:noescape
+func GemmU8S7Tile8x32AVX512(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+
+// GemmU8S7Tile7x32AVX512 computes a tile of an exact 8-bit product and scales it:
+//
+//	for i := range 7 {
+//		for j := range cols {
+//			s := 0
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
+//		}
+//	}
+//
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
+//
+//go:noescape
+func GemmU8S7Tile7x32AVX512(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+
+// GemmU8S7Tile6x32AVX512 computes a tile of an exact 8-bit product and scales it:
+//
+//	for i := range 6 {
+//		for j := range cols {
+//			s := 0
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
+//		}
+//	}
+//
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
+//
+//go:noescape
+func GemmU8S7Tile6x32AVX512(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+
+// GemmU8S7Tile5x32AVX512 computes a tile of an exact 8-bit product and scales it:
+//
+//	for i := range 5 {
+//		for j := range cols {
+//			s := 0
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
+//		}
+//	}
+//
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
+//
+//go:noescape
+func GemmU8S7Tile5x32AVX512(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+
+// GemmU8S7Tile4x32AVX512 computes a tile of an exact 8-bit product and scales it:
+//
+//	for i := range 4 {
+//		for j := range cols {
+//			s := 0
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
+//		}
+//	}
+//
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
+//
+//go:noescape
+func GemmU8S7Tile4x32AVX512(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+
+// GemmU8S7Tile3x32AVX512 computes a tile of an exact 8-bit product and scales it:
+//
+//	for i := range 3 {
+//		for j := range cols {
+//			s := 0
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
+//		}
+//	}
+//
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
+//
+//go:noescape
+func GemmU8S7Tile3x32AVX512(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+
+// GemmU8S7Tile2x32AVX512 computes a tile of an exact 8-bit product and scales it:
+//
+//	for i := range 2 {
+//		for j := range cols {
+//			s := 0
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
+//		}
+//	}
+//
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
+//
+//go:noescape
+func GemmU8S7Tile2x32AVX512(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
+
+// GemmU8S7Tile1x32AVX512 computes a tile of an exact 8-bit product and scales it:
+//
+//	for i := range 1 {
+//		for j := range cols {
+//			s := 0
+//			for p := range 4*k { s += int32(a[i*lda+p]) * int32(b[j/16*ldb+p/4*64+j%16*4+p%4]) }
+//			c[i*ldc+j] = fma(float32(s - zero[i]*sums[j]), rowScale[i]*colScale[j], c[i*ldc+j] if add, else 0)
+//		}
+//	}
+//
+// lda and ldb are in bytes, k in fours. If rowScale is nil, c holds the int32 s.
+// 0 < cols <= 32; colScale and sums are read to the end of the panels. As many bytes as
+// the panels have are brought from next into L2.
+//
+//go:noescape
+func GemmU8S7Tile1x32AVX512(a *byte, lda int, b *int8, ldb int, next *int8, c *float32, ldc int, k int, cols int, add bool, zero *int32, sums *int32, rowScale *float32, colScale *float32)
