@@ -44,7 +44,7 @@ def text_config(vocab):
 
 
 def image_config():
-    return ViTConfig(hidden_size=160, num_hidden_layers=5, num_attention_heads=5, intermediate_size=480,
+    return ViTConfig(hidden_size=128, num_hidden_layers=5, num_attention_heads=4, intermediate_size=384,
                      image_size=IMAGE, patch_size=8, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 
 
