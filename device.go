@@ -77,6 +77,9 @@ func newCPU(o options, precision kernels.Precision) (nn.Backend, error) {
 	if err := cpu.SetPrecision(precision); err != nil {
 		return nil, err
 	}
+	if o.wrap != nil {
+		return o.wrap(cpu), nil
+	}
 	return cpu, nil
 }
 

@@ -12,6 +12,7 @@ type options struct {
 	quant   nn.Quantization
 
 	precision string
+	wrap      func(nn.Backend) nn.Backend
 }
 
 // WithThreads bounds the threads that a call computes on. 0, the default,
@@ -22,6 +23,12 @@ func WithThreads(n int) Option { return func(o *options) { o.threads = n } }
 // architectures[0] of its config.json names: "BertModel" on a
 // BertForPreTraining checkpoint.
 func WithClass(name string) Option { return func(o *options) { o.class = name } }
+
+// WithBackend binds and runs a model that computes on the CPU on wrap(b), b the
+// backend that it would have otherwise: to watch what it computes.
+func WithBackend(wrap func(nn.Backend) nn.Backend) Option {
+	return func(o *options) { o.wrap = wrap }
+}
 
 // Quantization says how weights are stored and multiplied: see
 // [nn.Quantization].

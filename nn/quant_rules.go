@@ -37,7 +37,7 @@ func KeptFloat32(name string, out, in int, mixture bool) string {
 // single numbers. Optimum, LLM.int8() and llm-compressor leave output layers
 // alone.
 func SchemeOf(s kernels.Scheme, name string) kernels.Scheme {
-	if s == kernels.W8A8 && !inBlock(name) {
+	if s == kernels.W8A8 && !InBlock(name) {
 		return kernels.W8
 	}
 	return s
@@ -68,9 +68,9 @@ func isAttention(name string) bool {
 	return strings.Contains(name, "attn") || strings.Contains(name, "attention")
 }
 
-// inBlock reports whether a layer belongs to one of the numbered blocks that a
+// InBlock reports whether a layer belongs to one of the numbered blocks that a
 // model is a stack of: "encoder.layer.3.output.dense".
-func inBlock(name string) bool {
+func InBlock(name string) bool {
 	parts := strings.Split(name, ".")
 	for _, p := range parts[:len(parts)-1] {
 		if p != "" && strings.Trim(p, "0123456789") == "" {

@@ -1,6 +1,7 @@
 package quantize
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -15,7 +16,7 @@ import (
 
 // choose runs the model on the samples, if there is a reason to: to measure the
 // inputs of its layers, and to find what has to stay float32 for Cosine.
-func (j *job) choose(src string) error {
+func (j *job) choose() error {
 	if j.Cosine == 0 && len(j.Samples) == 0 {
 		return nil
 	}
@@ -37,7 +38,7 @@ func (j *job) choose(src string) error {
 			return err
 		}
 	}
-	want, err := j.run(m, samples)
+	want, err := run(j.ctx, m, samples, weft.RunOptions{})
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func (j *job) choose(src string) error {
 		for _, n := range list {
 			on[n] = true
 		}
-		got, err := j.run(m, samples)
+		got, err := run(j.ctx, m, samples, weft.RunOptions{})
 		if err != nil {
 			return 0, err
 		}
@@ -130,10 +131,10 @@ func (l *layer) inputs() int {
 }
 
 // run returns the outputs of the model on the samples.
-func (j *job) run(m *weft.Model, samples []weft.Inputs) ([]weft.Outputs, error) {
+func run(ctx context.Context, m *weft.Model, samples []weft.Inputs, o weft.RunOptions) ([]weft.Outputs, error) {
 	var list []weft.Outputs
 	for i, in := range samples {
-		out, err := m.Run(j.ctx, in, weft.RunOptions{})
+		out, err := m.Run(ctx, in, o)
 		if err != nil {
 			return nil, fmt.Errorf("sample %d: %w", i, err)
 		}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-512d3d71/weft/hub"
 	"github.com/seed-512d3d71/weft/safetensors"
 )
 
@@ -79,15 +80,16 @@ func otherWeights(name string) bool {
 		ext == ".json" && strings.HasPrefix(base, "pytorch_model")
 }
 
-// copyFiles copies every file of the directory src that has not been written,
-// those below it too. Hidden ones and weights for other programs are left.
-func (j *job) copyFiles(src, dst string) error {
+// copyFiles copies every file of the directory src, opened as d, that has not
+// been written, those below it too. Hidden ones and weights for other programs
+// are left.
+func (j *job) copyFiles(src string, d *hub.Dir, dst string) error {
 	written := append(j.weights.Files(), "config.json", j.index)
 	root, err := filepath.EvalSymlinks(src)
 	if err != nil {
 		return err
 	}
-	return filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+	return filepath.WalkDir(root, func(p string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -99,18 +101,18 @@ func (j *job) copyFiles(src, dst string) error {
 			return err
 		}
 		name := filepath.ToSlash(rel)
-		switch hidden := strings.HasPrefix(d.Name(), "."); {
-		case hidden && d.IsDir():
+		switch hidden := strings.HasPrefix(e.Name(), "."); {
+		case hidden && e.IsDir():
 			return fs.SkipDir
-		case d.IsDir():
+		case e.IsDir():
 			return os.Mkdir(filepath.Join(dst, rel), 0o777)
 		case slices.Contains(written, name):
 			return nil
-		case hidden || otherWeights(name) || !j.dir.Exists(name): // or not a regular file of the directory
+		case hidden || otherWeights(name) || !d.Exists(name): // or not a regular file of the directory
 			j.report.Left = append(j.report.Left, name)
 			return nil
 		}
-		f, err := j.dir.FS().Open(name)
+		f, err := d.FS().Open(name)
 		if err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -57,6 +58,9 @@ type Options struct {
 	// inputs that the layers really see. Without them Cosine is measured on
 	// inputs made up.
 	Samples []weft.Inputs
+	// Smooth, if not 0, is the α of SmoothQuant: how much of the range of inputs
+	// is migrated to the weights, through norms that feed linear layers alone.
+	Smooth float64
 	// Progress, if not nil, is told about every layer.
 	Progress func(Layer)
 }
@@ -70,8 +74,10 @@ type Report struct {
 	After  int64   `json:"bytes_after"`
 	// Cosine is the least cosine of an output with the float32 model's, if it was
 	// asked for.
-	Cosine float64  `json:"cosine,omitempty"`
-	Left   []string `json:"left,omitempty"` // files of the directory that were not copied
+	Cosine float64 `json:"cosine,omitempty"`
+	// Smoothed is the number of norms whose scales were migrated.
+	Smoothed int      `json:"smoothed,omitempty"`
+	Left     []string `json:"left,omitempty"` // files of the directory that were not copied
 }
 
 // Layer is one layer of the report.
@@ -95,6 +101,9 @@ func Dir(ctx context.Context, src, dst string, o Options) (*Report, error) {
 	if o.Group < 0 || o.Group%8 != 0 {
 		return nil, nn.InputError("group size", "%d is not a multiple of 8", o.Group)
 	}
+	if o.Smooth < 0 || o.Smooth > 1 || o.Smooth != o.Smooth {
+		return nil, nn.InputError("smooth", "%v is not between 0 and 1", o.Smooth)
+	}
 	if err := vacant(dst); err != nil {
 		return nil, err
 	}
@@ -102,12 +111,24 @@ func Dir(ctx context.Context, src, dst string, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	job, err := newJob(ctx, d, o)
+	model, norms := d, 0
+	if o.Smooth != 0 {
+		var tmp string
+		if tmp, norms, err = smoothed(ctx, d, dst, o); err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(tmp)
+		if model, err = hub.OpenDir(tmp); err != nil {
+			return nil, err
+		}
+	}
+	job, err := newJob(ctx, model, o)
 	if err != nil {
 		return nil, err
 	}
 	defer job.weights.Close()
-	if err := job.choose(src); err != nil {
+	job.report.Smoothed = norms
+	if err := job.choose(); err != nil {
 		return nil, err
 	}
 	err = replace(dst, func(tmp string) error {
@@ -117,7 +138,7 @@ func Dir(ctx context.Context, src, dst string, o Options) (*Report, error) {
 		if err := job.writeConfig(tmp); err != nil {
 			return err
 		}
-		return job.copyFiles(src, tmp)
+		return job.copyFiles(src, d, tmp)
 	})
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-512d3d71/weft/hub"
 	"github.com/seed-512d3d71/weft/kernels"
 	"github.com/seed-512d3d71/weft/nn"
 	"github.com/seed-512d3d71/weft/safetensors"
@@ -18,74 +19,85 @@ import (
 
 const maxConfig = 16 << 20 // bytes of a configuration file
 
-// writeWeights writes the weight files into dir, one for each of the source's.
+// writeWeights writes the weight files into dir.
 func (j *job) writeWeights(dir string) error {
-	files := j.weights.Files()
-	weightMap := map[string]string{}
-	for _, file := range files {
-		entries, err := j.entries(file)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			weightMap[e.Name] = file
-		}
-		if err := safetensors.WriteFile(filepath.Join(dir, file), entries, map[string]string{"format": "pt"}); err != nil {
-			return err
-		}
-	}
+	var err error
+	j.index, err = writeFiles(dir, j.dir, j.weights, j.entries)
 	for _, l := range j.layers {
 		j.report.Layers = append(j.report.Layers, l.result)
 	}
+	return err
+}
+
+// writeFiles writes a weight file for each of the model's into dir, with what
+// entries has for every tensor, and an index if the model has one: its name is
+// returned.
+func writeFiles(dir string, model *hub.Dir, weights *safetensors.Set, entries func(safetensors.Tensor) ([]safetensors.Entry, error)) (string, error) {
+	weightMap, total := map[string]string{}, int64(0)
+	for _, file := range weights.Files() {
+		f, err := safetensors.OpenFS(model.FS(), file)
+		if err != nil {
+			return "", err
+		}
+		names := f.Names()
+		f.Close()
+		var list []safetensors.Entry
+		for _, name := range names {
+			t, _ := weights.Lookup(name)
+			some, err := entries(t)
+			if err != nil {
+				return "", err
+			}
+			for _, e := range some {
+				weightMap[e.Name] = file
+				total += size(e)
+			}
+			list = append(list, some...)
+		}
+		if err := safetensors.WriteFile(filepath.Join(dir, file), list, map[string]string{"format": "pt"}); err != nil {
+			return "", err
+		}
+	}
 	index := ""
 	for _, stem := range []string{"model", "diffusion_pytorch_model"} {
-		if name := stem + ".safetensors.index.json"; !j.dir.Exists(stem+".safetensors") && j.dir.Exists(name) {
+		if name := stem + ".safetensors.index.json"; !model.Exists(stem+".safetensors") && model.Exists(name) {
 			index = name
 			break
 		}
 	}
-	if j.index = index; index == "" {
-		return nil
+	if index == "" {
+		return "", nil
 	}
 	b, err := json.MarshalIndent(map[string]any{
-		"metadata": map[string]any{"total_size": j.report.After}, "weight_map": weightMap,
+		"metadata": map[string]any{"total_size": total}, "weight_map": weightMap,
 	}, "", "  ")
 	if err != nil {
-		return err
+		return "", err
 	}
-	return writeFile(filepath.Join(dir, index), bytes.NewReader(append(b, '\n')))
+	return index, writeFile(filepath.Join(dir, index), bytes.NewReader(append(b, '\n')))
 }
 
-// entries returns the tensors of a weight file as they are to be written.
-func (j *job) entries(file string) ([]safetensors.Entry, error) {
-	f, err := safetensors.OpenFS(j.dir.FS(), file)
-	if err != nil {
-		return nil, err
+// size returns the bytes of an entry.
+func size(e safetensors.Entry) int64 {
+	n := int64(e.DType.Bits())
+	for _, d := range e.Shape {
+		n *= int64(d)
 	}
-	names := f.Names()
-	f.Close()
-	var list []safetensors.Entry
-	for _, name := range names {
-		t, _ := j.weights.Lookup(name)
-		j.report.Before += t.End - t.Begin
-		l := j.byName[name]
-		if l == nil || l.bits == 0 {
-			j.report.After += t.End - t.Begin
-			list = append(list, safetensors.Entry{Name: name, DType: t.DType, Shape: t.Shape, Data: t.Data()})
-			if l != nil {
-				l.result = Layer{Name: trimWeight(name), Shape: t.Shape, Why: l.why, Cosine: 1}
-				j.tell(l.result)
-			}
-			continue
-		}
-		for _, e := range j.quantized(l) {
-			n := int64(e.DType.Bits() / 8)
-			for _, d := range e.Shape {
-				n *= int64(d)
-			}
-			j.report.After += n
-			list = append(list, e)
-		}
+	return n / 8
+}
+
+// entries returns a tensor as it is to be written.
+func (j *job) entries(t safetensors.Tensor) ([]safetensors.Entry, error) {
+	j.report.Before += t.End - t.Begin
+	list := []safetensors.Entry{{Name: t.Name, DType: t.DType, Shape: t.Shape, Data: t.Data()}}
+	if l := j.byName[t.Name]; l != nil && l.bits > 0 {
+		list = j.quantized(l)
+	} else if l != nil {
+		l.result = Layer{Name: trimWeight(t.Name), Shape: t.Shape, Why: l.why, Cosine: 1}
+		j.tell(l.result)
+	}
+	for _, e := range list {
+		j.report.After += size(e)
 	}
 	return list, nil
 }

@@ -21,6 +21,7 @@ func runQuantize(ctx context.Context, c *call) error {
 	group := c.Int("group-size", 0, "inputs that share a scale in w4; 0: a power of two from 128 to 8 that divides nearly all")
 	embeddings := c.Bool("embeddings", false, "store embeddings in 8 bits too")
 	auto := c.Float64("auto", 0, "keep as few layers in float32 as reach this `cosine` with the outputs of the float32 model")
+	smooth := c.Float64("smooth", 0, "migrate the scales of large inputs to weights, as SmoothQuant does by this `alpha`: 0.5 is usual, 0 leaves them")
 	var keep, calibrate []string
 	c.Func("keep", "`regex` of layers that stay as they are; may be repeated", func(s string) error {
 		_, err := regexp.Compile(s)
@@ -38,13 +39,15 @@ func runQuantize(ctx context.Context, c *call) error {
 	if err := c.need("model", "out"); err != nil {
 		return err
 	}
-	o := quantize.Options{Group: *group, Embeddings: *embeddings, Cosine: *auto}
+	o := quantize.Options{Group: *group, Embeddings: *embeddings, Cosine: *auto, Smooth: *smooth}
 	if o.Scheme, err = kernels.ParseScheme(*scheme); err != nil || o.Scheme == kernels.Float32 {
 		return usagef("--scheme %q is none of w8a8, w8, w4", *scheme)
 	}
 	switch {
 	case *auto < 0 || *auto > 1:
 		return usagef("--auto %v is no cosine", *auto)
+	case *smooth < 0 || *smooth > 1:
+		return usagef("--smooth %v is not between 0 and 1", *smooth)
 	case *group < 0 || *group%8 != 0:
 		return usagef("--group-size %d is not a multiple of 8", *group)
 	case c.quant != "":
@@ -74,6 +77,9 @@ func runQuantize(ctx context.Context, c *call) error {
 	}
 	for _, name := range r.Left {
 		fmt.Fprintf(c.stderr, "not copied: %s\n", name)
+	}
+	if *smooth > 0 {
+		fmt.Fprintf(c.stderr, "smoothed: %d norms\n", r.Smoothed)
 	}
 	if r.Cosine > 0 {
 		fmt.Fprintf(c.stderr, "cosine of the outputs: %.6f\n", r.Cosine)
