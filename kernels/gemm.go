@@ -107,7 +107,10 @@ func (g *linearTask) Do(chunk int) {
 }
 
 // scratch is what one thread needs beside its operands.
-type scratch struct{ a, b []float32 }
+type scratch struct {
+	a, b []float32
+	q    []int8
+}
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 

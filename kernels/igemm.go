@@ -13,18 +13,16 @@ import (
 //
 //	dst[i][j] = act(float32(Σ_p (qa[i][p]-za[i])·qw[j][p])·(sa[i]·sw[j]) + bias[j]) + residual[i][j]
 //
-// With W8 and W4 the sum begins with the bias and takes a group of columns
-// after the other, in the order of the columns:
+// With W8 and W4 the sum begins with the bias and takes one block of columns
+// after the other: up to 32, all of one group. Of a block it takes
 //
-//	s = fma(Σ_p a[i][p]·qw[j][p] over the group, sw[j][group], s)
+//	n, unit = ref.FixedF32(a[i] over the block)
+//	s = fma(float32(Σ_p n[p]·qw[j][p])·unit, sw[j][group], s)
 //
-// With W8 the sum over a group is the chain of multiply-adds of LinearF32 by
-// the integers. With W4 a group is up to 32 columns (of a longer group one
-// after the other), and the sum over them is exact: the elements of a row that
-// it takes are split by ref.SplitF32 into numbers of 24 bits, as many as a
-// float32 has, under the exponent of the largest. See [ref.AddGroupS8] and
-// [ref.AddBlockS4]. The result is closer to the exact product than that of
-// LinearF32 by [QMatrix.Dequantize], unless elements far apart meet in a group.
+// n are integers of 24 bits, as many as a float32 has, under the exponent of
+// the block's largest element, and their sum is exact. The result is closer to
+// the exact product than that of LinearF32 by [QMatrix.Dequantize], unless the
+// elements of a block range over many powers of ten: then it is about as close.
 //
 // Both operands of W8A8 have 8 full bits on every instruction set, and the
 // activations a zero point, since all of it shows. Measured on all-MiniLM-L6-v2

@@ -50,15 +50,20 @@ const (
 	// quad is the number of elements of k that lie side by side in a panel of
 	// bytes, one of nibbles has twice as many: a lane of 32 bits is one column.
 	quad = 4
-	// pairWidth is the columns of a pair of panels; matrices are filled up to it.
+	// pairWidth is the columns of a pair of panels; matrices of W8A8 are filled
+	// up to it.
 	pairWidth = 2 * panelWidth
+	// sideBySide is the number of panels of W8 and W4 whose lines lie side by
+	// side; matrices are filled up to as many.
+	sideBySide = 4
 )
 
 // QMatrix is a quantized weight [Rows, Cols] (out features, in features), in
-// panels of 16 rows as [Matrix]. Within a panel of W8A8 the bytes of 4 adjacent
-// columns of one row lie side by side, as the dot products of bytes read them;
-// in one of W8 those of the 16 rows do; in one of W4 a byte holds columns p and
-// p+4 of 8, plus 8, low one first.
+// panels of 16 rows as [Matrix]. A panel is lines of 64 bytes, the bytes of 4
+// adjacent columns of one row side by side, as dot products read them. A byte of
+// W4 holds columns p and p+4 of 8, the first in its low half, and 8 more than
+// each. With W8A8 a panel's lines follow each other; with W8 and W4 those of 4
+// panels take turns, so that one row reads the weight from front to back.
 type QMatrix struct {
 	scheme Scheme
 	n, k   int
@@ -229,21 +234,22 @@ func newQMatrix(s Scheme, n, k, group int) *QMatrix {
 		m.group = (m.group + 7) &^ 7 // the kernels change scales between lanes
 	}
 	panels := (n + pairWidth - 1) / pairWidth * 2
-	m.step = (k + m.per() - 1) / m.per() * panelWidth * 4
+	if s != W8A8 {
+		panels = (panels + sideBySide - 1) / sideBySide * sideBySide
+	}
+	m.step = units(k) * unitCols * panelWidth
+	switch s {
+	case W8A8:
+		m.step = (k + quad - 1) / quad * quad * panelWidth
+	case W4:
+		m.step /= 2
+	}
 	m.data = newBytes(panels * m.step)
 	m.scale = newWeights(panels * panelWidth * m.groups())
 	if s == W8A8 {
 		m.sums = make([]int32, panels*panelWidth)
 	}
 	return m
-}
-
-// per is the number of elements in a lane of 32 bits.
-func (m *QMatrix) per() int {
-	if m.scheme == W4 {
-		return 2 * quad
-	}
-	return quad
 }
 
 // groups is the number of scales of a row.
@@ -314,19 +320,13 @@ func (m *QMatrix) quantize(q []int8, scale, row []float32) {
 // place stores row i.
 func (m *QMatrix) place(i int, q []int8, scale []float32) {
 	panel, lane := i/panelWidth, i%panelWidth
-	data := m.data[panel*m.step:][:m.step]
-	switch m.scheme {
-	case W4:
+	if m.scheme == W4 {
 		for p, v := range q {
-			data[p/8*64+lane*4+p%4] |= (v + 8) << (p / 4 % 2 * 4)
+			m.data[m.index(i, p)] |= (v + 8) << (p / 4 % 2 * 4)
 		}
-	case W8:
-		for p, v := range q {
-			data[p*panelWidth+lane] = v
-		}
-	default:
+	} else {
 		for p := 0; p < len(q); p += quad {
-			copy(data[p*panelWidth+lane*quad:][:quad], q[p:])
+			copy(m.data[m.index(i, p):][:quad], q[p:])
 		}
 	}
 	for g, s := range scale {
@@ -368,17 +368,38 @@ func (m *QMatrix) Dequantize() []float32 {
 	return w
 }
 
+// panel returns where a panel begins, and line how far apart its lines are.
+func (m *QMatrix) panel(i int) int {
+	if m.scheme == W8A8 {
+		return i * m.step
+	}
+	return i/sideBySide*sideBySide*m.step + i%sideBySide*64
+}
+
+func (m *QMatrix) line() int {
+	if m.scheme == W8A8 {
+		return 64
+	}
+	return sideBySide * 64
+}
+
+// index returns where row i, column p is stored.
+func (m *QMatrix) index(i, p int) int {
+	line := p / quad
+	if m.scheme == W4 {
+		line /= 2
+	}
+	return m.panel(i/panelWidth) + line*m.line() + i%panelWidth*quad + p%quad
+}
+
 // at returns the stored element of row i, column p.
 func (m *QMatrix) at(i, p int) int8 {
-	data, lane := m.data[i/panelWidth*m.step:], i%panelWidth
-	switch m.scheme {
-	case W4:
-		return int8(uint8(data[p/8*64+lane*4+p%4])>>(p/4%2*4)&15) - 8
-	case W8:
-		return data[p*panelWidth+lane]
+	v := m.data[m.index(i, p)]
+	if m.scheme == W4 {
+		return int8(uint8(v)>>(p/4%2*4)&15) - 8
 	}
-	return data[p/quad*64+lane*quad+p%quad]
+	return v
 }
 
 // quantFamilies are the products by quantized weights.
-var quantFamilies = []anyFamily{&igemm, &igemmNarrow, &byteF32, &nibbleF32}
+var quantFamilies = []anyFamily{&igemm, &igemmNarrow, &weight8, &weight4}

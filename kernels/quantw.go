@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"math"
 	"sync"
 	"unsafe"
 
@@ -8,48 +9,65 @@ import (
 	"github.com/seed-512d3d71/weft/kernels/ref"
 )
 
-// byteRow is one implementation of the product of floats by a weight of 8
-// bits; without tile it is ref.
-type byteRow struct {
+// weightRow is one implementation of the product of rows of fixed-point
+// numbers by a weight of few bits; without tile it is ref.
+type weightRow struct {
 	panels []int // side by side in the widest tile, by its rows
-	tile   func(h, n int, a *float32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc, k, group int)
+	// split stores what ref.FixedF32 makes of the blocks of a row: unitBytes for
+	// every 8 elements, and blockBytes for a block at sum, its unit last.
+	split func(digits *byte, sum *int32, x *float32, k, group int)
+	tile  func(h, n int, a *byte, sum *int32, lda int, b *int8, scale *float32, lds int, c *float32, ldc, k, group int)
 }
 
-// nibbleRow is one implementation of the product of rows that are split into
-// digits by a weight of 4 bits; without tile it is ref.
-type nibbleRow struct {
-	panels []int // side by side in the widest tile, by its rows
-	tile   func(h, n int, a *int8, sum *int32, lda int, b *int8, ldb int, scale *float32, lds int, c *float32, ldc, k, group int)
-	// split is ref.SplitF32 for the blocks of a row; nil: that itself.
-	split func(digits *int8, sum *int32, x *float32, k, group int)
+// weightRowOf returns the row in use for a scheme.
+func weightRowOf(s Scheme) *weightRow {
+	if s == W4 {
+		return &weight4.active
+	}
+	return &weight8.active
 }
 
 const (
-	// unit is the number of nibbles in a lane of 32 bits.
-	unit = 2 * quad
-	// splitBytes is what the digits of a unit take, and blockBytes what a block
-	// has beside them.
-	splitBytes, blockBytes = 32, 16
+	unitCols   = 8 // k and the groups of the kernels are in units of so many
+	unitBytes  = 4 * unitCols
+	blockBytes = 16
 )
+
+// units returns how many units n columns take.
+func units(n int) int { return (n + unitCols - 1) / unitCols }
+
+// block returns the number of the block of column p: blocks have up to
+// ref.FixedBlock columns and begin anew with each group.
+func (m *QMatrix) block(p int) int {
+	each := (m.group + ref.FixedBlock - 1) / ref.FixedBlock
+	return p/m.group*each + p%m.group/ref.FixedBlock
+}
+
+// blockStart returns the first column of the block of column p, blockEnd the
+// one after its last.
+func (m *QMatrix) blockStart(p int) int { return p - p%m.group%ref.FixedBlock }
+
+func (m *QMatrix) blockEnd(p int) int {
+	start := m.blockStart(p)
+	return min(start+ref.FixedBlock, start/m.group*m.group+m.group, m.k)
+}
 
 // linearWeightOnly is LinearQ with W8 and W4.
 func linearWeightOnly(t *par.Team, dst []float32, ldd int, a []float32, lda, m int, w *QMatrix, ep Epilogue) {
 	task := weightTasks.Get().(*weightTask)
 	task.dst, task.ldd, task.a, task.lda, task.m, task.w, task.ep = dst, ldd, a, lda, m, w, ep
-	if w.scheme == W4 {
-		task.layout()
-		task.splitting = true
-		t.Run(task, (m+task.rows-1)/task.rows)
-		task.splitting = false
-	}
+	task.layout()
+	task.splitting = true
+	t.Run(task, (m+task.rows-1)/task.rows)
+	task.splitting = false
 	task.grid = weightGrid(t.Threads(), m, w.n, w.k)
 	t.Run(task, task.grid.chunks())
 	*task = weightTask{store: task.store}
 	weightTasks.Put(task)
 }
 
-// weightTask is one LinearQ with W8 or W4: with W4 first a region that splits
-// A, then one that multiplies. It keeps its buffer for the next.
+// weightTask is one LinearQ with W8 or W4: first a region that splits A, then
+// one that multiplies. It keeps its buffer for the next.
 type weightTask struct {
 	dst, a   []float32
 	ldd, lda int
@@ -60,9 +78,9 @@ type weightTask struct {
 
 	splitting bool
 	rows      int     // of A in a chunk of it
-	store     []int32 // A split: of each row the digits, then the sums
+	store     []int32 // A: of each row the numbers, then the blocks
 	ld        int     // from row to row
-	sums      int     // where they begin
+	sums      int     // where the blocks begin
 }
 
 var weightTasks = sync.Pool{New: func() any { return new(weightTask) }}
@@ -71,9 +89,6 @@ var weightTasks = sync.Pool{New: func() any { return new(weightTask) }}
 // that stays in L2 by pairs that pass by.
 func weightGrid(threads, m, n, k int) grid {
 	g := split(threads, m, n, k, blockRows(k))
-	if g.across > 1 {
-		g.panels += g.panels % 2
-	}
 	g.panels, g.n = (g.panels+1)/2, (g.n+1)/2
 	g.across = (g.n + g.panels - 1) / g.panels
 	return g
@@ -98,32 +113,33 @@ func (g *weightTask) Do(chunk int) {
 // product computes rows [i0, i1) by panels [j0, j1), as many panels side by
 // side as the tiles allow: they stay near while the rows pass by.
 func (g *weightTask) product(i0, i1, j0, j1 int) {
-	w, panels := g.w, byteF32.active.panels
-	if w.scheme == W4 {
-		panels = nibbleF32.active.panels
-	}
-	if panels == nil || w.k == 0 {
+	w, row := g.w, weightRowOf(g.w.scheme)
+	if row.tile == nil || w.k == 0 {
 		g.productRef(i0, i1, j0, j1)
 		return
 	}
 	scratch := scratches.Get().(*scratch)
+	most := len(row.panels) - 1
 	for j := j0; j < j1 && j*panelWidth < w.n; {
-		n := panels[tileHeight(i1-i0, len(panels)-1)]
+		n := row.panels[tileHeight(i1-i0, most)]
 		for n > j1-j {
 			n /= 2
 		}
 		at, cols := j*panelWidth, min(n*panelWidth, w.n-j*panelWidth)
+		lds := w.groups() * panelWidth
 		for i := i0; i < i1; {
-			h := tileHeight(i1-i, len(panels)-1)
+			h := tileHeight(i1-i, most)
 			c, ldc := g.dst[i*g.ldd+at:], g.ldd
-			if cols < n*panelWidth {
+			if cols < n*panelWidth { // a tile writes all of its panels
 				c, ldc = grow(&scratch.b, h*n*panelWidth), n*panelWidth
 				clear(c)
 			}
 			for r := range h {
 				g.begin(c[r*ldc:][:cols], at)
 			}
-			g.tile(h, n, i, j, &c[0], ldc)
+			a := g.store[i*g.ld:]
+			row.tile(h, n, bytesOf(a), &a[g.sums], 4*g.ld, &w.data[w.panel(j)], &w.scale[j*lds], lds,
+				&c[0], ldc, units(w.k), units(w.group))
 			if cols < n*panelWidth {
 				for r := range h {
 					copy(g.dst[(i+r)*g.ldd+at:][:cols], c[r*ldc:])
@@ -146,47 +162,35 @@ func (g *weightTask) begin(c []float32, at int) {
 	}
 }
 
-// tile adds h rows by n panels.
-func (g *weightTask) tile(h, n, i, j int, c *float32, ldc int) {
-	w := g.w
-	b, scale, lds := &w.data[j*w.step], &w.scale[j*w.groups()*panelWidth], w.groups()*panelWidth
-	if w.scheme == W4 {
-		a := g.store[i*g.ld:]
-		nibbleF32.active.tile(h, n, int8s(a), &a[g.sums], 4*g.ld, b, w.step, scale, lds, c, ldc, units(w.k), units(w.group))
-		return
-	}
-	byteF32.active.tile(h, n, &g.a[i*g.lda], g.lda, b, w.step, scale, lds, c, ldc, w.k, w.group)
-}
-
 func (g *weightTask) productRef(i0, i1, j0, j1 int) {
 	w := g.w
-	for at := j0 * panelWidth; at < min(j1*panelWidth, w.n); at += panelWidth {
+	scratch := scratches.Get().(*scratch)
+	if cap(scratch.q) < w.k {
+		scratch.q = make([]int8, w.k)
+	}
+	q := scratch.q[:w.k]
+	for j := j0 * panelWidth; j < min(j1*panelWidth, w.n); j++ {
+		for p := range q {
+			q[p] = w.at(j, p)
+		}
 		for i := i0; i < i1; i++ {
-			c := g.dst[i*g.ldd+at:][:min(panelWidth, w.n-at)]
-			g.begin(c, at)
-			panel := at / panelWidth
-			for group := range (w.k + w.group - 1) / w.group {
-				scale := w.scale[(panel*w.groups()+group)*panelWidth:]
-				lo, hi := group*w.group, min((group+1)*w.group, w.k)
-				if w.scheme == W8 {
-					ref.AddGroupS8(c, g.a[i*g.lda:][lo:hi], w.data[panel*w.step+lo*panelWidth:], scale)
-					continue
-				}
-				row := g.store[i*g.ld:]
-				for p := lo; p < hi; p += ref.SplitBlock {
-					sum := row[g.sums+w.block(p)*blockBytes/4:][:4]
-					ref.AddBlockS4(c, unsafe.Slice(int8s(row[p/unit*splitBytes/4:]), splitBytes*units(min(ref.SplitBlock, hi-p))),
-						[4]int32(sum), w.data[panel*w.step+p/unit*64:], scale)
-				}
+			c, row := &g.dst[i*g.ldd+j], g.store[i*g.ld:]
+			g.begin(g.dst[i*g.ldd+j:][:1], j)
+			for p, end := 0, 0; p < w.k; p = end {
+				end = w.blockEnd(p)
+				scale := w.scale[(j/panelWidth*w.groups()+p/w.group)*panelWidth+j%panelWidth]
+				unit := math.Float32frombits(uint32(row[g.sums+w.block(p)*blockBytes/4+3]))
+				*c = ref.AddFixed(*c, row[p:end], unit, q[p:], scale)
 			}
 		}
 	}
+	scratches.Put(scratch)
 }
 
-// layout sets the size of the split A.
+// layout sets the size of the stored A.
 func (g *weightTask) layout() {
 	w := g.w
-	g.sums = units(w.k) * splitBytes / 4
+	g.sums = units(w.k) * unitBytes / 4
 	g.ld = g.sums
 	if w.k > 0 {
 		g.ld += (w.block(w.k-1) + 1) * blockBytes / 4
@@ -201,49 +205,37 @@ func (g *weightTask) layout() {
 	g.rows = max(1, chunkElems/max(1, w.k))
 }
 
-// splitRow splits row i, block by block.
+// splitRow splits row i. The ref row stores the numbers as they are.
 func (g *weightTask) splitRow(i int) {
 	w := g.w
 	x, row := g.a[i*g.lda:][:w.k], g.store[i*g.ld:]
-	split := nibbleF32.active.split
+	split := weightRowOf(w.scheme).split
 	if split == nil {
-		for lo := 0; lo < w.k; lo += w.group {
-			hi := min(lo+w.group, w.k)
-			for p := lo; p < hi; p += ref.SplitBlock {
-				ref.SplitF32(unsafe.Slice(int8s(row[p/unit*splitBytes/4:]), splitBytes*units(min(ref.SplitBlock, hi-p))),
-					row[g.sums+w.block(p)*blockBytes/4:], x[p:min(p+ref.SplitBlock, hi)])
-			}
+		for p, end := 0, 0; p < w.k; p = end {
+			end = w.blockEnd(p)
+			unit := ref.FixedF32(row[p:end], x[p:end])
+			row[g.sums+w.block(p)*blockBytes/4+3] = int32(math.Float32bits(unit))
 		}
 		return
 	}
 	last := w.k // the start of a block that ends within a unit
-	if w.k%unit != 0 {
-		last = (w.k - 1) / w.group * w.group
-		last += (w.k - 1 - last) / ref.SplitBlock * ref.SplitBlock
+	if w.k%unitCols != 0 {
+		last = w.blockStart(w.k - 1)
 	}
 	if last > 0 {
-		split(int8s(row), &row[g.sums], &x[0], units(last), units(w.group))
+		split(bytesOf(row), &row[g.sums], &x[0], units(last), units(w.group))
 	}
 	if last < w.k {
 		scratch := scratches.Get().(*scratch)
-		tail := grow(&scratch.a, ref.SplitBlock)
+		tail := grow(&scratch.a, ref.FixedBlock)
 		clear(tail[copy(tail, x[last:]):])
-		split(int8s(row[last/unit*splitBytes/4:]), &row[g.sums+w.block(last)*blockBytes/4], &tail[0], units(w.k-last), ref.SplitBlock/unit)
+		split(bytesOf(row[last*unitBytes/unitCols/4:]), &row[g.sums+w.block(last)*blockBytes/4], &tail[0],
+			units(w.k-last), ref.FixedBlock/unitCols)
 		scratches.Put(scratch)
 	}
 }
 
-// units returns how many units n columns take.
-func units(n int) int { return (n + unit - 1) / unit }
-
-// block returns the number of the block of column p: blocks have up to
-// ref.SplitBlock columns and begin anew with each group.
-func (m *QMatrix) block(p int) int {
-	each := (m.group + ref.SplitBlock - 1) / ref.SplitBlock
-	return p/m.group*each + p%m.group/ref.SplitBlock
-}
-
-func int8s(x []int32) *int8 { return (*int8)(unsafe.Pointer(unsafe.SliceData(x))) }
+func bytesOf(x []int32) *byte { return (*byte)(unsafe.Pointer(unsafe.SliceData(x))) }
 
 // newBytes returns n zero bytes, in the memory of packed weights.
 func newBytes(n int) []int8 {

@@ -3,13 +3,15 @@ package kernels
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/seed-512d3d71/weft/internal/ktest"
 	"github.com/seed-512d3d71/weft/kernels/ref"
 )
 
-// fixedPoint states the numbers that ref.SplitF32 makes of a block.
+// fixedPoint states the numbers that a block of floats is multiplied as.
 func fixedPoint(x []float32) (n []int64, unit float64) {
 	n = make([]int64, len(x))
 	most := 0.0
@@ -30,46 +32,26 @@ func fixedPoint(x []float32) (n []int64, unit float64) {
 	return n, unit
 }
 
-// blockSum states what a block adds up to: the digits of n by the weights q.
-func blockSum(n []int64, unit float64, q func(p int) int64) float32 {
-	var s [3]int64
-	for p, v := range n {
-		low := int64(int8(v))
-		mid := int64(int8((v - low) >> 8))
-		for d, digit := range []int64{low, mid, (v - low - mid<<8) >> 16} {
-			s[d] += digit * q(p)
-		}
-	}
-	t := ref.FMA32(float32(s[2]), 65536, ref.FMA32(float32(s[1]), 256, float32(s[0])))
-	return t * float32(unit)
-}
-
 // refWeightOnly states LinearQ of W8 and W4, with a bias.
 func refWeightOnly(x []float32, m int, w *QMatrix, bias []float32) []float32 {
 	dst := make([]float32, 0, m*w.n)
 	for i := range m {
 		row := x[i*w.k:][:w.k]
-		// The blocks of W4 are the same for all columns.
-		blocks, units := map[int][]int64{}, map[int]float64{}
+		blocks, units := map[int][]int64{}, map[int]float64{} // for all columns
 		for j := range w.n {
 			c := bias[j]
 			for lo := 0; lo < w.k; lo += w.group {
-				hi := min(lo+w.group, w.k)
 				scale := w.scale[(j/panelWidth*w.groups()+lo/w.group)*panelWidth+j%panelWidth]
-				if w.scheme == W8 {
-					s := float32(0)
-					for p := lo; p < hi; p++ {
-						s = ref.FMA32(row[p], float32(w.at(j, p)), s)
-					}
-					c = ref.FMA32(s, scale, c)
-					continue
-				}
+				hi := min(lo+w.group, w.k)
 				for at := lo; at < hi; at += 32 {
 					if blocks[at] == nil {
 						blocks[at], units[at] = fixedPoint(row[at:min(at+32, hi)])
 					}
-					s := blockSum(blocks[at], units[at], func(p int) int64 { return int64(w.at(j, at+p)) })
-					c = ref.FMA32(s, scale, c)
+					s := int64(0)
+					for p, v := range blocks[at] {
+						s += v * int64(w.at(j, at+p))
+					}
+					c = ref.FMA32(float32(float32(s)*float32(units[at])), scale, c)
 				}
 			}
 			dst = append(dst, c)
@@ -83,10 +65,10 @@ func refWeightOnly(x []float32, m int, w *QMatrix, bias []float32) []float32 {
 func TestLinearWeightOnly(t *testing.T) {
 	sizes := [][3]int{{1, 1, 0}, {6, 7, 0}, {1, 130, 1024}, {5, 40, 520}, {30, 33, 300}}
 	for m := 1; m <= 8; m++ {
-		for k := 1; k <= 40; k++ {
+		for k := m; k <= 40; k += 3 {
 			sizes = append(sizes, [3]int{m, 4*m + k, k})
 		}
-		for n := 1; n <= 140; n += 1 + m/2 {
+		for n := m; n <= 140; n += 1 + 2*m {
 			sizes = append(sizes, [3]int{m, n, 41 + m})
 		}
 	}
@@ -120,12 +102,18 @@ func TestLinearWeightOnly(t *testing.T) {
 	}
 }
 
-// TestLinearW4Accuracy: the product by a weight of 4 bits is closer to the exact
-// one than that of LinearF32, and about as close if the elements of a block
-// range over many powers of ten (the odd rows).
-func TestLinearW4Accuracy(t *testing.T) {
+// TestWeightOnlyAccuracy: the product is closer to the exact one than that of
+// LinearF32, and about as close if the elements of a block range over many
+// powers of ten (the odd rows).
+func TestWeightOnlyAccuracy(t *testing.T) {
+	for _, s := range []Scheme{W8, W4} {
+		t.Run(s.String(), func(t *testing.T) { weightOnlyAccuracy(t, s) })
+	}
+}
+
+func weightOnlyAccuracy(t *testing.T, s Scheme) {
 	const m, n, k = 4, 64, 1536
-	w := randomQ(W4, 1, n, k, 64)
+	w := randomQ(s, 1, n, k, 64)
 	b := w.Dequantize()
 	x := make([]float32, m*k)
 	r := ktest.Rand(2)
@@ -152,64 +140,78 @@ func TestLinearW4Accuracy(t *testing.T) {
 	}
 }
 
-// TestSplitF32 holds the split of rows into digits against its statement.
-func TestSplitF32(t *testing.T) {
+// TestSplitRow holds the split of rows against its statement: as it is by ref,
+// in digits of 8 or 12 bits by the others.
+func TestSplitRow(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
-		for k := 1; k <= 150; k++ {
-			for _, group := range []int{8, 24, 32, 40, 64, 0} {
-				x := make([]float32, k)
-				r := ktest.Rand(uint64(k + group))
-				for p := range x {
-					x[p] = float32(r.NormFloat64()) * float32(math.Pow(10, float64(k%41-20)))
-				}
-				switch k % 7 {
-				case 0:
-					x[k/2] = []float32{0x1.fdfdfcp10, 0x1.fdfdfep10, -0x1.fdfdfcp-80, 0x1.fffffep127, 0x1p-100, -0x1.fffffep-101}[k/7%6]
-					if k/7%6 >= 4 {
-						for p := range x {
-							x[p] = min(max(x[p], -0x1p-101), 0x1p-101)
-						}
-						x[k/2] = []float32{0x1p-100, -0x1.fffffep-101}[k/7%2]
+		for _, s := range []Scheme{W8, W4} {
+			splitRows(t, s)
+		}
+	})
+}
+
+func splitRows(t *testing.T, s Scheme) {
+	for k := 1; k <= 150; k += 1 + k/50 {
+		for _, group := range []int{8, 24, 32, 40, 64, 0} {
+			x := make([]float32, k)
+			r := ktest.Rand(uint64(k + group))
+			for p := range x {
+				x[p] = float32(r.NormFloat64()) * float32(math.Pow(10, float64(k%41-20)))
+			}
+			switch k % 7 {
+			case 0:
+				x[k/2] = []float32{0x1.fdfdfcp10, 0x1.fdfdfep10, -0x1.fdfdfcp-80, 0x1.fffffep127, 0x1p-100, -0x1.fffffep-101}[k/7%6]
+				if k/7%6 >= 4 {
+					for p := range x {
+						x[p] = min(max(x[p], -0x1p-101), 0x1p-101)
 					}
-				case 1:
-					ktest.Sprinkle(r, x, 40)
-				case 2:
-					x[k-1] = float32(math.Inf(-1))
+					x[k/2] = []float32{0x1p-100, -0x1.fffffep-101}[k/7%2]
 				}
-				w := newQMatrix(W4, 1, k, group)
-				g := &weightTask{a: ktest.GuardCopy(t, x, ktest.Edges[k%2]), lda: k, m: 1, w: w}
-				g.layout()
-				g.store = ktest.Guard[int32](t, g.ld, ktest.Edges[k%2])
-				g.splitRow(0)
-				for lo := 0; lo < k; lo += w.group {
-					for at := lo; at < min(lo+w.group, k); at += 32 {
-						n, unit := fixedPoint(x[at:min(at+32, lo+w.group, k)])
-						block := g.store[g.sums+4*w.block(at):][:4]
-						if got := math.Float32frombits(uint32(block[3])); !ktest.Same(got, float32(unit)) {
-							t.Fatalf("%d elements in groups of %d: the unit at %d is %v, want %v", k, group, at, got, unit)
-						}
-						var sum [3]int32
-						for p := range (len(n) + 7) / 8 * 8 {
-							got, want := int64(0), int64(0)
-							for d := range 3 {
-								i := (at+p)/8*32 + p/4%2*16 + d*4 + p%4
-								digit := int8(g.store[i/4] >> (i % 4 * 8))
-								sum[d] -= 8 * int32(digit)
-								got += int64(digit) << (8 * d)
-							}
-							if p < len(n) {
-								want = n[p]
-							}
-							if got != want {
-								t.Fatalf("%d elements in groups of %d: element %d is %d, want %d", k, group, at+p, got, want)
-							}
-						}
-						if got := [3]int32(block[:3]); got != sum {
-							t.Fatalf("%d elements in groups of %d: the sums at %d are %d, want %d", k, group, at, got, sum)
+			case 1:
+				ktest.Sprinkle(r, x, 40)
+			case 2:
+				x[k-1] = float32(math.Inf(-1))
+			}
+			w := newQMatrix(s, 1, k, group)
+			g := &weightTask{a: ktest.GuardCopy(t, x, ktest.Edges[k%2]), lda: k, m: 1, w: w}
+			g.layout()
+			g.store = ktest.Guard[int32](t, g.ld, ktest.Edges[k%2])
+			g.splitRow(0)
+			for lo := 0; lo < k; lo += w.group {
+				for at := lo; at < min(lo+w.group, k); at += 32 {
+					n, unit := fixedPoint(x[at:min(at+32, lo+w.group, k)])
+					block := g.store[g.sums+4*w.block(at):][:4]
+					if got := math.Float32frombits(uint32(block[3])); !ktest.Same(got, float32(unit)) {
+						t.Fatalf("%d elements in groups of %d: the unit at %d is %v, want %v", k, group, at, got, unit)
+					}
+					for p, want := range n {
+						if got := stored(g, at+p); got != want {
+							t.Fatalf("%v, %d elements in groups of %d: element %d is %d, want %d", s, k, group, at+p, got, want)
 						}
 					}
 				}
 			}
 		}
-	})
+	}
+}
+
+// stored returns number p of a split row.
+func stored(g *weightTask, p int) (n int64) {
+	b := unsafe.Slice((*int8)(unsafe.Pointer(&g.store[0])), 4*len(g.store))
+	words := unsafe.Slice((*int16)(unsafe.Pointer(&g.store[0])), 2*len(g.store))
+	at := p/8*32 + p/4%2*16
+	switch {
+	case weightRowOf(g.w.scheme).split == nil:
+		return int64(g.store[p])
+	case g.w.scheme == W8 && strings.HasSuffix(weight8.rows[weight8.at].name, "AVX2"):
+		at = at/2 + p%2*2 + p%4/2
+		return int64(words[at]) + int64(words[at+4])<<12
+	case g.w.scheme == W8 && strings.Contains(weight8.rows[weight8.at].name, "Long"):
+		at = at/2 + p%4
+		return int64(words[at]) + int64(words[at+4])<<12
+	}
+	for d := range 3 {
+		n += int64(b[at+d*4+p%4]) << (8 * d)
+	}
+	return n
 }

@@ -9,14 +9,12 @@ import (
 )
 
 var igemmOps = map[string]func(){
-	"igemm_avx512vnni":        igemmVNNI,
-	"igemm_avx512":            igemmAVX512,
-	"igemm_avxvnni":           igemmAVXVNNI,
-	"igemm_avx2":              igemmAVX2,
-	"igemm_weight_avx512":     igemmWeight(avx512),
-	"igemm_weight_avx2":       igemmWeight(avx2),
-	"igemm_nibble_avx512vnni": igemmNibble(avx512, "AVX512VNNI"),
-	"igemm_nibble_avx2":       igemmNibble(avx2, "AVX2"),
+	"igemm_avx512vnni":  igemmVNNI,
+	"igemm_avx512":      igemmAVX512,
+	"igemm_avxvnni":     igemmAVXVNNI,
+	"igemm_avx2":        igemmAVX2,
+	"weight_avx512vnni": igemmWeight(avx512, "AVX512VNNI"),
+	"weight_avx2":       igemmWeight(avx2, "AVX2"),
 }
 
 // igemmQuad is the number of elements of k that lie side by side in a packed

@@ -37,7 +37,7 @@ func TestEncodings(t *testing.T) {
 			switch stem {
 			case "gemm_bf16":
 				arch = "armv8.2-a+bf16"
-			case "igemm_dot", "nibble_dot":
+			case "igemm_dot", "weight_dot":
 				arch = "armv8.2-a+dotprod"
 			case "igemm_matrix":
 				arch = "armv8.2-a+i8mm"

@@ -263,20 +263,7 @@ func igemmLongTile(rows int) {
 	ldpQ(w[0], w[1], b, 0)
 	ldpQ(w[2], w[3], b, 32)
 	addI(b, b, 64)
-	// even holds the bytes of steps 0 and 2 of two registers' columns, odd
-	// those of 1 and 3.
-	pairs := func(x, y *reg) (even, odd *reg) {
-		even, odd = cur.v(), cur.v()
-		uzp1B(even, x, y)
-		uzp2B(odd, x, y)
-		return even, odd
-	}
-	even0, odd0 := pairs(w[0], w[1])
-	even1, odd1 := pairs(w[2], w[3])
-	var steps [4]*reg
-	steps[0], steps[2] = pairs(even0, even1)
-	steps[1], steps[3] = pairs(odd0, odd1)
-	for p, x := range steps {
+	for p, x := range bySteps(w) {
 		low, high := cur.v(), cur.v()
 		fromS8(low, x)
 		fromS82(high, x)

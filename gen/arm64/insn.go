@@ -270,8 +270,6 @@ func toBytes(d, n *reg)   { vv(0x0e212800, "xtn", "8b", "8h", "", d, n) }
 func toBytes2(d, n *reg)  { vv(0x4e212800, "xtn2", "16b", "8h", "", d, n, d) }
 func fromS8(d, n *reg)    { vv(0x0f08a400, "sxtl", "8h", "8b", "", d, n) }
 func fromS82(d, n *reg)   { vv(0x4f08a400, "sxtl2", "8h", "16b", "", d, n) }
-func fromS16(d, n *reg)   { vv(0x0f10a400, "sxtl", "4s", "4h", "", d, n) }
-func fromS162(d, n *reg)  { vv(0x4f10a400, "sxtl2", "4s", "8h", "", d, n) }
 func fromU8(d, n *reg)    { vv(0x2f08a400, "uxtl", "8h", "8b", "", d, n) }
 func fromU82(d, n *reg)   { vv(0x6f08a400, "uxtl2", "8h", "16b", "", d, n) }
 

@@ -13,10 +13,8 @@ package amd64
 //go:generate go -C ../../gen run ./amd64 -op igemm_avx512 -out ../kernels/amd64/igemm_avx512_amd64.s -stubs ../kernels/amd64/igemm_avx512_amd64.go -pkg amd64
 //go:generate go -C ../../gen run ./amd64 -op igemm_avxvnni -out ../kernels/amd64/igemm_avxvnni_amd64.s -stubs ../kernels/amd64/igemm_avxvnni_amd64.go -pkg amd64
 //go:generate go -C ../../gen run ./amd64 -op igemm_avx2 -out ../kernels/amd64/igemm_avx2_amd64.s -stubs ../kernels/amd64/igemm_avx2_amd64.go -pkg amd64
-//go:generate go -C ../../gen run ./amd64 -op igemm_weight_avx2 -out ../kernels/amd64/igemm_weight_avx2_amd64.s -stubs ../kernels/amd64/igemm_weight_avx2_amd64.go -pkg amd64
-//go:generate go -C ../../gen run ./amd64 -op igemm_weight_avx512 -out ../kernels/amd64/igemm_weight_avx512_amd64.s -stubs ../kernels/amd64/igemm_weight_avx512_amd64.go -pkg amd64
-//go:generate go -C ../../gen run ./amd64 -op igemm_nibble_avx2 -out ../kernels/amd64/igemm_nibble_avx2_amd64.s -stubs ../kernels/amd64/igemm_nibble_avx2_amd64.go -pkg amd64
-//go:generate go -C ../../gen run ./amd64 -op igemm_nibble_avx512vnni -out ../kernels/amd64/igemm_nibble_avx512vnni_amd64.s -stubs ../kernels/amd64/igemm_nibble_avx512vnni_amd64.go -pkg amd64
+//go:generate go -C ../../gen run ./amd64 -op weight_avx2 -out ../kernels/amd64/weight_avx2_amd64.s -stubs ../kernels/amd64/weight_avx2_amd64.go -pkg amd64
+//go:generate go -C ../../gen run ./amd64 -op weight_avx512vnni -out ../kernels/amd64/weight_avx512vnni_amd64.s -stubs ../kernels/amd64/weight_avx512vnni_amd64.go -pkg amd64
 //go:generate go -C ../../gen run ./amd64 -op attn_f32_avx2 -out ../kernels/amd64/attn_f32_avx2_amd64.s -stubs ../kernels/amd64/attn_f32_avx2_amd64.go -pkg amd64
 //go:generate go -C ../../gen run ./amd64 -op attn_f32_avx512 -out ../kernels/amd64/attn_f32_avx512_amd64.s -stubs ../kernels/amd64/attn_f32_avx512_amd64.go -pkg amd64
 //go:generate go -C ../../gen run ./amd64 -op vec_act_avx2 -out ../kernels/amd64/vec_act_avx2_amd64.s -stubs ../kernels/amd64/vec_act_avx2_amd64.go -pkg amd64

@@ -110,87 +110,50 @@ func QuantizeS4(q []int8, x []float32) (scale float32) {
 	return most / 7.5
 }
 
-// SplitBlock is the most elements that SplitF32 gives one exponent.
-const SplitBlock = 32
+// FixedBlock is the most elements that FixedF32 gives one unit.
+const FixedBlock = 32
 
-// SplitF32 writes up to SplitBlock floats as fixed-point numbers of 24 bits, in
-// three signed digits of base 256, so that products by small integers can be
-// summed exactly:
+// FixedF32 writes up to FixedBlock floats as fixed-point numbers of 24 bits, so
+// that products by small integers can be summed exactly:
 //
-//	x[p] = (d0[p] + 256·d1[p] + 65536·d2[p])·unit, rounded to nearest even
+//	n[p] = round(x[p]/unit), to nearest even, |n[p]| <= 0x7f7f7f
 //
-// unit is the power of two 2²² (or, close to the next one, 2²¹) below the
-// largest magnitude: what is rounded away is at most 2⁻²³ of that, as much as of
-// a float32. Digit d of element p is digits[p/8*32 + p/4%2*16 + d*4 + p%4]; what
-// x does not fill is 0. sum[d] is -8 times the sum of the digits d, sum[3] are
-// the bits of unit. A block below 2⁻¹⁰⁰ is 0, with unit 0; the unit of one with a
-// NaN or an infinity is NaN, so that what is computed from it is too.
-func SplitF32(digits []int8, sum []int32, x []float32) {
+// unit is 2⁻²² (or, just below the next power of two, 2⁻²¹) of the power of two
+// below the largest magnitude: what is rounded away is at most 2⁻²³ of that, about
+// as much as from a float32. A block below 2⁻¹⁰⁰ is 0, with unit 0; the unit of one
+// with a NaN or an infinity is NaN, so that what is computed from it is too.
+func FixedF32(n []int32, x []float32) (unit float32) {
 	top := uint32(0)
 	for _, v := range x {
 		top = max(top, math.Float32bits(v)&^(1<<31))
 	}
-	clear(digits)
-	clear(sum[:3])
+	clear(n)
 	switch {
 	case top >= 0x7f800000:
-		sum[3] = 0x7fc00000
-		return
+		return float32(math.NaN())
 	case top < 0x0d800000:
-		sum[3] = 0
-		return
+		return 0
 	}
-	// 0x7f7f7f is the largest number of three such digits: from 0x7efeff on the
-	// fraction of the largest magnitude needs the next power of two.
-	exp := int32(top+0x10101)&0x7f800000 - 22<<23
-	sum[3] = exp
-	scale := math.Float32frombits(uint32(254<<23 - exp))
+	// 0x7f7f7f is the largest number of three signed digits of 8 bits: from
+	// 0x7efeff on the fraction asks for the next power of two.
+	exp := (top+0x10101)&0x7f800000 - 22<<23
+	scale := math.Float32frombits(254<<23 - exp)
 	for p, v := range x {
-		n := int32(math.RoundToEven(float64(float32(v*scale)))) + 0x808080
-		for d := range 3 {
-			digit := int8(n>>(8*d)) ^ -0x80
-			digits[p/8*32+p/4%2*16+d*4+p%4] = digit
-			sum[d] -= 8 * int32(digit)
-		}
+		n[p] = int32(math.RoundToEven(float64(float32(v * scale))))
 	}
+	return math.Float32frombits(exp)
 }
 
-// AddBlockS4 adds the product of a block that SplitF32 has split with a group
-// of a panel of nibbles:
+// AddFixed adds the product of a block of FixedF32 with a weight of integers
+// that follow each other, to one element:
 //
-//	s[d] = sum[d] + Σ_p digit(p, d)·b(p, j)
-//	dst[j] = fma(fma(s[2], 65536, fma(s[1], 256, s[0]))·unit, scale[j], dst[j])
+//	dst + unit·(Σ_p n[p]·q[p])·scale
 //
-// where the s are exact, then rounded to float32. b(p, j) is nibble p/4%2 of
-// byte b[p/8*64 + j*4 + p%4], the weight plus 8.
-func AddBlockS4(dst []float32, digits []int8, sum [4]int32, b []int8, scale []float32) {
-	unit := math.Float32frombits(uint32(sum[3]))
-	for j := range dst {
-		s := [3]int32(sum[:3])
-		for at := range len(digits) / 32 {
-			for p := range 8 {
-				q := int32(uint8(b[at*64+j*4+p%4]) >> (p / 4 * 4) & 15)
-				for d := range s {
-					s[d] += q * int32(digits[at*32+p/4*16+d*4+p%4])
-				}
-			}
-		}
-		t := FMA32(float32(s[2]), 65536, FMA32(float32(s[1]), 256, float32(s[0])))
-		dst[j] = FMA32(float32(t*unit), scale[j], dst[j])
+// The sum is exact, then rounded to float32; the rest is one multiply-add.
+func AddFixed(dst float32, n []int32, unit float32, q []int8, scale float32) float32 {
+	s := int64(0)
+	for p, v := range n {
+		s += int64(v) * int64(q[p])
 	}
-}
-
-// AddGroupS8 adds the product of a row with a group of a panel of bytes:
-//
-//	dst[j] = fma(Σ_p a[p]·b[p*16+j], scale[j], dst[j])
-//
-// The sum is one chain of fused multiply-adds in rising p.
-func AddGroupS8(dst, a []float32, b []int8, scale []float32) {
-	for j := range dst {
-		s := float32(0)
-		for p, x := range a {
-			s = FMA32(x, float32(b[p*16+j]), s)
-		}
-		dst[j] = FMA32(s, scale[j], dst[j])
-	}
+	return FMA32(float32(float32(s)*unit), scale, dst)
 }
