@@ -400,6 +400,51 @@ func TestLinearQAllocs(t *testing.T) {
 	}
 }
 
+// FuzzLinearW8A8 holds every row against exact sums, and the bytes of MatMulU8S8
+// too, on random shapes and strides.
+func FuzzLinearW8A8(f *testing.F) {
+	f.Add(uint64(1), uint8(13), uint8(40), uint16(390), uint8(0), uint8(0))
+	f.Add(uint64(2), uint8(1), uint8(17), uint16(1), uint8(3), uint8(9))
+	f.Add(uint64(3), uint8(30), uint8(70), uint16(129), uint8(1), uint8(5))
+	f.Fuzz(func(t *testing.T, seed uint64, rows, cols uint8, depth uint16, padA, padD uint8) {
+		r := ktest.Rand(seed)
+		m, n, k := int(rows)%50+1, int(cols)%100+1, int(depth)%700
+		lda, ldd := k+int(padA)%20, n+int(padD)%20
+		lo := []int{-128, -64}[seed%2]
+		w := randomBetween(W8A8, seed, n, k, 0, lo, -lo-1)
+		a, rowsOfA, bytes := make([]float32, (m-1)*lda+k), make([]float32, m*k), make([]uint8, (m-1)*lda+k)
+		ktest.Fill(r, a)
+		ktest.Sprinkle(r, a, 500)
+		for i := range m {
+			copy(rowsOfA[i*k:][:k], a[i*lda:])
+		}
+		for i := range bytes {
+			bytes[i] = uint8(r.IntN(256))
+		}
+		want := refLinearQ(rowsOfA, m, w)
+		defer install(chosen.isa)
+		for _, isa := range ISAs() {
+			install(isa)
+			edge := ktest.Edges[r.IntN(2)]
+			dst, sums := ktest.Guard[float32](t, (m-1)*ldd+n, edge), ktest.Guard[int32](t, (m-1)*ldd+n, edge)
+			LinearQ(nil, dst, ldd, ktest.GuardCopy(t, a, edge), lda, m, w, Epilogue{})
+			MatMulU8S8(nil, sums, ldd, ktest.GuardCopy(t, bytes, edge), lda, m, w)
+			for i := range m {
+				ktest.SameBits(t, fmt.Sprint(isa, " row ", i), dst[i*ldd:][:n], want[i*n:][:n])
+				for j := range n {
+					sum := int32(0)
+					for p := range k {
+						sum += int32(bytes[i*lda+p]) * int32(w.at(j, p))
+					}
+					if sums[i*ldd+j] != sum {
+						t.Fatalf("%s: element %d %d of the bytes' product is %d, want %d", isa, i, j, sums[i*ldd+j], sum)
+					}
+				}
+			}
+		}
+	})
+}
+
 func BenchmarkLinearQ(b *testing.B) {
 	for _, s := range []Scheme{W8A8, W8, W4} {
 		for _, size := range [][3]int{{1, 3072, 768}, {1, 768, 3072}, {16, 768, 768}, {128, 768, 768}, {128, 3072, 768}, {128, 768, 3072}} {

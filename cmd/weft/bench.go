@@ -92,6 +92,9 @@ func kernelCases() []kernelCase {
 	}
 	for _, c := range convShapes {
 		list = append(list, c.kernelCase())
+		if c.groups < c.in && c.in/c.groups >= 32 { // as many channels as 8 bits pay for
+			list = append(list, c.quantizedCase())
+		}
 	}
 	const rows, cols = 128, 768
 	elementwise := func(name, op string, streams int, open func(dst, x, y []float32) func(t *kernels.Team)) {
@@ -230,14 +233,34 @@ func (c convShape) kernelCase() kernelCase {
 		op = "depthwise_f32"
 	}
 	return kernelCase{
-		op: op,
-		name: fmt.Sprintf("conv_f32/h=%d/w=%d/in=%d/out=%d/kernel=%dx%d/stride=%d/groups=%d",
-			c.h, c.w, c.in, c.out, c.kh, c.kw, c.win.StrideW, c.groups),
+		op:    op,
+		name:  "conv_f32/" + c.String(),
 		flops: 2 * float64(oh*ow) * float64(weights),
 		open: func() func(t *kernels.Team) {
 			w := kernels.PackConvF32(noise(weights), c.out, c.in, c.kh, c.kw, c.groups)
 			x, dst := noise(c.h*c.w*c.in), make([]float32, oh*ow*c.out)
 			return func(t *kernels.Team) { kernels.ConvF32(t, dst, x, c.h, c.w, w, c.win, kernels.Epilogue{}) }
+		},
+	}
+}
+
+func (c convShape) String() string {
+	return fmt.Sprintf("h=%d/w=%d/in=%d/out=%d/kernel=%dx%d/stride=%d/groups=%d", c.h, c.w, c.in, c.out, c.kh, c.kw, c.win.StrideW, c.groups)
+}
+
+// quantizedCase is the convolution in 8 bits; the activations come as float32.
+func (c convShape) quantizedCase() kernelCase {
+	oh, ow := c.win.Out(c.h, c.w, c.kh, c.kw)
+	weights := c.out * c.in / c.groups * c.kh * c.kw
+	return kernelCase{
+		op:    "gemm_s8",
+		name:  "conv_w8a8/" + c.String(),
+		flops: 2 * float64(oh*ow) * float64(weights),
+		other: true,
+		open: func() func(t *kernels.Team) {
+			w := kernels.QuantizeConvF32(noise(weights), c.out, c.in, c.kh, c.kw, c.groups)
+			x, dst := noise(c.h*c.w*c.in), make([]float32, oh*ow*c.out)
+			return func(t *kernels.Team) { kernels.ConvQ(t, dst, x, c.h, c.w, w, c.win, kernels.Epilogue{}) }
 		},
 	}
 }
