@@ -85,11 +85,11 @@ type weightTask struct {
 
 var weightTasks = sync.Pool{New: func() any { return new(weightTask) }}
 
-// weightGrid is split in units of pairs of panels: a chunk is a block of rows
-// that stays in L2 by pairs that pass by.
+// weightGrid is split in units of the panels that lie side by side: a chunk is
+// a block of rows that stays in L2 by such panels that pass by.
 func weightGrid(threads, m, n, k int) grid {
 	g := split(threads, m, n, k, blockRows(k))
-	g.panels, g.n = (g.panels+1)/2, (g.n+1)/2
+	g.panels, g.n = (g.panels+sideBySide-1)/sideBySide, (g.n+sideBySide-1)/sideBySide
 	g.across = (g.n + g.panels - 1) / g.panels
 	return g
 }
@@ -103,7 +103,7 @@ func (g *weightTask) Do(chunk int) {
 		return
 	}
 	i0, i1, j0, j1 := g.grid.chunk(chunk)
-	j0, j1 = 2*j0, 2*j1
+	j0, j1 = sideBySide*j0, sideBySide*j1
 	g.product(i0, i1, j0, j1)
 	ep := g.ep
 	ep.Bias = nil // the sums began with it
@@ -111,7 +111,8 @@ func (g *weightTask) Do(chunk int) {
 }
 
 // product computes rows [i0, i1) by panels [j0, j1), as many panels side by
-// side as the tiles allow: they stay near while the rows pass by.
+// side as the tiles allow: they stay near while the rows pass by. j0 is a
+// multiple of sideBySide.
 func (g *weightTask) product(i0, i1, j0, j1 int) {
 	w, row := g.w, weightRowOf(g.w.scheme)
 	if row.tile == nil || w.k == 0 {

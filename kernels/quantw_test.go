@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"github.com/seed-512d3d71/weft/internal/ktest"
+	"github.com/seed-512d3d71/weft/internal/par"
 	"github.com/seed-512d3d71/weft/kernels/ref"
 )
 
@@ -99,6 +100,31 @@ func TestLinearWeightOnly(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestWeightOnlyThreads: few rows by a weight that is worth several threads.
+func TestWeightOnlyThreads(t *testing.T) {
+	const k = 264
+	for _, s := range []Scheme{W8, W4} {
+		for _, n := range []int{1000, 1100, 2032} {
+			w := randomQ(s, uint64(n), n, k, 64)
+			x, bias := make([]float32, 3*k), make([]float32, n)
+			ktest.Fill(ktest.Rand(1), x)
+			ktest.Fill(ktest.Rand(2), bias)
+			want := refWeightOnly(x, 3, w, bias)
+			eachISA(t, func(t *testing.T) {
+				for m := 1; m <= 3; m++ {
+					for _, threads := range []int{1, 2, 3, 8} {
+						team := par.Enter(threads)
+						dst := make([]float32, m*n)
+						LinearQ(team, dst, n, x, k, m, w, Epilogue{Bias: bias})
+						team.Leave()
+						ktest.SameBits(t, fmt.Sprintf("%v, %d rows of %d, %d threads", s, m, n, threads), dst, want[:m*n])
+					}
+				}
+			})
+		}
 	}
 }
 
