@@ -94,9 +94,7 @@ func (f *mmaFlash) body() {
 	outside := ge(first, q.nq)
 	predicated(outside, ret)
 	last := sub(minOf(add(first, sint(f.queries)), q.nq), sint(1))
-	from, loSlack := q.visible(first)
-	hiSlack, end := q.visible(last)
-	from = and(from, sint(-flashKeys))
+	from, end := q.keys(first, last, flashKeys)
 
 	tileBytes := flashKeys * f.rowBytes()
 	tiles := add(f.shared, i32(f.queries*f.rowBytes()))
@@ -131,24 +129,7 @@ func (f *mmaFlash) body() {
 		emit("ldmatrix.sync.aligned.m8n8.x4.shared.b16", query[s], at(add(rows, chunkAt(2*s)), 0))
 	}
 
-	// A thread has the rows g and g+8 of the warp's, and columns 2t and 2t+1 of
-	// eight.
-	const pairs = 2
-	group, pair := shr(f.lane, i32(2)), shl(and(f.lane, i32(3)), i32(1))
-	var lo, hi, biases, index [pairs]val
-	var top, total [pairs]val
-	for i := range pairs {
-		index[i] = add(first, add(mad(warp, i32(16), group), i32(8*i)).as(s32))
-		lo[i], hi[i] = q.visible(index[i])
-		biases[i] = q.biasRow(minOf(index[i], last))
-		top[i], total[i] = variable(flt(-inf)), variable(flt(0))
-	}
-	acc := make([][]val, f.d/8)
-	for i := range acc {
-		acc[i] = zeros(4)
-	}
-	hasBias := ne(arg("bias"), i64(0))
-	factor := mul(arg("scale"), flt(log2e)) // of scores, for powers of two
+	o := newOnline(q, f.lane, first, last, mul(warp, i32(16)), f.d)
 	buffer := variable(i32(0))
 	mmaOp := mmaTypes[string(f.t)].op
 
@@ -174,81 +155,21 @@ func (f *mmaFlash) body() {
 				emit(mmaOp, s[j+1], query[step], b[2:], s[j+1])
 			}
 		}
-		for j := range s {
-			for e := range s[j] {
-				set(s[j][e], mul(s[j][e], factor))
-			}
-		}
-		edge := or(hasBias, or(lt(j0, hiSlack), gt(next, loSlack)))
-		when(edge, func() {
-			for j := range s {
-				for e := range s[j] {
-					i := e / 2
-					key := sum(j0, pair.as(s32), sint(8*j+e%2))
-					seen := and(ge(key, lo[i]), lt(key, hi[i]))
-					when(and(hasBias, seen), func() {
-						b := load("global", f32, 1, at(elem(biases[i], key, 4), 0))[0]
-						set(s[j][e], choose(eq(b, flt(-inf)), b, fma(b, flt(log2e), s[j][e])))
-					})
-					set(s[j][e], choose(seen, s[j][e], flt(-inf)))
-				}
-			}
-		})
-		var base [pairs]val
-		for i := range pairs {
-			most := variable(top[i])
-			for j := range s {
-				set(most, maxOf(most, maxOf(s[j][2*i], s[j][2*i+1])))
-			}
-			for n := 1; n < 4; n *= 2 {
-				set(most, maxOf(most, shuffle(most, n)))
-			}
-			base[i] = choose(eq(most, flt(-inf)), flt(0), most)
-			shrink := unary("ex2.approx", sub(top[i], base[i]))
-			set(top[i], most)
-			set(total[i], mul(total[i], shrink))
-			for c := range acc {
-				set(acc[c][2*i], mul(acc[c][2*i], shrink))
-				set(acc[c][2*i+1], mul(acc[c][2*i+1], shrink))
-			}
-		}
+		o.scores(s, j0, next)
 		comment("weights by values")
 		values, chunkAt := f.lanes(add(tiles, add(buffer, i32(tileBytes))), i32(0), 0)
 		for step := range flashKeys / 16 {
-			// The results of two products are an operand as they lie.
-			a := make([]val, 4)
-			for h := range 2 {
-				w := each(func(e int) val { return unary("ex2.approx", sub(s[2*step+h][e], base[e/2])) }, 4)
-				for i := range pairs {
-					set(total[i], add(total[i], add(w[2*i], w[2*i+1])))
-					a[2*h+i] = reg(b32)
-					emit("cvt.rn."+string(f.t)+"x2.f32", a[2*h+i], w[2*i+1], w[2*i])
-				}
-			}
-			for c := 0; c < len(acc); c += 2 {
+			a := o.weights(s[2*step], s[2*step+1])
+			for c := 0; c < len(o.acc); c += 2 {
 				b := each(func(int) val { return reg(b32) }, 4)
 				emit("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16", b, at(add(values, chunkAt(c)), step*16*f.rowBytes()))
-				emit(mmaOp, acc[c], a, b[:2], acc[c])
-				emit(mmaOp, acc[c+1], a, b[2:], acc[c+1])
+				emit(mmaOp, o.acc[c], a, b[:2], o.acc[c])
+				emit(mmaOp, o.acc[c+1], a, b[2:], o.acc[c+1])
 			}
 		}
 		set(buffer, other)
 	})
 	emit("cp.async.wait_group", 0)
 
-	headDst := elem(arg("dst"), mul(q.head, arg("d")), 2)
-	for i := range pairs {
-		for n := 1; n < 4; n *= 2 {
-			set(total[i], add(total[i], shuffle(total[i], n)))
-		}
-		inv := choose(gt(total[i], flt(0)), div(flt(1), total[i]), flt(0))
-		when(lt(index[i], q.nq), func() {
-			out := elem(row(headDst, add(q.q0, index[i]), arg("ldd"), 2), pair, 2)
-			for c := range acc {
-				w := reg(b32)
-				emit("cvt.rn."+string(f.t)+"x2.f32", w, mul(acc[c][2*i+1], inv), mul(acc[c][2*i], inv))
-				when(lt(i32(8*c), arg("d")), func() { store("global", b32, at(out, 16*c), w) })
-			}
-		})
-	}
+	o.store()
 }
