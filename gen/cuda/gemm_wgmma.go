@@ -49,6 +49,25 @@ func (g *wgmma) barrier(stage val, empty bool) val {
 	return mad(stage, i32(8), add(g.shared, i32(off)))
 }
 
+// makeBarrier makes a barrier of so many arrivals.
+func makeBarrier(at32 val, count int) { emit("mbarrier.init.shared::cta.b64", at(at32, 0), count) }
+
+// expect arrives at a barrier and announces bytes.
+func expect(bar val, bytes int) {
+	emit("mbarrier.arrive.expect_tx.shared::cta.b64", "_", at(bar, 0), bytes)
+}
+
+// arrive arrives at a barrier, once a warp.
+func arrive(lane, bar val) {
+	when(eq(lane, i32(0)), func() { emit("mbarrier.arrive.shared::cta.b64", "_", at(bar, 0)) })
+}
+
+// copyTensor begins the copy of a tile at column c and row r.
+func copyTensor(to string, tensor, c, r, bar val) {
+	emit("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes",
+		to, fmt.Sprintf("[%s, {%s, %s}]", tensor.s, c.s, r.s), at(bar, 0))
+}
+
 // await waits until the phase of a barrier with the given parity has ended.
 func await(bar, parity val) {
 	top := label()
@@ -61,11 +80,16 @@ func await(bar, parity val) {
 // ring goes through the stages: f is run at each step with the number of the
 // stage and the parity of its phase.
 func (g *wgmma) ring(steps val, f func(i, stage, parity val)) {
+	ring(g.stages, i32(0), steps, i32(1), f)
+}
+
+// ring is a loop that goes through stages.
+func ring(stages int, lo, hi, step val, f func(i, stage, parity val)) {
 	stage, parity := variable(i32(0)), variable(i32(0))
-	loop(i32(0), steps, i32(1), func(i val) {
+	loop(lo, hi, step, func(i val) {
 		f(i, stage, parity)
 		next := add(stage, i32(1))
-		wrap := eq(next, i32(g.stages))
+		wrap := eq(next, i32(stages))
 		set(stage, choose(wrap, i32(0), next))
 		set(parity, choose(wrap, xor(parity, i32(1)), parity))
 	})
@@ -89,8 +113,8 @@ func (g *wgmma) body() {
 	group := shr(g.tid, i32(7))
 	when(eq(g.tid, i32(0)), func() {
 		for s := range g.stages {
-			emit("mbarrier.init.shared::cta.b64", at(g.barrier(i32(s), false), 0), 1)
-			emit("mbarrier.init.shared::cta.b64", at(g.barrier(i32(s), true), 0), 4*consumers)
+			makeBarrier(g.barrier(i32(s), false), 1)
+			makeBarrier(g.barrier(i32(s), true), 4*consumers)
 		}
 		emit("fence.mbarrier_init.release.cluster")
 	})
@@ -119,12 +143,11 @@ func (g *wgmma) produce(steps, m0, n0 val) {
 	g.ring(steps, func(i, stage, parity val) {
 		await(g.barrier(stage, true), xor(parity, i32(1))) // at once in the first round
 		full := g.barrier(stage, false)
-		emit("mbarrier.arrive.expect_tx.shared::cta.b64", "_", at(full, 0), g.stage())
+		expect(full, g.stage())
 		to := mad(stage, i32(g.stage()), g.shared)
 		p := mul(i, i32(wgmmaDepth))
 		for k, tile := range [][2]val{{mapA, m0}, {mapB, n0}} {
-			emit("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes",
-				at(to, k*wgmmaRows*128), fmt.Sprintf("[%s, {%s, %s}]", tile[0].s, p.s, tile[1].s), at(full, 0))
+			copyTensor(at(to, k*wgmmaRows*128), tile[0], p, tile[1], full)
 		}
 	})
 }
@@ -141,17 +164,21 @@ func tensorMap(name string) val {
 // the 128-byte swizzle: its address in units of 16 bytes, the 1024 bytes from
 // eight rows to the next eight, and the swizzle's code.
 func descriptor(address val) val {
+	return describe(address, 16)
+}
+
+// describe is a descriptor with the bytes between blocks of 64 columns where
+// rows run across p instead; else they are not looked at.
+func describe(address val, blocks int) val {
 	low := and(shr(address, i32(4)), hex(0x3fff))
-	return or(wide(low), val{fmt.Sprintf("0x%x", uint64(1)<<62|uint64(1024/16)<<32|uint64(1)<<16), u64})
+	return or(wide(low), val{fmt.Sprintf("0x%x", uint64(1)<<62|uint64(1024/16)<<32|uint64(blocks/16)<<16), u64})
 }
 
 func (g *wgmma) consume(steps, group, m0, n0 val) {
 	acc := zeros(g.n / 2)
 	yes := eq(i32reg(0), i32(0))
 	warp := shr(g.tid, i32(5))
-	release := func(stage val) {
-		when(eq(g.lane, i32(0)), func() { emit("mbarrier.arrive.shared::cta.b64", "_", at(g.barrier(stage, true), 0)) })
-	}
+	release := func(stage val) { arrive(g.lane, g.barrier(stage, true)) }
 	before := variable(i32(0)) // the stage of the step before
 	g.ring(steps, func(i, stage, parity val) {
 		await(g.barrier(stage, false), parity)

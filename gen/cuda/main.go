@@ -15,16 +15,17 @@ import (
 
 // files are the generators by the stem of what they write.
 var files = map[string]func(m *module){
-	"attention_mma_sm80": mmaAttentionKernels,
-	"attention_sm75":     attentionKernels,
-	"conv_sm75":          convKernels,
-	"gemm_mma_sm80":      mmaKernels,
-	"gemm_simt_sm75":     simtKernels,
-	"gemm_wgmma_sm90a":   wgmmaKernels,
-	"map_sm75":           mapKernels,
-	"norm_sm75":          normKernels,
-	"quant_sm75":         quantKernels,
-	"rows_sm75":          rowKernels,
+	"attention_mma_sm80":    mmaAttentionKernels,
+	"attention_wgmma_sm90a": wgmmaAttentionKernels,
+	"attention_sm75":        attentionKernels,
+	"conv_sm75":             convKernels,
+	"gemm_mma_sm80":         mmaKernels,
+	"gemm_simt_sm75":        simtKernels,
+	"gemm_wgmma_sm90a":      wgmmaKernels,
+	"map_sm75":              mapKernels,
+	"norm_sm75":             normKernels,
+	"quant_sm75":            quantKernels,
+	"rows_sm75":             rowKernels,
 }
 
 // targets are the version of PTX and the target by the end of a stem. The

@@ -164,8 +164,8 @@ func (k *compiler) tensorCopy() action {
 // asyncProducts are a warp's wgmma products on their way, in groups, and the
 // registers that they will set.
 type asyncProducts struct {
-	open   []func(w *warp)
-	groups [][]func(w *warp)
+	open   []product
+	groups [][]product
 	busy   map[int]int // products on their way by register
 }
 
@@ -194,8 +194,8 @@ func (k *compiler) wgmma() action {
 		n := int(k.arg(0).n)
 		return func(w *warp, m uint32) {
 			for q := &w.async; len(q.groups) > n; q.groups = q.groups[1:] {
-				for _, f := range q.groups[0] {
-					f(w)
+				for i := range q.groups[0] {
+					w.multiplyGroup(&q.groups[0][i])
 				}
 			}
 		}
@@ -205,9 +205,24 @@ func (k *compiler) wgmma() action {
 	}
 	typ := k.s.last()
 	acc := k.registers(k.arg(0), false)
-	a, b, p := k.reg(k.arg(1), true), k.reg(k.arg(2), true), k.pred(k.arg(3))
-	for i, want := range []int64{1, 1, 0, 0} {
-		if k.arg(4+i).n != want {
+	p := product{acc: acc, typ: typ}
+	descB, add := k.reg(k.arg(2), true), k.pred(k.arg(3))
+	modes := []int64{1, 1, 0, 0} // no signs turned, rows of A along k
+	descA := -1
+	if k.arg(1).kind == opVec {
+		p.a = k.registers(k.arg(1), false)
+		modes = modes[:3]
+	} else {
+		descA = k.reg(k.arg(1), true)
+	}
+	if len(k.s.args) != 4+len(modes) {
+		failf("has %d operands", len(k.s.args))
+	}
+	for i, want := range modes {
+		n := k.arg(4 + i).n
+		if i == len(modes)-1 {
+			p.across = n == 1
+		} else if n != want {
 			failf("is not interpreted with such modes")
 		}
 	}
@@ -218,69 +233,108 @@ func (k *compiler) wgmma() action {
 		if m != full {
 			failf("threads %08x take part, not all", m)
 		}
-		da, db, add := w.needD(a, m)[0], w.needD(b, m)[0], w.needP(p, m) != 0
+		p := p
+		p.descB, p.onto = w.needD(descB, m)[0], w.needP(add, m) != 0
+		if descA >= 0 {
+			p.descA = w.needD(descA, m)[0]
+		}
+		for _, slot := range p.a {
+			w.needR(slot, m)
+		}
 		q := &w.async
 		for _, slot := range acc {
-			if q.busy[slot] == 0 {
+			if q.busy[slot] == 0 && p.onto {
 				w.needR(slot, m)
 			}
 			q.busy[slot]++
 			w.defR[slot] = 0
 		}
-		q.open = append(q.open, func(w *warp) { w.multiplyGroup(acc, typ, da, db, add) })
+		q.open = append(q.open, p)
 	}
 }
 
-// tileRow reads 16 elements of row r of the tile that a descriptor describes.
-func (w *warp) tileRow(desc uint64, r int, typ string) (x [16]float64) {
+// product is one wgmma: A in registers a, or where descA says.
+type product struct {
+	acc, a       []int
+	typ          string
+	descA, descB uint64
+	onto         bool // the sum goes onto what acc holds
+	across       bool // rows of B run across k
+}
+
+// sharedElement reads an element at an address before the swizzle.
+func (w *warp) sharedElement(addr uint64, typ string) float64 {
+	at := swizzled(addr)
+	if at+2 > uint64(len(w.b.shared)) || !w.b.cells[at/2].written {
+		failf("shared memory at %d was not written", at)
+	}
+	return half(typ, uint32(load(w.b.shared[at:], 2)))
+}
+
+func half(typ string, v uint32) float64 {
+	if typ == "bf16" {
+		return float64(f32(v << 16))
+	}
+	return float64(fromF16(uint16(v)))
+}
+
+// tileRow reads row r of the tile that a descriptor describes: 16 elements from
+// its start along k. Eight rows are 128 bytes each, the next eight a stride
+// further on. If rows run across k instead, an element of 64 rows is 128 bytes,
+// with eight along k side by side, the next eight a stride and the next 64 rows
+// a leading stride further on.
+func (w *warp) tileRow(desc uint64, r int, typ string, across bool) (x [16]float64) {
 	if desc>>62 != 1 || desc>>49&7 != 0 {
 		failf("a descriptor %#x is not interpreted", desc)
 	}
-	start := desc & 0x3fff << 4
-	from := start + uint64(r/8)*(desc>>32&0x3fff<<4) + uint64(r%8)*128
+	start, leading, stride := desc&0x3fff<<4, desc>>16&0x3fff<<4, desc>>32&0x3fff<<4
 	for i := range x {
-		at := swizzled(from + uint64(2*i))
-		if at+2 > uint64(len(w.b.shared)) || !w.b.cells[at/2].written {
-			failf("row %d of a tile, at %d of shared memory, was not written", r, at)
+		at := start + uint64(r/8)*stride + uint64(r%8)*128 + uint64(2*i)
+		if across {
+			at = start + uint64(r/64)*leading + uint64(r%64)*2 + uint64(i/8)*stride + uint64(i%8)*128
 		}
-		v := uint32(load(w.b.shared[at:], 2))
-		if typ == "bf16" {
-			x[i] = float64(f32(v << 16))
-		} else {
-			x[i] = float64(fromF16(uint16(v)))
-		}
+		x[i] = w.sharedElement(at, typ)
 	}
 	return x
 }
 
 // multiplyGroup does a warp's part of a product of its warp group: 16 of the 64
 // rows.
-func (w *warp) multiplyGroup(acc []int, typ string, da, db uint64, add bool) {
+func (w *warp) multiplyGroup(p *product) {
 	var A [16][16]float64
 	for r := range A {
-		A[r] = w.tileRow(da, w.id%4*16+r, typ)
+		if p.a == nil {
+			A[r] = w.tileRow(p.descA, w.id%4*16+r, p.typ, false)
+		}
 	}
-	for j := 0; j < len(acc); j += 4 {
+	for i, slot := range p.a { // as mma has it
+		for l, v := range w.r[slot] {
+			for e := range 2 {
+				A[l/4+8*(i%2)][2*(l%4)+e+8*(i/2)] = half(p.typ, v>>(16*e)&0xffff)
+			}
+		}
+	}
+	for j := 0; j < len(p.acc); j += 4 {
 		var B [8][16]float64
 		for c := range B {
-			B[c] = w.tileRow(db, 2*j+c, typ)
+			B[c] = w.tileRow(p.descB, 2*j+c, p.typ, p.across)
 		}
 		for e := range 4 {
-			x := &w.r[acc[j+e]]
+			x := &w.r[p.acc[j+e]]
 			for l := range warpSize {
 				sum := 0.0
 				row, col := &A[l/4+8*(e/2)], &B[2*(l%4)+e%2]
 				for i, v := range row {
 					sum += v * col[i]
 				}
-				if add {
+				if p.onto {
 					sum += float64(f32(x[l]))
 				}
 				x[l] = bits32(float32(sum))
 			}
 		}
 	}
-	for _, slot := range acc {
+	for _, slot := range p.acc {
 		if w.async.busy[slot]--; w.async.busy[slot] == 0 {
 			w.defR[slot] = full
 		}

@@ -28,7 +28,7 @@ func (b *bench) attend(typ cuda.Type, nq, nk []int, heads, kvHeads, d int, causa
 	dst := b.empty(typ, rows, heads*d, ldq)
 	a := cuda.Attention{Dst: dst, Q: b.matrix(typ, q, rows, heads*d, ldq), K: b.matrix(typ, k, keys, ldk, ldk), V: b.matrix(typ, v, keys, ldk, ldk),
 		Type: typ, Heads: heads, KVHeads: kvHeads, D: d, Scale: 0.3, Seqs: len(nq), QOff: b.ints(qOff...), KOff: b.ints(kOff...),
-		MaxQ: maxQ, MaxK: maxK, Causal: causal, Window: window}
+		MaxQ: maxQ, MaxK: maxK, Rows: rows, Keys: keys, Causal: causal, Window: window}
 	if bias {
 		x := b.random(cuda.F32, len(nq)*heads*maxQ*maxK)
 		for i := range x {
@@ -125,6 +125,44 @@ func TestAttendSM80(t *testing.T) {
 			for _, d := range []int{64, 128} {
 				b.used(fmt.Sprintf("attention_d%d_q%d_%v", d, queries, typ))
 			}
+		}
+	}
+}
+
+// Attention by warp groups.
+func TestAttendSM90(t *testing.T) {
+	for _, typ := range types[1:] {
+		for _, d := range []int{64, 128} {
+			b := newBench(t, 90)
+			b.attend(typ, []int{70, 0, 5}, []int{70, 0, 9}, 2, 1, d, true, 0, false, false)
+			b.attend(typ, []int{133}, []int{300}, 1, 1, d, true, 0, true, false)
+			b.attend(typ, []int{90, 1}, []int{40, 290}, 1, 1, d, true, 0, false, false) // queries that see none
+			b.attend(typ, []int{140}, []int{140}, 1, 1, d, false, 70, false, false)
+			b.attend(typ, []int{65, 65}, []int{0, 7}, 1, 1, d, false, 0, false, false)
+			b.attend(typ, []int{129}, []int{128}, 1, 1, d, false, 0, false, false)
+			b.used(fmt.Sprintf("attention_d%d_%v", d, typ))
+			if b.Launches[fmt.Sprintf("attention_d%d_%v", d, typ)] != 6 {
+				t.Errorf("%v", b.Launches)
+			}
+		}
+	}
+}
+
+// What is no number in one sequence stays there.
+func TestAttendSM90Apart(t *testing.T) {
+	const d, n = 64, 100
+	b := newBench(t, 90)
+	q, v := b.random(cuda.BF16, 2*n*d), b.random(cuda.BF16, 2*n*d)
+	for i := n * d; i < len(v); i++ {
+		v[i] = float32(math.NaN())
+	}
+	m := b.matrix(cuda.BF16, q, 2*n, d, d)
+	dst := b.empty(cuda.BF16, 2*n, d, d)
+	cuda.Attend(b, &cuda.Attention{Dst: dst, Q: m, K: m, V: b.matrix(cuda.BF16, v, 2*n, d, d), Type: cuda.BF16, Heads: 1, KVHeads: 1, D: d, Scale: 1,
+		Seqs: 2, QOff: b.ints(0, n, 2*n), KOff: b.ints(0, n, 2*n), MaxQ: n, MaxK: n, Rows: 2 * n, Keys: 2 * n})
+	for i, y := range b.read(cuda.BF16, dst, 2*n, d) {
+		if (y != y) != (i >= n*d) {
+			t.Fatalf("element %d is %v", i, y)
 		}
 	}
 }

@@ -35,7 +35,7 @@ type Args struct {
 	n   int
 }
 
-const maxArgs = 512
+const maxArgs = 1024
 
 // Reset empties a.
 func (a *Args) Reset() { a.n = 0 }

@@ -15,6 +15,9 @@ type Attention struct {
 	Seqs       int
 	QOff, KOff Ptr // Seqs+1 int32
 	MaxQ, MaxK int // the most queries and keys of a sequence
+	// Rows and Keys are those of Q and of K and V in all. 0: not known, which
+	// rules out the kernels that copy by tensor maps.
+	Rows, Keys int
 
 	// Causal: of nq queries and nk keys, query i stands at key i+nk-nq and sees
 	// no later one.
@@ -97,11 +100,50 @@ func Attend(q Queue, a *Attention) {
 		}
 		return
 	}
-	if a.matrix(q) {
+	if a.tensor(q) || a.matrix(q) {
 		return
 	}
 	t := a.tile(attentionTiles[:])
 	q.Launch(t.kernels[a.Type], Dim{ceil(a.MaxQ, t.q), a.Heads, a.Seqs}, Dim{t.threads, 1, 1}, 0, a.args(q))
+}
+
+// wgmmaAttention are the kernels by warp groups, for heads of 64 and of 128.
+var wgmmaAttention = [...][numTypes]Kernel{
+	byType("attention_wgmma_sm90a", "attention_d64"), byType("attention_wgmma_sm90a", "attention_d128"),
+}
+
+// wgmmaKeys is the keys of a tile of theirs, as many as the queries of a block,
+// and wgmmaRing the tiles in shared memory.
+const wgmmaKeys, wgmmaRing = 128, 2
+
+// tensor computes a by warp groups and tensor copies if the device and the
+// operands allow it.
+func (a *Attention) tensor(q Queue) bool {
+	mapper, ok := q.(TensorMapper)
+	aligned := func(m Mat) bool { return m.P%16 == 0 && m.LD%8 == 0 }
+	if !ok || q.Target() != 90 || a.Type == F32 || a.D != 64 && a.D != 128 || a.PageRows != 0 || a.Rows <= 0 || a.Keys <= 0 ||
+		a.MaxQ <= wgmmaKeys/2 || a.Dst.P%4 != 0 || a.Dst.LD%2 != 0 || !aligned(a.Q) || !aligned(a.K) || !aligned(a.V) {
+		return false
+	}
+	operands := [...]struct {
+		Mat
+		rows, heads int
+	}{{a.Q, a.Rows, a.Heads}, {a.K, a.Keys, a.KVHeads}, {a.V, a.Keys, a.KVHeads}}
+	var maps [len(operands)][]byte
+	for i, o := range operands {
+		var err error
+		if maps[i], err = mapper.TensorMap(rowTiles(a.Type, o.Mat, o.rows, o.heads*a.D, wgmmaKeys)); err != nil {
+			return false
+		}
+	}
+	args := q.Args()
+	for _, m := range maps {
+		args.Bytes(m)
+	}
+	tile := 2 * wgmmaKeys * a.D // bytes of keys, of values and of queries
+	q.Launch(wgmmaAttention[a.D/128][a.Type], Dim{ceil(a.MaxQ, wgmmaKeys), a.Heads, a.Seqs}, Dim{384, 1, 1},
+		tile+wgmmaRing*2*tile+8*(1+3*wgmmaRing), a.append(args))
+	return true
 }
 
 // mmaAttention are the kernels by matrix instructions, for heads of up to d:
@@ -147,7 +189,9 @@ func (a *Attention) tile(tiles []attentionTile) *attentionTile {
 	return &tiles[len(tiles)-1]
 }
 
-func (a *Attention) args(q Queue) *Args {
+func (a *Attention) args(q Queue) *Args { return a.append(q.Args()) }
+
+func (a *Attention) append(to *Args) *Args {
 	shift := 0
 	for 1<<shift < a.PageRows {
 		shift++
@@ -156,7 +200,7 @@ func (a *Attention) args(q Queue) *Args {
 	if a.PageRows == 0 {
 		table = 0
 	}
-	return q.Args().Mat(a.Dst).Mat(a.Q).Mat(a.K).Mat(a.V).Ptr(a.QOff).Ptr(a.KOff).
+	return to.Mat(a.Dst).Mat(a.Q).Mat(a.K).Mat(a.V).Ptr(a.QOff).Ptr(a.KOff).
 		Ptr(a.Bias).I64(a.BiasSeq).I64(a.BiasHead).I64(a.BiasRow).Ptr(table).I64(a.Page).I32(a.SeqPages).I32(shift).
 		I32(a.D).I32(a.Heads / a.KVHeads).F32(a.Scale).I32(flag(a.Causal)).I32(a.Window)
 }

@@ -73,11 +73,11 @@ func (g *Gemm) tensor(q Queue) bool {
 		return false
 	}
 	t := &wgmmaTiles[i]
-	a, err := mapper.TensorMap(g.rows(g.A, g.M, wgmmaRows))
+	a, err := mapper.TensorMap(rowTiles(g.In, g.A, g.M, g.K, wgmmaRows))
 	if err != nil {
 		return false
 	}
-	b, err := mapper.TensorMap(g.rows(g.B, g.N, t.n))
+	b, err := mapper.TensorMap(rowTiles(g.In, g.B, g.N, g.K, t.n))
 	if err != nil {
 		return false
 	}
@@ -86,18 +86,19 @@ func (g *Gemm) tensor(q Queue) bool {
 	return true
 }
 
-// rows describes an operand of so many rows by tiles of box rows.
-func (g *Gemm) rows(m Mat, rows, box int) *TensorMap {
+// rowTiles describes a matrix by tiles of box rows and 128 bytes.
+func rowTiles(t Type, m Mat, rows, cols, box int) *TensorMap {
 	typ := MapBF16
-	if g.In == F16 {
+	if t == F16 {
 		typ = MapF16
 	}
 	ld := m.LD
 	if rows == 1 { // its own is not used and may be anything
-		ld = (g.K + 7) &^ 7
+		ld = (cols + 7) &^ 7
 	}
-	return &TensorMap{Type: typ, Base: m.P, Dims: []uint64{uint64(g.K), uint64(rows)}, Strides: []uint64{uint64(2 * ld)},
-		Box: []uint32{wgmmaDepth, uint32(box)}, Swizzle: 3, L2: 2}
+	const swizzle128, promote128 = 3, 2
+	return &TensorMap{Type: typ, Base: m.P, Dims: []uint64{uint64(cols), uint64(rows)}, Strides: []uint64{uint64(2 * ld)},
+		Box: []uint32{wgmmaDepth, uint32(box)}, Swizzle: swizzle128, L2: promote128}
 }
 
 // mmaTile is a tile of the products by matrix instructions.
