@@ -115,28 +115,26 @@ func (x *exhibition) addOwn(ctx context.Context, args []string, skip func(error)
 			}
 			continue
 		}
-		err := walk(ctx, []string{arg}, func(path string, listed bool) error {
-			items, err := match.Open(path)
-			switch {
-			case err != nil && listed:
-				return err
-			case err == nil && !listed:
-				err = readable(path, items)
-			}
-			if err != nil {
-				skip(err)
-				return nil
-			}
-			var b []byte
-			if items[0].Kind() != match.Text {
-				if b, err = os.ReadFile(path); err != nil {
-					return err
-				}
-			}
-			return x.add(items, b)
-		}, skip)
+		files, err := find(ctx, []string{arg}, skip)
 		if err != nil {
 			return err
+		}
+		for _, f := range files {
+			items, err := f.open()
+			if err != nil && !f.listed {
+				skip(err)
+				continue
+			}
+			var b []byte
+			if err == nil && items[0].Kind() != match.Text {
+				b, err = os.ReadFile(f.path)
+			}
+			if err == nil {
+				err = x.add(items, b)
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	if len(x.Exhibits) == 0 {

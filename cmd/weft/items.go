@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -41,10 +40,16 @@ func (c *call) openMatcher() (*weft.Model, error) {
 // that programs and settings are not.
 const textFile = ".txt"
 
-// walk calls f with the files that paths name and those of folders among them,
-// in order of name; hidden ones of folders are passed over. What cannot be
-// listed is given to skip.
-func walk(ctx context.Context, paths []string, f func(path string, listed bool) error, skip func(error)) error {
+// found is a file that an argument names, or one of a folder that it names.
+type found struct {
+	path   string
+	listed bool // it is the argument itself
+}
+
+// find returns the files that paths name and those of folders among them, in
+// order of name; hidden ones of folders are passed over. What cannot be listed
+// is given to skip.
+func find(ctx context.Context, paths []string, skip func(error)) (files []found, err error) {
 	for _, root := range paths {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			if err == nil {
@@ -53,34 +58,34 @@ func walk(ctx context.Context, paths []string, f func(path string, listed bool) 
 			if ctx.Err() != nil {
 				return err
 			}
-			hidden := path != root && strings.HasPrefix(d.Name(), ".")
-			switch {
+			switch hidden := path != root && strings.HasPrefix(filepath.Base(path), "."); {
 			case err != nil:
 				skip(err)
-				return nil
 			case d.IsDir() && hidden:
 				return filepath.SkipDir
-			case d.IsDir() || hidden:
-				return nil
-			case path == root:
-				return f(path, true)
+			case !d.IsDir() && !hidden:
+				files = append(files, found{path, path == root})
 			}
-			return f(path, false)
+			return nil
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return files, nil
 }
 
-// readable reports whether a file of a folder is wanted: of texts those that
-// are meant to be read.
-func readable(path string, items []match.Item) error {
-	if items[0].Kind() != match.Text || strings.EqualFold(filepath.Ext(path), textFile) {
-		return nil
+// open reads the file. Of the texts of a folder it takes those that are meant to
+// be read.
+func (f found) open() ([]match.Item, error) {
+	items, err := match.Open(f.path)
+	if err != nil {
+		return nil, err
 	}
-	return fmt.Errorf("%s: %w", path, nn.Unsupported("text in a folder, unless its name ends in %s", textFile))
+	if !f.listed && items[0].Kind() == match.Text && !strings.EqualFold(filepath.Ext(f.path), textFile) {
+		return nil, fmt.Errorf("%s: %w", f.path, nn.Unsupported("text in a folder, unless its name ends in %s", textFile))
+	}
+	return items, nil
 }
 
 // skipper names on stderr what is passed over.
@@ -111,6 +116,3 @@ func fits(m *weft.Model, item match.Item) error {
 }
 
 var plural = map[match.Kind]string{match.Text: "sentences", match.Image: "pictures", match.Sound: "sounds"}
-
-// stopped reports whether err says that the call was interrupted.
-func stopped(err error) bool { return errors.Is(err, context.Canceled) }

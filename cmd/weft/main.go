@@ -144,7 +144,7 @@ func report(stderr io.Writer, cmd command, err error) int {
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", " ") }
 
 func help(w io.Writer) {
-	fmt.Fprint(w, "weft runs Hugging Face checkpoints: text, images, speech.\n\nUsage: weft COMMAND [FLAGS]\n\n")
+	fmt.Fprint(w, "weft runs Hugging Face checkpoints: text, images, speech. weft demo needs none.\n\nUsage: weft COMMAND [FLAGS]\n\n")
 	for _, c := range commands() {
 		fmt.Fprintf(w, "  %-11s %s\n", c.name, c.summary)
 	}

@@ -42,32 +42,30 @@ func runMatch(ctx context.Context, c *call) error {
 		return err
 	}
 	s := search{call: c, index: match.NewIndex(m), skip: c.skipper()}
+	files, err := find(ctx, paths, s.skip)
+	if err != nil {
+		return err
+	}
 	show, clear := c.progress("files")
 	defer clear()
-	seen := 0
-	err = walk(ctx, paths, func(path string, listed bool) error {
-		items, err := match.Open(path)
-		if err == nil && !listed {
-			err = readable(path, items)
-		}
+	for i, f := range files {
+		items, err := f.open()
 		if err == nil {
 			err = fits(m, items[0])
 		}
 		if err != nil {
 			s.skip(err)
-			return nil
+			continue
 		}
-		seen++
-		show(seen, seen)
-		return s.add(ctx, items...)
-	}, s.skip)
-	if err == nil {
-		err = s.flush(ctx)
+		if err := s.add(ctx, items...); err != nil {
+			return err
+		}
+		show(i+1, len(files))
 	}
-	clear()
-	if err != nil {
+	if err := s.flush(ctx); err != nil {
 		return err
 	}
+	clear()
 	if s.index.Len() == 0 {
 		return errors.New("nothing to search: no picture, sound or text that can be read")
 	}
