@@ -325,7 +325,7 @@ type loader struct {
 	buf    [2][]byte
 }
 
-const loadBytes = 4 << 20
+const loadBytes = 1 << 20
 
 func (l *loader) open(d cuda.Device) (err error) {
 	for i := range l.buf {

@@ -58,6 +58,9 @@ func (m *cudaPages) at(layer int) (k, v cuda.Mat) {
 func (m *cudaPages) bytes(pages int) int { return pages * m.page() * m.backend.typ.Size() }
 
 func (m *cudaPages) Grow(pages int) {
+	if m.err == nil && m.backend.isClosed() {
+		m.err = errClosed
+	}
 	if m.err != nil {
 		return
 	}
@@ -88,6 +91,12 @@ func (m *cudaPages) Copy(dst, src int32) {
 		n := m.bytes(1)
 		m.err = m.backend.copyNow(m.memory.at+cuda.Ptr(int(dst)*n), m.memory.at+cuda.Ptr(int(src)*n), n)
 	}
+}
+
+func (c *CUDA) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
 }
 
 // copyNow copies device memory and waits for it.

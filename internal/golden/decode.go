@@ -1,6 +1,7 @@
 package golden
 
 import (
+	"fmt"
 	"math"
 	"path/filepath"
 	"strings"
@@ -24,7 +25,8 @@ func CachedBits(t *testing.T, load LoadFunc, names ...string) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			checkDecoder(t, c, m.(nn.Generator))
+			g := m.(nn.Generator)
+			checkDecoder(t, c, g, g, 0)
 		})
 	}
 }
@@ -78,7 +80,9 @@ type grown struct {
 	ids []int32
 }
 
-func checkDecoder(t *testing.T, c *Case, m nn.Generator) {
+// checkDecoder compares the logits of m's decoder with those of passes of ref
+// over all of a sequence. tol is as Compare has it; 0: to the bit.
+func checkDecoder(t *testing.T, c *Case, m, ref nn.Generator, tol float64) {
 	info := m.DecoderInfo()
 	id := func(seed, i int) int32 { return int32((seed*31 + i*i*7 + i*3) % info.VocabSize) }
 	lengths := []int{5, 31, 1, 33}
@@ -103,8 +107,16 @@ func checkDecoder(t *testing.T, c *Case, m nn.Generator) {
 	}
 	for step := range 12 {
 		for s, g := range seqs {
-			want := uncached(t, c, m, g)
-			for i, v := range logits.SliceRows(s, s+1).F32() {
+			want := uncached(t, c, ref, g)
+			got := logits.SliceRows(s, s+1)
+			if tol > 0 {
+				w := Tensor{Name: fmt.Sprintf("step %d: sequence %d: logits", step, s), Tensor: tensor.FromF32(want, 1, len(want))}
+				if err := Compare(got, w, tol); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			for i, v := range got.F32() {
 				if math.Float32bits(v) != math.Float32bits(want[i]) {
 					t.Fatalf("step %d: sequence %d: logit %d is %v, without a cache %v", step, s, i, v, want[i])
 				}

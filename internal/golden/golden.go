@@ -200,7 +200,14 @@ func (c *Case) With(tb testing.TB, set string) *hfconfig.Config {
 // Forward loads the model and runs it on the case's inputs.
 func (c *Case) Forward(tb testing.TB, load LoadFunc, threads int) nn.Outputs {
 	tb.Helper()
-	m, err := load(c.Config, c.Class, c.Params(tb, threads))
+	return c.forward(tb, load, c.Params(tb, threads))()
+}
+
+// forward loads the model, bound by params, and returns what runs it on the
+// case's inputs.
+func (c *Case) forward(tb testing.TB, load LoadFunc, params nn.Params) func() nn.Outputs {
+	tb.Helper()
+	m, err := load(c.Config, c.Class, params)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -208,11 +215,14 @@ func (c *Case) Forward(tb testing.TB, load LoadFunc, threads int) nn.Outputs {
 	for _, w := range c.Want {
 		o.HiddenStates = o.HiddenStates || strings.Contains(w.Name, "hidden_states.")
 	}
-	out, err := m.Run(tb.Context(), c.Inputs, o)
-	if err != nil {
-		tb.Fatal(err)
+	return func() nn.Outputs {
+		tb.Helper()
+		out, err := m.Run(tb.Context(), c.Inputs, o)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return out
 	}
-	return out
 }
 
 // Check compares every reference output with the one of that name.

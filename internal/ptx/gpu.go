@@ -14,6 +14,10 @@ import (
 type GPU struct {
 	Dev *Device // for what only tests ask
 
+	// What was asked for so far: waits, copies from the host, graphs and their
+	// launches.
+	Syncs, Uploads, Graphs, GraphLaunches int
+
 	mu      sync.Mutex
 	info    cuda.Info
 	limit   int // bytes
@@ -139,7 +143,12 @@ func (s *stream) Launch(k cuda.Kernel, grid, block cuda.Dim, shared int, args *c
 	s.use(func(d *Device) { d.Launch(k, grid, block, shared, args) })
 }
 
-func (s *stream) Upload(dst cuda.Ptr, src []byte) { s.use(func(d *Device) { d.Upload(dst, src) }) }
+func (s *stream) Upload(dst cuda.Ptr, src []byte) {
+	s.use(func(d *Device) {
+		s.gpu.Uploads++
+		d.Upload(dst, src)
+	})
+}
 
 func (s *stream) Download(dst []byte, src cuda.Ptr) {
 	s.use(func(d *Device) { d.Download(dst, src) })
@@ -150,6 +159,7 @@ func (s *stream) Copy(dst, src cuda.Ptr, n int) { s.use(func(d *Device) { d.Copy
 func (s *stream) Run(c *cuda.Commands) { c.Replay(s) }
 
 func (s *stream) Graph(c *cuda.Commands) (cuda.Graph, error) {
+	s.use(func(*Device) { s.gpu.Graphs++ })
 	return &graph{s, c}, nil
 }
 
@@ -163,6 +173,7 @@ func (s *stream) Elapsed(queue func()) (time.Duration, error) {
 func (s *stream) Sync() error {
 	s.gpu.mu.Lock()
 	defer s.gpu.mu.Unlock()
+	s.gpu.Syncs++
 	return s.gpu.Dev.err
 }
 
@@ -178,5 +189,9 @@ type graph struct {
 	c *cuda.Commands
 }
 
-func (g *graph) Launch() { g.s.Run(g.c) }
-func (g *graph) Close()  {}
+func (g *graph) Launch() {
+	g.s.use(func(*Device) { g.s.gpu.GraphLaunches++ })
+	g.s.Run(g.c)
+}
+
+func (g *graph) Close() {}

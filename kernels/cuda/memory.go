@@ -12,7 +12,7 @@ type Slabs struct {
 
 const (
 	alignment = 256
-	slabBytes = 8 << 20
+	slabBytes = 2 << 20
 )
 
 // NewSlabs returns an empty set of slabs.

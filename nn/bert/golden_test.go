@@ -28,3 +28,7 @@ func TestRowsAlone(t *testing.T) {
 func TestGoldenCUDA(t *testing.T) {
 	golden.RunCUDA(t, load, "bert", "roberta", "xlm_roberta", "camembert", "distilbert")
 }
+
+func TestBF16CUDA(t *testing.T) {
+	golden.CUDAInBF16(t, load, []int{75, 80, 90}, "bert.model", "bert.cross_attention")
+}

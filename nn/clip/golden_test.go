@@ -24,3 +24,5 @@ func TestRowsAlone(t *testing.T) {
 }
 
 func TestGoldenCUDA(t *testing.T) { golden.RunCUDA(t, load, "clip", "siglip") }
+
+func TestBF16CUDA(t *testing.T) { golden.CUDAInBF16(t, load, []int{80}, "clip.model") }

@@ -22,3 +22,7 @@ func TestGolden(t *testing.T) {
 }
 
 func TestGoldenCUDA(t *testing.T) { golden.RunCUDA(t, load, "gpt2") }
+
+func TestCachedCUDA(t *testing.T) { golden.CachedCUDA(t, load, "gpt2.lm") }
+
+func TestBF16CUDA(t *testing.T) { golden.CUDAInBF16(t, load, []int{80}, "gpt2.lm") }

@@ -34,3 +34,7 @@ func TestStepAllocations(t *testing.T) { golden.StepAllocations(t, load, "qwen2m
 func TestGoldenCUDA(t *testing.T) {
 	golden.RunCUDA(t, load, "llama", "mistral", "qwen2", "mixtral", "qwen2moe")
 }
+
+func TestCachedCUDA(t *testing.T) { golden.CachedCUDA(t, load, "mixtral.lm") }
+
+func TestBF16CUDA(t *testing.T) { golden.CUDAInBF16(t, load, []int{80}, "llama.yarn", "mixtral.lm") }

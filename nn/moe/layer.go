@@ -34,6 +34,13 @@ func (l *Layer) Forward(p nn.Pass, dst, x, residual tensor.Tensor, groups []int3
 	logits = l.Router.Logits(p, x)
 	mark := p.Mark()
 	defer p.Release(mark)
+	// The host reads the gates and the router's scores before any expert is asked
+	// for: which ones, and with how many rows, is the host's to say, and it is the
+	// only time that it waits for a device.
+	var shared tensor.Tensor
+	if l.Shared != nil {
+		shared = l.sharedWeights(p, x)
+	}
 	r := routings.Get().(*Routing)
 	defer routings.Put(r)
 	if l.Router.Route(p, r, logits, groups); p.Err() != nil {
@@ -54,7 +61,7 @@ func (l *Layer) Forward(p nn.Pass, dst, x, residual tensor.Tensor, groups []int3
 	}
 	if l.Shared != nil {
 		l.Shared.Forward(p, y.SliceRows(sent, outputs), x)
-		r.share(l.sharedWeights(p, x))
+		r.share(shared)
 	}
 	p.Combine(dst, y, residual, r.Off, p.Ints(r.Slot), p.Floats(r.SlotWeight, 1, len(r.SlotWeight)))
 	return logits
@@ -69,7 +76,7 @@ func (l *Layer) sharedWeights(p nn.Pass, x tensor.Tensor) tensor.Tensor {
 	for i := range ones {
 		ones[i] = 1
 	}
-	return p.Host(p.Floats(ones, len(ones), 1))
+	return tensor.FromF32(ones, len(ones), 1)
 }
 
 // Bound returns how many experts are in memory.

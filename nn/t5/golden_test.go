@@ -32,3 +32,7 @@ func TestCachedBits(t *testing.T) {
 func TestStepAllocations(t *testing.T) { golden.StepAllocations(t, load, "switch.seq2seq") }
 
 func TestGoldenCUDA(t *testing.T) { golden.RunCUDA(t, load, "t5", "switch") }
+
+func TestCachedCUDA(t *testing.T) { golden.CachedCUDA(t, load, "switch.seq2seq", "t5.gated") }
+
+func TestBF16CUDA(t *testing.T) { golden.CUDAInBF16(t, load, []int{80}, "t5.gated") }

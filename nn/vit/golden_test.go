@@ -26,3 +26,5 @@ func TestRowsAlone(t *testing.T) {
 }
 
 func TestGoldenCUDA(t *testing.T) { golden.RunCUDA(t, load, "vit", "deit") }
+
+func TestBF16CUDA(t *testing.T) { golden.CUDAInBF16(t, load, []int{80}, "vit.model") }

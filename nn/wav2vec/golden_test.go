@@ -78,3 +78,5 @@ func TestRagged(t *testing.T) {
 }
 
 func TestGoldenCUDA(t *testing.T) { golden.RunCUDA(t, load, "wav2vec2", "hubert") }
+
+func TestBF16CUDA(t *testing.T) { golden.CUDAInBF16(t, load, []int{80}, "wav2vec2.ctc") }
