@@ -2,15 +2,7 @@
 
 package kernels
 
-import (
-	"github.com/klauspost/cpuid/v2"
-	syscpu "golang.org/x/sys/cpu"
-
-	"github.com/seed-512d3d71/weft/kernels/arm64"
-)
-
-// On Windows cpuid has no way to ask; x/sys has.
-var _ = syscpu.ARM64.HasASIMDDP && cpuid.CPU.Enable(cpuid.ASIMDDP)
+import "github.com/seed-512d3d71/weft/kernels/arm64"
 
 var igemm = family[igemmRow]{op: "gemm_s8", rows: []row[igemmRow]{
 	{name: "GemmU8S8Matrix6x16NEON", isa: ISANEONI8MM, tile: "6x16", impl: igemmRow{

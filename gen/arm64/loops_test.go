@@ -43,7 +43,7 @@ var (
 	labelLine = regexp.MustCompile(`^(\w+):$`)
 	jump      = regexp.MustCompile(`^\t(?:B\w*|CBN?Z)\t(?:R\d+, )?(\w+)$`)
 	vector    = regexp.MustCompile(`^\t(WORD|V)`)
-	fused     = regexp.MustCompile(`^\t(VFML[AS]|WORD\t\S+ // (fmla|sdot|smlal2?|usmmla))\b`)
+	fused     = regexp.MustCompile(`^\t(VFML[AS]|WORD\t\S+ // (fmla|sdot|smlal2?|usmmla|bfmmla))\b`)
 )
 
 // hottest counts what the innermost loop with the most vector instructions

@@ -39,6 +39,7 @@ var kernels = []struct{ name, does string }{
 	{"AttnProductF32Rows6", "attention, 6 rows"},
 	{"AttnKeysF32Rows1", "attention, keys in place"},
 	{"AttnValuesF32Rows1", "attention, values in place"},
+	{"GemmBF16Tile6x16", "product in bfloat16, 6 rows"},
 	{"GemmU8S8Matrix6x16", "product of bytes, matrices"},
 	{"GemmU8S8Dot6x16", "product of bytes, dot products"},
 	{"GemmS16S8Tile4x16", "product of bytes, Armv8.0"},
@@ -88,10 +89,15 @@ func main() {
 		products := slices.DeleteFunc(slices.Clone(loop), func(l string) bool { return !product.MatchString(l) })
 		fmt.Printf("| `%sNEON` | %s | %d | %d |", k.name, k.does, len(loop), len(products))
 		for _, core := range cores {
-			n := cycles(*mca, core, loop)
+			n, ports := cycles(*mca, core, loop)
 			fmt.Printf(" %.1f", n)
 			if 5*len(products) > 2*len(loop) { // it is about products
-				fmt.Printf(" (%.0f %%)", 100*float64(len(products))*limit(*mca, core, products[0])/n)
+				share := 100 * float64(len(products)) * limit(*mca, core, products[0]) / n
+				if share < 89.5 {
+					fmt.Printf(" (%.0f %%, ports %.1f)", share, ports)
+				} else {
+					fmt.Printf(" (%.0f %%)", share)
+				}
 			}
 			fmt.Print(" |")
 		}
@@ -100,7 +106,7 @@ func main() {
 }
 
 // product is an instruction that the figures are about.
-var product = regexp.MustCompile(`^(fml[as]|sdot|smlal2?|usmmla)\s+v\d+(\S+), v\d+(\S+), v\d+(\S+)$`)
+var product = regexp.MustCompile(`^(fml[as]|sdot|smlal2?|usmmla|bfmmla)\s+v\d+(\S+), v\d+(\S+), v\d+(\S+)$`)
 
 // limit is the cycles that a core takes for one of many independent products
 // of the same kind.
@@ -111,7 +117,8 @@ func limit(mca, core, like string) float64 {
 	for i := range chains {
 		loop = append(loop, fmt.Sprintf("%s v%d%s, v0%s, v1%s", m[1], 31-i, m[2], m[3], m[4]))
 	}
-	return cycles(mca, core, loop) / chains
+	n, _ := cycles(mca, core, loop)
+	return n / chains
 }
 
 // instruction is a line of objdump: address, code, text.
@@ -176,19 +183,20 @@ func weight(loop []string) (n int) {
 }
 
 // cycles is what an iteration takes in the long run.
-func cycles(mca, core string, loop []string) float64 {
+func cycles(mca, core string, loop []string) (n, ports float64) {
 	const few, many = 100, 300
 	total := func(iterations int) float64 {
-		cmd := exec.Command(mca, "-mtriple=aarch64", "-mcpu="+core, "-mattr=+dotprod,+i8mm", fmt.Sprint("-iterations=", iterations),
+		cmd := exec.Command(mca, "-mtriple=aarch64", "-mcpu="+core, "-mattr=+dotprod,+i8mm,+bf16", fmt.Sprint("-iterations=", iterations),
 			"-instruction-info=false", "-resource-pressure=false")
 		cmd.Stdin = strings.NewReader(strings.Join(loop, "\n") + "\n")
 		out, err := cmd.CombinedOutput()
-		m := regexp.MustCompile(`Total Cycles:\s+(\d+)`).FindSubmatch(out)
+		m := regexp.MustCompile(`(?s)Total Cycles:\s+(\d+).*Block RThroughput:\s+([\d.]+)`).FindSubmatch(out)
 		if err != nil || m == nil {
 			log.Fatalf("%s: %v\n%s", core, err, out)
 		}
 		n, _ := strconv.ParseFloat(string(m[1]), 64)
+		ports, _ = strconv.ParseFloat(string(m[2]), 64)
 		return n
 	}
-	return (total(many) - total(few)) / (many - few)
+	return (total(many) - total(few)) / (many - few), ports
 }
