@@ -121,7 +121,7 @@ func TestMatrixChecksParts(t *testing.T) {
 		nil,
 		{{Data: make([]float32, 3), Out: 2, In: 2}},
 		{{Data: make([]float32, 4), Out: 2, In: 2}, {Data: make([]float32, 3), Out: 1, In: 3}},
-		{{Data: make([]float32, 4), Out: 1 << 40, In: 1 << 40}},
+		{{Data: make([]float32, 4), Out: math.MaxInt / 2, In: math.MaxInt / 2}},
 	} {
 		if _, err := b.Matrix("w", parts...); err == nil {
 			t.Errorf("%v was accepted", parts)

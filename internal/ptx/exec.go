@@ -2,6 +2,7 @@ package ptx
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"strings"
 
@@ -371,7 +372,7 @@ func (w *warp) run() {
 func (w *warp) regroup() {
 	least := w.pc
 	if w.mask == 0 {
-		least = 1 << 60
+		least = math.MaxInt
 	}
 	for _, g := range w.others {
 		least = min(least, g.pc)
