@@ -117,11 +117,11 @@ def _scene(m, rng, labels):
         return rng.uniform(r + 2, SIDE - r - 2)
 
     if m[0] == "one":
-        r = rng.uniform(13, 21) if m[1] == "small" else rng.uniform(37, 54)
+        r = rng.uniform(15, 22) if m[1] == "small" else rng.uniform(40, 54)
         thing(m[2], m[3], inside(r), inside(r), r)
     elif m[0] == "many":
         placed = []
-        r = rng.uniform(13, 20)
+        r = rng.uniform(16, 22)
         while len(placed) < m[1]:
             if rng.random() < 0.02:
                 r *= 0.97
@@ -131,15 +131,15 @@ def _scene(m, rng, labels):
         for x, y in placed:
             thing(m[2], m[3], x, y, r * rng.uniform(0.9, 1.05))
     elif m[3] == "inside":
-        r = rng.uniform(42, 56)
+        r = rng.uniform(50, 60)
         x, y = inside(r), inside(r)
         thing(m[4], m[5], x, y, r)
-        s = rng.uniform(13, 17)
+        s = rng.uniform(15, 19)
         dy = 0.12 * r if m[5] == "triangle" else 0
         thing(m[1], m[2], x + rng.uniform(-3, 3), y + dy + rng.uniform(-3, 3), s)
     else:
         while True:
-            r, s = rng.uniform(15, 27), rng.uniform(15, 27)
+            r, s = rng.uniform(20, 29), rng.uniform(20, 29)
             x, y, u, v = inside(r), inside(r), inside(s), inside(s)
             along, across = (u - x, v - y) if m[3] == "left of" else (v - y, u - x)
             if along > r + s + 2 and abs(across) < 0.5 * along:

@@ -31,7 +31,7 @@ def _part(args):
 class Pool:
     """n pictures, the things in them (255: not said) and what they mean."""
 
-    def __init__(self, path, seed, n=60000, workers=2):
+    def __init__(self, path, seed, n=40000, workers=2):
         if not os.path.exists(path):
             parts = [(seed * 100003 + i, 1000) for i in range(n // 1000)]
             with ProcessPoolExecutor(workers) as ex:
