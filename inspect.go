@@ -4,22 +4,24 @@ import (
 	"github.com/seed-512d3d71/weft/hub"
 	"github.com/seed-512d3d71/weft/kernels"
 	"github.com/seed-512d3d71/weft/nn"
-	"github.com/seed-512d3d71/weft/tensor"
 )
 
 // Info says what a model directory holds and what will run it.
 type Info struct {
-	ModelType    string           `json:"model_type"`
-	Class        string           `json:"class"`
-	Parameters   int64            `json:"parameters"`   // elements of all tensors
-	DTypes       map[string]int64 `json:"dtypes"`       // elements by stored type
-	WeightBytes  int64            `json:"weight_bytes"` // on disk
-	Tokenizer    string           `json:"tokenizer"`    // the file, "" if there is none
-	Preprocessor string           `json:"preprocessor"`
-	Kernels      string           `json:"kernels"` // the instruction set that is chosen
-	Runs         bool             `json:"runs"`
-	Why          string           `json:"why,omitempty"` // why it does not run
-	Unused       []string         `json:"unused"`        // tensors that the class does not use
+	ModelType   string           `json:"model_type"`
+	Class       string           `json:"class"`
+	Parameters  int64            `json:"parameters"`   // of all tensors; scales and zero points are none
+	DTypes      map[string]int64 `json:"dtypes"`       // elements by stored type
+	WeightBytes int64            `json:"weight_bytes"` // on disk
+	// Quantized counts the weights that the class uses and that are stored
+	// quantized, by scheme.
+	Quantized    map[string]int `json:"quantized,omitempty"`
+	Tokenizer    string         `json:"tokenizer"` // the file, "" if there is none
+	Preprocessor string         `json:"preprocessor"`
+	Kernels      string         `json:"kernels"` // the instruction set that is chosen
+	Runs         bool           `json:"runs"`
+	Why          string         `json:"why,omitempty"` // why it does not run
+	Unused       []string       `json:"unused"`        // tensors that the class does not use
 	// Parts are the models that a model of several folders is made of, whose
 	// sizes the sums above include.
 	Parts map[string]*Info `json:"parts,omitempty"`
@@ -72,6 +74,7 @@ func inspect(d *hub.Dir, class string, backend nn.Backend) (*Info, error) {
 		}
 		if err == nil {
 			info.Unused = append(info.Unused, p.Unused()...)
+			info.Quantized = p.StoredKinds()
 		}
 	}
 	info.says(err)
@@ -82,9 +85,8 @@ func inspect(d *hub.Dir, class string, backend nn.Backend) (*Info, error) {
 func (info *Info) count(weights nn.Source) {
 	for _, name := range weights.Names() {
 		t, _ := weights.Lookup(name)
-		n, _ := tensor.Elems(t.Shape...)
-		info.Parameters += int64(n)
-		info.DTypes[t.DType.String()] += int64(n)
+		info.Parameters += nn.StoredElements(weights, t)
+		info.DTypes[t.DType.String()] += int64(t.Len())
 		info.WeightBytes += t.End - t.Begin
 	}
 }

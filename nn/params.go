@@ -33,13 +33,14 @@ type binding struct {
 
 	mixture bool // of experts
 	stored  StoredQuantization
+	kinds   map[string]string // how weights are stored that are quantized, by tensor
 	from    origins
 	uses    map[string]Use
 }
 
 // NewParams returns the root Params of a checkpoint. Errors start with family.
 func NewParams(src Source, backend Backend, family string) Params {
-	return Params{b: &binding{src: src, backend: backend, family: family, used: map[string]bool{}, uses: map[string]Use{}, mixture: IsMixture(src.Names())}}
+	return Params{b: &binding{src: src, backend: backend, family: family, used: map[string]bool{}, uses: map[string]Use{}, kinds: map[string]string{}, mixture: IsMixture(src.Names())}}
 }
 
 // Backend returns the backend that weights are bound for.

@@ -107,7 +107,7 @@ func ParseStoredQuantization(c *hfconfig.Config) (StoredQuantization, error) {
 			return s, err
 		}
 	}
-	for _, key := range []string{"kv_cache_scheme", "sparsity_config", "transform_config"} {
+	for _, key := range []string{"kv_cache_scheme", "sparsity_config", "moe_sparsity_config", "transform_config"} {
 		if q.Sub(key).Len() > 0 && q.Sub(key).Str("format", "") != "dense" {
 			return s, Unsupported("quantization_config: %s", key)
 		}
@@ -261,6 +261,52 @@ func (w *StoredWeight) scheme() kernels.Scheme {
 		return kernels.W8A8
 	}
 	return kernels.W8
+}
+
+// kind says in words how the weight is stored.
+func (w *StoredWeight) kind() string {
+	switch s := w.scheme(); {
+	case s != kernels.Float32:
+		return s.String()
+	case w.zero.Name != "" && !w.zeroless():
+		return fmt.Sprintf("w%d with zero points", w.bits)
+	}
+	return fmt.Sprintf("w%d", w.bits)
+}
+
+// StoredKinds returns how many of the weights that have been bound are stored
+// quantized, by scheme; tables of embeddings are apart.
+func (p Params) StoredKinds() map[string]int {
+	count := map[string]int{}
+	for name, kind := range p.b.kinds {
+		if p.b.uses[name].Kind == UseTable {
+			kind = "embeddings of 8 bits"
+		}
+		count[kind]++
+	}
+	return count
+}
+
+// StoredElements returns the number of parameters that a tensor of a checkpoint
+// stands for: words of packed integers hold several, and scales and zero points
+// of quantized weights are none.
+func StoredElements(src Source, t safetensors.Tensor) int64 {
+	if base, ok := strings.CutSuffix(t.Name, ".weight_packed"); ok {
+		if shape, ok := src.Lookup(base + ".weight_shape"); ok {
+			if dims, err := shape.Int64(); err == nil && len(dims) == 2 && min(dims[0], dims[1]) >= 0 && max(dims[0], dims[1]) < 1<<31 {
+				return dims[0] * dims[1]
+			}
+		}
+	}
+	for _, end := range []string{".weight_scale", ".weight_zero_point", ".weight_shape", ".weight_g_idx", ".input_scale", ".input_zero_point"} {
+		if base, ok := strings.CutSuffix(t.Name, end); ok {
+			w, ok := src.Lookup(base + ".weight")
+			if _, packed := src.Lookup(base + ".weight_packed"); packed || ok && w.DType == safetensors.I8 {
+				return 0
+			}
+		}
+	}
+	return int64(t.Len())
 }
 
 // zeroless reports whether all zero points are 0.
@@ -507,12 +553,16 @@ func (p Params) storedWeight(name string, want []int) (*StoredWeight, bool) {
 	}
 	w, err := findStored(p.b.src, layer, p.b.stored.Activations(layer))
 	if err != nil {
-		p.failAs(fmt.Errorf("%s: %w", p.b.family, err))
+		if !p.b.stored.Quantized {
+			err = fmt.Errorf("%s: stored as I8, and config.json has no quantization_config: %w", p.full(name), err)
+		}
+		p.failAs(err)
 		return nil, true
 	}
 	if w == nil {
 		return nil, false
 	}
+	p.b.kinds[p.full(name)] = w.kind()
 	for _, n := range w.names() {
 		p.b.used[n] = true
 	}

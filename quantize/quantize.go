@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -186,16 +187,6 @@ func newJob(ctx context.Context, d *hub.Dir, o Options) (*job, error) {
 	if j.config, err = d.ReadFile("config.json", maxConfig); err != nil {
 		return nil, err
 	}
-	uses, err := weft.Uses(d)
-	if err != nil {
-		return nil, err
-	}
-	for _, u := range uses {
-		j.uses[u.Name] = u
-		if u.Kind == nn.UseTied {
-			j.tied = append(j.tied, trimWeight(u.Name))
-		}
-	}
 	if j.weights, err = d.Weights(); err != nil {
 		return nil, err
 	}
@@ -206,8 +197,38 @@ func newJob(ctx context.Context, d *hub.Dir, o Options) (*job, error) {
 	return j, nil
 }
 
+// fresh returns an error if a tensor is one of a quantized checkpoint, of
+// whatever method.
+func fresh(weights *safetensors.Set) error {
+	for _, name := range weights.Names() {
+		t, _ := weights.Lookup(name)
+		switch t.DType {
+		case safetensors.I8, safetensors.F8_E4M3, safetensors.F8_E5M2, safetensors.F4:
+			return fmt.Errorf("%s: stored as %v: %w", name, t.DType, ErrQuantized)
+		}
+		switch path.Ext(name) {
+		case ".weight_packed", ".weight_scale", ".weight_shape", ".qweight", ".qzeros", ".g_idx", ".absmax", ".quant_map", ".SCB":
+			return fmt.Errorf("%s: %w", name, ErrQuantized)
+		}
+	}
+	return nil
+}
+
 // plan decides what becomes of each tensor.
 func (j *job) plan() error {
+	if err := fresh(j.weights); err != nil {
+		return err
+	}
+	uses, err := weft.Uses(j.dir)
+	if err != nil {
+		return err
+	}
+	for _, u := range uses {
+		j.uses[u.Name] = u
+		if u.Kind == nn.UseTied {
+			j.tied = append(j.tied, trimWeight(u.Name))
+		}
+	}
 	mixture := nn.IsMixture(j.weights.Names())
 	why := map[string]string{} // a layer is a stack of tensors: one stays float32, all do
 	for _, name := range j.weights.Names() {
@@ -220,10 +241,6 @@ func (j *job) plan() error {
 			if w := nn.KeptFloat32(u.Layer, out, in, mixture); w != "" {
 				why[u.Layer] = w
 			}
-		}
-		switch t.DType {
-		case safetensors.I8, safetensors.F8_E4M3, safetensors.F8_E5M2:
-			return fmt.Errorf("%s: stored as %v: %w", name, t.DType, ErrQuantized)
 		}
 		u := j.uses[name]
 		if u.Kind == nn.UseOther || len(t.Shape) != 2 {

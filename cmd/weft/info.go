@@ -90,6 +90,14 @@ func (c *call) infoDir(dir string) error {
 	}
 	sort.Strings(types)
 	fmt.Fprintf(w, "stored as\t%s\n", strings.Join(types, ", "))
+	if len(info.Quantized) > 0 {
+		var kinds []string
+		for kind, n := range info.Quantized {
+			kinds = append(kinds, fmt.Sprintf("%s: %d", kind, n))
+		}
+		sort.Strings(kinds)
+		fmt.Fprintf(w, "quantized weights\t%s\n", strings.Join(kinds, ", "))
+	}
 	fmt.Fprintf(w, "weights on disk\t%s\n", size(info.WeightBytes))
 	fmt.Fprintf(w, "memory as float32\t%s\n", size(4*info.Parameters))
 	fmt.Fprintf(w, "tokenizer\t%s\n", orNone(info.Tokenizer))

@@ -50,7 +50,6 @@ MORE = {
     "w8a8_ignore": dict(weights=ints(num_bits=8, symmetric=True, strategy="channel"), input_activations=TOKEN, ignore=["re:.*attention.self.*", "re:.*output"]),
     "w8a8_targets": dict(weights=ints(num_bits=8, symmetric=True, strategy="channel"), input_activations=TOKEN, targets=["re:.*self.(query|key|value)$", "encoder.layer.0.intermediate.dense"]),
     "w4_actorder_weight": dict(weights=ints(num_bits=4, symmetric=True, strategy="group", group_size=32, actorder="weight")),
-    "kv_cache": dict(weights=ints(num_bits=8, symmetric=True, strategy="channel"), kv_cache_scheme=ints(num_bits=8, symmetric=True, strategy="tensor", dynamic=False)),
     "w8_float": dict(weights=QuantizationArgs(num_bits=8, type="float", symmetric=True, strategy="channel")),
     "w6": dict(weights=ints(num_bits=6, symmetric=True, strategy="channel")),
 }
@@ -81,14 +80,13 @@ def main(out, weft=None):
         wide = dict(hidden_size=128, intermediate_size=256) if name in MORE else {}
         base = BertConfig(**{**CONFIG.to_diff_dict(), **wide})
         targets, ignore = scheme.pop("targets", ["Linear"]), scheme.pop("ignore", ["encoder.layer.0.attention.output.dense"])
-        cache = scheme.pop("kv_cache_scheme", None)
         torch.manual_seed(1)
         model = BertModel(base, add_pooling_layer=False).eval()
         with torch.no_grad():
             for p in model.parameters():
                 p.copy_(torch.randn_like(p) * (0.15 if name in SCHEMES else 0.08))
         config = QuantizationConfig(config_groups={"group_0": QuantizationScheme(targets=targets, **scheme)}, ignore=ignore,
-                                    kv_cache_scheme=cache, quantization_status="initialized")
+                                    quantization_status="initialized")
         apply_quantization_config(model, config)
         for module in model.modules():
             if getattr(module, "quantization_scheme", None) is not None:
