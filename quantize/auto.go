@@ -17,7 +17,8 @@ import (
 // choose runs the model on the samples, if there is a reason to: to measure the
 // inputs of its layers, and to find what has to stay float32 for Cosine.
 func (j *job) choose() error {
-	if j.Cosine == 0 && len(j.Samples) == 0 {
+	measure := len(j.Samples) > 0 && (j.Method == Auto || j.Method == MSE)
+	if j.Cosine == 0 && !measure {
 		return nil
 	}
 	on := map[string]bool{} // the layers, by the backend's names, that compute quantized
@@ -42,7 +43,7 @@ func (j *job) choose() error {
 	if err != nil {
 		return err
 	}
-	if len(j.Samples) > 0 {
+	if measure {
 		for _, l := range j.layers {
 			l.second = moments.of(l.use.Layer, l.inputs())
 		}

@@ -39,6 +39,33 @@ var (
 	ErrWeight = errors.New("cannot be quantized")
 )
 
+// Method is how the scale of a weight's group (in 8 bits, of one output's
+// weights) is chosen. Activations have no stored scales: each row's own come from
+// the row.
+type Method uint8
+
+const (
+	// Auto is MSE in 4 bits or with samples, and Max else.
+	Auto Method = iota
+	// Max: the largest weight is the largest integer.
+	Max
+	// MSE: the mean square error is least; with samples, that of the product with
+	// their inputs. Large weights may be clipped.
+	MSE
+	// Percentile: weights beyond a percentile of the magnitudes are clipped.
+	Percentile
+)
+
+var methods = [...]string{"auto", "max", "mse", "percentile"}
+
+// ParseMethod returns the method called name: auto, max, mse or percentile.
+func ParseMethod(name string) (Method, error) {
+	if i := slices.Index(methods[:], name); i >= 0 {
+		return Method(i), nil
+	}
+	return Auto, fmt.Errorf("calibration method %q is none of auto, max, mse, percentile", name)
+}
+
 // Options say how to quantize.
 type Options struct {
 	Scheme kernels.Scheme
@@ -55,10 +82,13 @@ type Options struct {
 	// quantized one is to reach on Samples: as few layers as can be found stay
 	// float32. 0 leaves all to be quantized.
 	Cosine float64
-	// Samples are inputs of the model. With them the weights are rounded for the
-	// inputs that the layers really see. Without them Cosine is measured on
+	// Samples are inputs of the model: with them the method MSE weighs errors by
+	// the inputs that the layers really see. Without them Cosine and Smooth work on
 	// inputs made up.
 	Samples []weft.Inputs
+	// Method is how scales are chosen, and Percentile that of its name.
+	Method     Method
+	Percentile float64
 	// Smooth, if not 0, is the α of SmoothQuant: how much of the range of inputs
 	// is migrated to the weights, through norms that feed linear layers alone.
 	Smooth float64
@@ -101,6 +131,9 @@ func Dir(ctx context.Context, src, dst string, o Options) (*Report, error) {
 	}
 	if o.Group < 0 || o.Group%8 != 0 {
 		return nil, nn.InputError("group size", "%d is not a multiple of 8", o.Group)
+	}
+	if o.Method == Percentile && !(o.Percentile > 0 && o.Percentile <= 100) {
+		return nil, nn.InputError("percentile", "%v is not between 0 and 100", o.Percentile)
 	}
 	if o.Smooth < 0 || o.Smooth > 1 || o.Smooth != o.Smooth {
 		return nil, nn.InputError("smooth", "%v is not between 0 and 1", o.Smooth)

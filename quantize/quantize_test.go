@@ -253,6 +253,40 @@ func TestCalibration(t *testing.T) {
 	}
 }
 
+// TestMethods: each method chooses scales of its own; percentile 100 is max.
+func TestMethods(t *testing.T) {
+	src := golden + "bert.model"
+	in := inputs(t, src+"/in.safetensors")
+	want := outputs(t, src, in)[0].F32()
+	got := map[string][]float32{}
+	for name, o := range map[string]quantize.Options{
+		"auto": {}, "max": {Method: quantize.Max}, "mse": {Method: quantize.MSE},
+		"percentile 80":  {Method: quantize.Percentile, Percentile: 80},
+		"percentile 100": {Method: quantize.Percentile, Percentile: 100},
+	} {
+		o.Scheme, o.Group = kernels.W4, 8
+		dst := filepath.Join(t.TempDir(), "new")
+		if _, err := quantize.Dir(context.Background(), src, dst, o); err != nil {
+			t.Fatal(err)
+		}
+		got[name] = outputs(t, dst, in)[0].F32()
+		if c := cosine(got[name], want); c < 0.95 {
+			t.Errorf("%s: cosine %v", name, c)
+		}
+	}
+	for _, c := range []struct {
+		a, b string
+		same bool
+	}{{"auto", "mse", true}, {"auto", "max", false}, {"max", "percentile 100", true}, {"max", "percentile 80", false}} {
+		if slices.Equal(got[c.a], got[c.b]) != c.same {
+			t.Errorf("%s and %s: alike is %v", c.a, c.b, !c.same)
+		}
+	}
+	if _, err := quantize.Dir(context.Background(), src, filepath.Join(t.TempDir(), "new"), quantize.Options{Scheme: kernels.W8, Method: quantize.Percentile}); !errors.Is(err, weft.ErrInput) {
+		t.Errorf("percentile 0: %v", err)
+	}
+}
+
 // files returns a directory's files for changing.
 func files(t testing.TB, dir string) fstest.MapFS {
 	m := fstest.MapFS{}

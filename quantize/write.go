@@ -166,16 +166,41 @@ func (j *job) quantize(l *layer) (kernels.Quantized, error) {
 	if l.use.Transposed {
 		x, n, k = transpose(x, n, k), k, n
 	}
-	if l.second == nil && l.bits == 4 { // so few levels pay for a search of their scale
-		l.second = slices.Repeat([]float32{1}, k)
+	clipped, second := x, l.second // nil, but with samples
+	switch m := j.Method; {
+	case m == Max:
+		second = nil
+	case m == Percentile:
+		clipped, second = clip(x, l.group, j.Percentile), nil
+	case second == nil && (m == MSE || l.bits == 4): // so few levels pay for a search of their scale
+		second = slices.Repeat([]float32{1}, k)
 	}
-	q := kernels.QuantizeGroups(x, n, k, l.group, l.bits, l.second)
+	q := kernels.QuantizeGroups(clipped, n, k, l.group, l.bits, second)
 	if l.result.Name == "" {
 		rms, cos := distance(x, q, k, l.group)
 		l.result = Layer{Name: trimWeight(l.t.Name), Shape: l.t.Shape, Bits: l.bits, RMS: rms, Cosine: cos}
 		j.tell(l.result)
 	}
 	return q, nil
+}
+
+// clip returns x with the magnitudes of each group of it bounded by their
+// percentile.
+func clip(x []float32, group int, percentile float64) []float32 {
+	out, sorted := slices.Clone(x), make([]float32, group)
+	at := min(int(math.Ceil(percentile/100*float64(group))), group) - 1
+	for ; len(x) >= group; x = x[group:] {
+		part := out[len(out)-len(x):][:group]
+		for i, v := range part {
+			sorted[i] = max(v, -v)
+		}
+		slices.Sort(sorted)
+		limit := sorted[max(0, at)]
+		for i, v := range part {
+			part[i] = min(max(v, -limit), limit)
+		}
+	}
+	return out
 }
 
 func transpose[T any](x []T, rows, cols int) []T {

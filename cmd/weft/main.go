@@ -47,7 +47,7 @@ func commands() []command {
 		{"tokenize", "--model DIR --text-file F.jsonl --json [--no-special-tokens] [--no-truncation] [--no-padding]", "text to token ids", runTokenize},
 		{"detokenize", "--model DIR --ids-file F.jsonl --json [--skip-special-tokens]", "token ids to text", runDetokenize},
 		{"preprocess", "--model DIR (--image F | --audio F) --out OUT.safetensors", "a picture or a sound to a model's input", runPreprocess},
-		{"quantize", "--model DIR --out DIR2 [--scheme w8a8|w8|w4] [--group-size N] [--embeddings] [--keep REGEX]… [--calibrate FILES] [--smooth ALPHA] [--auto COSINE]", "a copy of a model directory in 8 or 4 bits", runQuantize},
+		{"quantize", "--model DIR --out DIR2 [--scheme w8a8|w8|w4] [--group-size N] [--embeddings] [--keep REGEX]… [--calibrate FILES] [--calibrate-method max|mse|percentile] [--percentile P] [--smooth ALPHA] [--auto COSINE]", "a copy of a model directory in 8 or 4 bits", runQuantize},
 		{"info", "PATH [--json]", "what a model directory or a safetensors file holds", runInfo},
 		{"kernels", "[--json]", "the dispatch table of this machine", runKernels},
 		{"devices", "[--json]", "the devices that can compute", runDevices},

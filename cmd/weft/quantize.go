@@ -21,6 +21,8 @@ func runQuantize(ctx context.Context, c *call) error {
 	group := c.Int("group-size", 0, "inputs that share a scale in w4; 0: a power of two from 128 to 8 that divides nearly all")
 	embeddings := c.Bool("embeddings", false, "store embeddings in 8 bits too")
 	auto := c.Float64("auto", 0, "keep as few layers in float32 as reach this `cosine` with the outputs of the float32 model")
+	method := c.String("calibrate-method", "auto", "how scales of weights are chosen: max, mse or percentile; auto is mse in 4 bits or with --calibrate, else max")
+	percentile := c.Float64("percentile", 99.99, "of the magnitudes of weights that share a scale: those beyond are clipped by --calibrate-method percentile")
 	smooth := c.Float64("smooth", 0, "migrate the scales of large inputs to weights, as SmoothQuant does by this `alpha`: 0.5 is usual, 0 leaves them")
 	var keep, calibrate []string
 	c.Func("keep", "`regex` of layers that stay as they are; may be repeated", func(s string) error {
@@ -39,13 +41,18 @@ func runQuantize(ctx context.Context, c *call) error {
 	if err := c.need("model", "out"); err != nil {
 		return err
 	}
-	o := quantize.Options{Group: *group, Embeddings: *embeddings, Cosine: *auto, Smooth: *smooth}
+	o := quantize.Options{Group: *group, Embeddings: *embeddings, Cosine: *auto, Percentile: *percentile, Smooth: *smooth}
+	if o.Method, err = quantize.ParseMethod(*method); err != nil {
+		return usagef("%v", err)
+	}
 	if o.Scheme, err = kernels.ParseScheme(*scheme); err != nil || o.Scheme == kernels.Float32 {
 		return usagef("--scheme %q is none of w8a8, w8, w4", *scheme)
 	}
 	switch {
 	case *auto < 0 || *auto > 1:
 		return usagef("--auto %v is no cosine", *auto)
+	case !(*percentile > 0 && *percentile <= 100):
+		return usagef("--percentile %v is not between 0 and 100", *percentile)
 	case *smooth < 0 || *smooth > 1:
 		return usagef("--smooth %v is not between 0 and 1", *smooth)
 	case *group < 0 || *group%8 != 0:

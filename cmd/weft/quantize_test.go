@@ -39,7 +39,7 @@ func TestQuantize(t *testing.T) {
 	if status := run("quantize", "--model", model, "--out", dst); status != exitError || !strings.Contains(errs.String(), "not an empty directory") {
 		t.Errorf("status %d: %s", status, &errs)
 	}
-	for _, args := range [][]string{{"--auto", "2"}, {"--group-size", "7"}, {"--keep", "("}, {"--smooth", "1.5"}, {"--quant", "w8"}} {
+	for _, args := range [][]string{{"--auto", "2"}, {"--group-size", "7"}, {"--keep", "("}, {"--smooth", "1.5"}, {"--calibrate-method", "best"}, {"--percentile", "0"}, {"--quant", "w8"}} {
 		if status := run(append([]string{"quantize", "--model", model, "--out", dst}, args...)...); status != exitUsage {
 			t.Errorf("%v: status %d: %s", args, status, &errs)
 		}
