@@ -58,13 +58,15 @@ type module struct {
 	version, target string
 	shared          bool // declares the dynamic shared memory
 	registers       int  // the most of a thread of the next entries; 0: ptxas decides
+	inline          bool // has no functions, but what they do where they are called
+	functions       strings.Builder
 	text            strings.Builder
-	entries         []string
 }
 
 // kernel is an entry under construction. Every operation that makes a value
 // makes a register for it: ptxas does the allocation.
 type kernel struct {
+	module *module
 	body   strings.Builder
 	params []string
 	loads  strings.Builder
@@ -83,7 +85,7 @@ func newModule(version, target string) *module { return &module{version: version
 // entry writes a kernel of so many threads. doc is its comment: what it
 // computes, as a loop.
 func (m *module) entry(name string, threads [3]int, doc string, params string, body func()) {
-	k = &kernel{counts: map[string]int{}}
+	k = &kernel{module: m, counts: map[string]int{}}
 	names := map[string]val{}
 	current = names
 	for _, p := range strings.Fields(params) {
@@ -115,16 +117,30 @@ func (m *module) entry(name string, threads [3]int, doc string, params string, b
 	if m.registers > 0 {
 		fmt.Fprintf(w, ".maxnreg %d\n", m.registers)
 	}
+	w.WriteString(k.text())
+}
+
+// text is the kernel between its braces.
+func (k *kernel) text() string {
+	var w strings.Builder
 	w.WriteString("{\n")
 	for _, r := range []struct{ prefix, class string }{{"%p", "pred"}, {"%h", "b16"}, {"%r", "b32"}, {"%f", "f32"}, {"%d", "b64"}} {
 		if n := k.counts[r.prefix]; n > 0 {
-			fmt.Fprintf(w, "\t.reg .%s %s<%d>;\n", r.class, r.prefix, n)
+			fmt.Fprintf(&w, "\t.reg .%s %s<%d>;\n", r.class, r.prefix, n)
 		}
 	}
-	w.WriteString(k.decl.String())
-	w.WriteString(k.loads.String())
-	w.WriteString(k.body.String())
-	w.WriteString("\tret;\n}\n")
+	w.WriteString(k.decl.String() + k.loads.String() + k.body.String() + "\tret;\n}\n")
+	return w.String()
+}
+
+// function writes a function of a float and a number, %x and %n, that returns
+// the float %y, which is %x at first.
+func (m *module) function(name, doc string, body func(y, n val)) {
+	k = &kernel{module: m, counts: map[string]int{}}
+	y := val{"%y", f32}
+	set(y, val{"%x", f32})
+	body(y, val{"%n", u32})
+	fmt.Fprintf(&m.functions, "\n// %s: %s\n.func (.reg .f32 %%y) %s(.reg .f32 %%x, .reg .b32 %%n)\n%s", name, ascii.Replace(doc), name, k.text())
 }
 
 // ascii spells what PTX does not take in a comment.
@@ -146,7 +162,7 @@ func (m *module) String() string {
 	if m.shared {
 		head += "\n.extern .shared .align 1024 .b8 dynamic[];\n"
 	}
-	return head + m.text.String()
+	return head + m.functions.String() + m.text.String()
 }
 
 // reg makes a register.

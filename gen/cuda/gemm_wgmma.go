@@ -4,7 +4,7 @@ import "fmt"
 
 // wgmmaKernels writes the products by the matrix instructions of Hopper.
 func wgmmaKernels(m *module) {
-	m.shared = true
+	m.shared, m.inline = true, true // calls would keep products from overlapping
 	for _, t := range dtypes[1:] {
 		for _, out := range []dtype{t, "f32"} {
 			(&wgmma{in: t, out: out, n: 128, stages: 6}).kernel(m)

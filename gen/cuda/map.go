@@ -1,9 +1,6 @@
 package main
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 var mapThreads = [3]int{256, 1, 1}
 
@@ -54,11 +51,7 @@ func mapKernel(m *module, name string, from, to dtype, operands int, doc, more s
 	if operands == 2 {
 		params += "b:u64 ldb:u64 "
 	}
-	widths := []int{1, 4}
-	if strings.Contains(more, "act") {
-		widths = widths[:1] // the functions are long
-	}
-	for _, n := range widths {
+	for _, n := range []int{1, 4} {
 		full := fmt.Sprintf("%s_%s_v%d", name, to, n)
 		m.entry(full, mapThreads, full+": "+doc, params+more+" rows:u32 cols:u32", func() {
 			c := mul(mad(special("ctaid.x"), i32(256), special("tid.x")), i32(n))

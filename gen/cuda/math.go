@@ -185,6 +185,21 @@ var activations = []struct {
 // activate applies the activation whose number is code to variables, in place.
 // All threads of a warp have the same code.
 func activate(code val, x ...val) {
+	if k.module.inline {
+		activateInline(code, x...)
+		return
+	}
+	if k.module.functions.Len() == 0 {
+		outer, m := k, k.module
+		m.function("activate", "the activation of %x whose number is %n", func(y, n val) { activateInline(n, y) })
+		k = outer
+	}
+	for _, v := range x {
+		emit("call", "("+v.s+")", "activate", "("+v.s+", "+code.s+")")
+	}
+}
+
+func activateInline(code val, x ...val) {
 	end := label()
 	jumpIf(eq(code, i32(0)), end)
 	for i, a := range activations {

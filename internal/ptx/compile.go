@@ -75,6 +75,9 @@ func (m *compiled) entry(name string) (c *code, err error) {
 	if e == nil {
 		return nil, fmt.Errorf("no such entry")
 	}
+	if e, err = m.expand(e); err != nil {
+		return nil, err
+	}
 	k := &compiler{c: &code{e: e, special: map[string]int{}}, m: m.module, slots: map[string]int{},
 		known: map[[2]uint64]int{}, shared: map[string]int{}, local: map[string]int{}, params: map[string]int{}}
 	defer func() {

@@ -2,6 +2,7 @@ package ptx
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 type module struct {
 	target  int // of .target, times ten
 	entries map[string]*entry
+	funcs   map[string]*function
 	dynamic map[string]bool // names of .extern .shared arrays
 }
 
@@ -25,6 +27,12 @@ type entry struct {
 	local   []param
 	stmts   []stmt
 	labels  map[string]int // statement by label
+}
+
+// function is a .func, whose parameters and results are registers.
+type function struct {
+	entry
+	in, out []string
 }
 
 // param is a named piece of memory.
@@ -194,7 +202,7 @@ func parse(src []byte) (m *module, err error) {
 			m, err = nil, e
 		}
 	}()
-	m = &module{entries: map[string]*entry{}, dynamic: map[string]bool{}}
+	m = &module{entries: map[string]*entry{}, funcs: map[string]*function{}, dynamic: map[string]bool{}}
 	for p.peek() != "" {
 		switch t := p.next(); t {
 		case ".version", ".address_size":
@@ -215,6 +223,9 @@ func parse(src []byte) (m *module, err error) {
 		case ".entry":
 			e := p.entry()
 			m.entries[e.name] = e
+		case ".func":
+			f := p.function()
+			m.funcs[f.name] = f
 		default:
 			p.pos--
 			p.fail("unknown directive %q", t)
@@ -256,6 +267,32 @@ func place(list []param, v param) []param {
 	return append(list, v)
 }
 
+// function reads (results) name(parameters) { … }.
+func (p *parser) function() *function {
+	f := &function{entry: entry{regs: map[string]string{}, labels: map[string]int{}}}
+	registers := func() (names []string) {
+		p.want("(")
+		for !p.accept(")") {
+			p.want(".reg")
+			typ := strings.TrimPrefix(p.next(), ".")
+			if sizes[typ] == 0 || typ == "pred" {
+				p.fail("type %q", typ)
+			}
+			name := p.next()
+			f.regs[name] = typ
+			names = append(names, name)
+			p.accept(",")
+		}
+		return names
+	}
+	f.out = registers()
+	f.name = p.next()
+	f.in = registers()
+	p.want("{")
+	p.body(&f.entry)
+	return f
+}
+
 func (p *parser) entry() *entry {
 	e := &entry{name: p.next(), regs: map[string]string{}, labels: map[string]int{}}
 	p.want("(")
@@ -286,13 +323,19 @@ func (p *parser) entry() *entry {
 			p.fail("unknown directive %q", d)
 		}
 	}
+	p.body(e)
+	return e
+}
+
+// body reads statements to the brace that ends them.
+func (p *parser) body(e *entry) {
 	for depth := 1; ; {
 		switch {
 		case p.accept("{"):
 			depth++
 		case p.accept("}"):
 			if depth--; depth == 0 {
-				return e
+				return
 			}
 		default:
 			p.statement(e)
@@ -362,6 +405,16 @@ func (p *parser) instruction(e *entry) {
 	e.stmts = append(e.stmts, s)
 }
 
+// list reads operands up to a closing sign.
+func (p *parser) list(end string) operand {
+	o := operand{kind: opVec}
+	for !p.accept(end) {
+		o.vec = append(o.vec, p.operand())
+		p.accept(",")
+	}
+	return o
+}
+
 func (p *parser) operand() operand {
 	switch {
 	case p.accept("["):
@@ -383,12 +436,9 @@ func (p *parser) operand() operand {
 		p.want("]")
 		return o
 	case p.accept("{"):
-		o := operand{kind: opVec}
-		for !p.accept("}") {
-			o.vec = append(o.vec, p.operand())
-			p.accept(",")
-		}
-		return o
+		return p.list("}")
+	case p.accept("("): // of a call
+		return p.list(")")
 	case p.accept("-"):
 		o := p.operand()
 		if o.kind != opInt {
@@ -424,3 +474,89 @@ func (p *parser) operand() operand {
 
 func f32(bits uint32) float32 { return math.Float32frombits(bits) }
 func bits32(x float32) uint32 { return math.Float32bits(x) }
+
+// expand puts the functions that e calls in the place of the calls, with
+// registers and labels of their own.
+func (m *module) expand(e *entry) (*entry, error) {
+	out := *e
+	out.regs, out.labels, out.stmts = maps.Clone(e.regs), map[string]int{}, nil
+	at := make([][]string, len(e.stmts)+1) // labels by statement
+	for l, i := range e.labels {
+		at[i] = append(at[i], l)
+	}
+	calls := 0
+	for i := range len(e.stmts) + 1 {
+		for _, l := range at[i] {
+			out.labels[l] = len(out.stmts)
+		}
+		if i == len(e.stmts) {
+			break
+		}
+		s := e.stmts[i]
+		if s.op[0] != "call" {
+			out.stmts = append(out.stmts, s)
+			continue
+		}
+		if len(s.args) != 3 || s.args[0].kind != opVec || s.args[2].kind != opVec || s.guard != "" {
+			return nil, fmt.Errorf("line %d: a call that is not interpreted", s.line)
+		}
+		f := m.funcs[s.args[1].name]
+		if f == nil || len(f.in) != len(s.args[2].vec) || len(f.out) != len(s.args[0].vec) || len(f.params) > 0 || len(f.shared) > 0 || len(f.local) > 0 {
+			return nil, fmt.Errorf("line %d: no such function as %s", s.line, s.args[1].name)
+		}
+		calls++
+		own := func(name string) string {
+			if _, ok := f.regs[name]; !ok {
+				if _, ok := f.labels[name]; !ok {
+					return name
+				}
+			}
+			return fmt.Sprintf("%s@%d", name, calls)
+		}
+		for name, typ := range f.regs {
+			out.regs[own(name)] = typ
+		}
+		move := func(typ string, to, from operand) {
+			out.stmts = append(out.stmts, stmt{line: s.line, op: []string{"mov", fmt.Sprintf("b%d", 8*sizes[typ])}, args: []operand{to, from}})
+		}
+		for j, name := range f.in {
+			move(f.regs[name], operand{name: own(name)}, s.args[2].vec[j])
+		}
+		base, end := len(out.stmts), fmt.Sprintf("end@%d", calls)
+		for _, t := range f.stmts {
+			if t.op[0] == "call" {
+				return nil, fmt.Errorf("line %d: a call in a function", t.line)
+			}
+			if t.op[0] == "ret" {
+				t.op, t.args = []string{"bra"}, []operand{{name: end}}
+			} else {
+				t.args = renamed(t.args, own)
+			}
+			if t.guard != "" {
+				t.guard = own(t.guard)
+			}
+			out.stmts = append(out.stmts, t)
+		}
+		for l, i := range f.labels {
+			out.labels[own(l)] = base + i
+		}
+		out.labels[end] = len(out.stmts)
+		for j, name := range f.out {
+			move(f.regs[name], s.args[0].vec[j], operand{name: own(name)})
+		}
+	}
+	return &out, nil
+}
+
+// renamed returns operands with other names.
+func renamed(args []operand, name func(string) string) []operand {
+	out := make([]operand, len(args))
+	for i, a := range args {
+		if a.name != "" {
+			a.name = name(a.name)
+		}
+		a.vec = renamed(a.vec, name)
+		out[i] = a
+	}
+	return out
+}

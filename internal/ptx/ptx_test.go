@@ -61,7 +61,7 @@ func TestFaults(t *testing.T) {
 		{"an unknown instruction", "frob.u32 %r3;", "is not interpreted"},
 		{"an unknown register", "add.u32 %r3, %q4, 1;", "is not declared"},
 		{"a register of another size", "add.u32 %r3, %d0, 1;", "is of type b64"},
-		{"syntax", "add.u32 %r3, (;", "operand"},
+		{"syntax", "add.u32 %r3, );", "operand"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.name == "for ever" && testing.Short() {
@@ -111,6 +111,59 @@ func TestDivergence(t *testing.T) {
 		}
 		if out[i] != want {
 			t.Errorf("thread %d has %d, want %d", i, out[i], want)
+		}
+	}
+}
+
+// Threads call a function, some of them, and not all take the same way through.
+func TestCalls(t *testing.T) {
+	m, err := compile([]byte(`.version 7.0 .target sm_80 .address_size 64
+		.func (.reg .b32 y) f(.reg .b32 x, .reg .b32 n) {
+			.reg .pred %p<2>; .reg .b32 %r<2>;
+			mov.u32 y, n;
+			setp.lt.u32 %p0, x, 8;
+			@%p0 bra L1;
+			ret;
+		L1:
+			shl.b32 %r0, x, 4;
+			add.u32 y, y, %r0;
+			ret;
+		}
+		.visible .entry k(.param .u64 p) {
+			.reg .b32 %r<4>; .reg .b64 %d<2>; .reg .pred %p<2>;
+			ld.param.u64 %d0, [p]; mov.u32 %r0, %tid.x; mad.wide.u32 %d0, %r0, 4, %d0;
+			mov.u32 %r1, 7;
+			setp.eq.u32 %p0, %r0, 3;
+			@%p0 bra L1;
+			call (%r1), f, (%r0, 2);
+		L1:
+			call (%r2), f, (%r1, %r0);
+			st.global.u32 [%d0], %r2;
+			ret;
+		}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := NewDevice(80)
+	p := d.Alloc(128)
+	if err := d.start(m, "k", cuda.Dim{X: 1, Y: 1, Z: 1}, cuda.Dim{X: 32, Y: 1, Z: 1}, 0, d.Args().Ptr(p).Buffer()); err != nil {
+		t.Fatal(err)
+	}
+	f := func(x, n uint32) uint32 {
+		if x < 8 {
+			return n + x<<4
+		}
+		return n
+	}
+	out := make([]byte, 128)
+	d.Download(out, p)
+	for i := range uint32(32) {
+		x := uint32(7)
+		if i != 3 {
+			x = f(i, 2)
+		}
+		if got := binary.LittleEndian.Uint32(out[4*i:]); got != f(x, i) {
+			t.Errorf("thread %d has %d, want %d", i, got, f(x, i))
 		}
 	}
 }

@@ -7,8 +7,8 @@ var (
 	addKernels    = byVector("map_sm75", "add")
 	scaleKernels  = byVector("map_sm75", "scale")
 	affineKernels = byVector("map_sm75", "affine")
-	actKernels    = actType("act")
-	gatedKernels  = actType("gated")
+	actKernels    = byVector("map_sm75", "act")
+	gatedKernels  = byVector("map_sm75", "gated")
 	castKernels   = func() (k [numTypes]vectors) {
 		for t := range numTypes {
 			k[t] = byVector("map_sm75", "cast_"+t.String())
@@ -16,13 +16,6 @@ var (
 		return k
 	}()
 )
-
-func actType(entry string) (k [numTypes]Kernel) {
-	for t := range numTypes {
-		k[t] = Kernel{"map_sm75", entry + "_" + t.String() + "_v1"}
-	}
-	return k
-}
 
 const mapThreads = 256
 
@@ -59,12 +52,14 @@ func Affine(q Queue, t Type, dst, x Mat, scale, shift Ptr, rows, cols int) {
 
 // Activate: dst = act(x).
 func Activate(q Queue, t Type, dst, x Mat, act Act, rows, cols int) {
-	mapRows(q, actKernels[t], false, rows, cols, q.Args().Mat(dst).Mat(x).I32(int(act)))
+	four := dst.whole(t, cols) && x.whole(t, cols)
+	mapRows(q, actKernels.choose(t, four), four, rows, cols, q.Args().Mat(dst).Mat(x).I32(int(act)))
 }
 
 // Gated: dst = act(gate)·up.
 func Gated(q Queue, t Type, dst, gate, up Mat, act Act, rows, cols int) {
-	mapRows(q, gatedKernels[t], false, rows, cols, q.Args().Mat(dst).Mat(gate).Mat(up).I32(int(act)))
+	four := dst.whole(t, cols) && gate.whole(t, cols) && up.whole(t, cols)
+	mapRows(q, gatedKernels.choose(t, four), four, rows, cols, q.Args().Mat(dst).Mat(gate).Mat(up).I32(int(act)))
 }
 
 // Cast copies x to dst, from one type to another or the same, rounding to
