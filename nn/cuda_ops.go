@@ -142,6 +142,7 @@ func (p *cudaPass) Attention(dst, q, k, v tensor.Tensor, a AttentionArgs) {
 	} else {
 		at.K, at.V = p.mat(p.as(typ, k)), p.mat(p.as(typ, v))
 		at.Rows, at.Keys = q.Rows(), k.Rows()
+		at.Rows, at.Keys = q.Rows(), k.Rows()
 	}
 	at.Scratch = p.scratch(at.Work())
 	cuda.Attend(p.list, &at)

@@ -24,7 +24,8 @@ import (
 // the expected last output.
 //
 // Without --serve it measures the kernels whose name matches REGEX, on every
-// instruction set of the machine or on the one that WEFT_ISA names.
+// instruction set of the machine or on the one that WEFT_ISA names; with
+// --device cuda those of a GPU, by its clock.
 func runBench(ctx context.Context, c *call) error {
 	serve := c.Bool("serve", false, "answer a harness on stdin and stdout")
 	models := c.String("models", "", "`directory` of the models of --serve")
@@ -50,6 +51,9 @@ func runBench(ctx context.Context, c *call) error {
 	re, err := regexp.Compile(pattern)
 	if err != nil {
 		return usagef("REGEX: %v", err)
+	}
+	if c.onGPU() {
+		return c.benchGPU(ctx, re)
 	}
 	return c.benchKernels(ctx, re)
 }

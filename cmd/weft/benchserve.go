@@ -116,6 +116,9 @@ func (c *call) openCase(models, name string) (*benchCase, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: case %q", weft.ErrUnsupported, name)
 	}
+	if c.onGPU() && (kind == "sgemm" || kind == "sgemmp" || kind == "igemm" || kind == "moe") {
+		return nil, fmt.Errorf("%w: case %q on %s", weft.ErrUnsupported, name, c.device)
+	}
 	switch kind {
 	case "sgemm", "sgemmp":
 		p, err := parseProduct(rest)
@@ -143,7 +146,7 @@ func (c *call) openCase(models, name string) (*benchCase, error) {
 	if strings.Contains(rest, "/") || models == "" || filepath.Base(kind) != kind {
 		return nil, fmt.Errorf("%w: case %q", weft.ErrUnsupported, name)
 	}
-	return openModelCase(filepath.Join(models, kind), rest, scheme, weft.WithPrecision(c.precision))
+	return openModelCase(filepath.Join(models, kind), rest, scheme, weft.WithPrecision(c.precision), weft.WithDevice(c.device))
 }
 
 // product is a batch of matrix products C [m, n] = A [m, k] · B.

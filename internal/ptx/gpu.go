@@ -154,6 +154,12 @@ func (s *stream) Download(dst []byte, src cuda.Ptr) {
 	s.use(func(d *Device) { d.Download(dst, src) })
 }
 
+// TensorMap returns a description that the interpreter reads.
+func (s *stream) TensorMap(m *cuda.TensorMap) (b []byte, err error) {
+	s.use(func(d *Device) { b, err = d.TensorMap(m) })
+	return b, err
+}
+
 func (s *stream) Copy(dst, src cuda.Ptr, n int) { s.use(func(d *Device) { d.Copy(dst, src, n) }) }
 
 func (s *stream) Run(c *cuda.Commands) { c.Replay(s) }
@@ -163,11 +169,11 @@ func (s *stream) Graph(c *cuda.Commands) (cuda.Graph, error) {
 	return &graph{s, c}, nil
 }
 
-// Elapsed returns a nanosecond an instruction.
+// Elapsed returns a microsecond an instruction of a thread.
 func (s *stream) Elapsed(queue func()) (time.Duration, error) {
 	from := s.gpu.Dev.Steps
 	queue()
-	return time.Duration(s.gpu.Dev.Steps - from), s.Sync()
+	return time.Duration(s.gpu.Dev.Steps-from) * time.Microsecond, s.Sync()
 }
 
 func (s *stream) Sync() error {

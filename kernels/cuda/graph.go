@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"bytes"
+	"errors"
 	"hash/maphash"
 	"slices"
 )
@@ -50,7 +51,14 @@ var zeros [64]byte
 func (c *Commands) Target() int { return c.target }
 
 // TensorMap returns the stream's description of m.
-func (c *Commands) TensorMap(m *TensorMap) ([]byte, error) { return c.mapper.TensorMap(m) }
+func (c *Commands) TensorMap(m *TensorMap) ([]byte, error) {
+	if c.mapper == nil {
+		return nil, errNoMaps
+	}
+	return c.mapper.TensorMap(m)
+}
+
+var errNoMaps = errors.New("cuda: no tensor maps")
 
 // Len returns the number of launches.
 func (c *Commands) Len() int { return len(c.list) }
