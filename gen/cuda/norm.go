@@ -1,11 +1,15 @@
 package main
 
+import "fmt"
+
 // normKernels writes the operations along rows. A block computes a row; a
-// thread takes every blockDim-th column.
+// thread takes every blockDim-th column, or every blockDim-th four.
 func normKernels(m *module) {
 	for _, t := range dtypes {
-		layerNorm(m, t)
-		rmsNorm(m, t)
+		for _, n := range []int{1, 4} {
+			layerNorm(m, t, n)
+			rmsNorm(m, t, n)
+		}
 		softmax(m, t)
 		groupStats(m, t)
 		groupApply(m, t)
@@ -14,7 +18,12 @@ func normKernels(m *module) {
 }
 
 // byColumn runs f for the columns of a thread.
-func byColumn(f func(c val)) { loop(special("tid.x"), arg("cols"), special("ntid.x"), f) }
+func byColumn(f func(c val)) { byColumns(1, f) }
+
+// byColumns runs f for the columns of a thread, n at a time.
+func byColumns(n int, f func(c val)) {
+	loop(mul(special("tid.x"), i32(n)), arg("cols"), mul(special("ntid.x"), i32(n)), f)
+}
 
 // reducer reduces values over a block by way of shared memory, one a warp.
 type reducer struct{ shared val }
@@ -47,9 +56,9 @@ func rowAt(name, ld string, t dtype) val {
 	return row(arg(name), special("ctaid.x"), arg(ld), t.size())
 }
 
-func layerNorm(m *module, t dtype) {
-	m.entry("layer_norm_"+string(t), [3]int{}, `
-layer_norm: a block a row r
+func layerNorm(m *module, t dtype, n int) {
+	name := fmt.Sprintf("layer_norm_%s_v%d", t, n)
+	m.entry(name, [3]int{}, name+`: a block a row r
 	y = x[r] + residual[r];  mean = Σ y[c] / cols;  d[c] = y[c] - mean
 	δ = Σ d[c] / cols;  var = Σ d[c]² / cols - δ²
 	dst[r][c] = (d[c]-δ) / √(var+eps) · gain[c] + bias[c]
@@ -60,52 +69,68 @@ layer_norm: a block a row r
 			hasResidual := ne(arg("residual"), i64(0))
 			hasBias := ne(arg("bias"), i64(0))
 			residual := rowAt("residual", "ldr", t)
-			n := cvt(f32, "rn", arg("cols"))
-			value := func(c val) val {
-				y := variable(t.get("global", at(elem(x, c, t.size()), 0), 1)[0])
-				when(hasResidual, func() { set(y, add(y, t.get("global", at(elem(residual, c, t.size()), 0), 1)[0])) })
+			count := cvt(f32, "rn", arg("cols"))
+			values := func(c val) []val {
+				y := variables(t.get("global", at(elem(x, c, t.size()), 0), n))
+				when(hasResidual, func() {
+					for i, r := range t.get("global", at(elem(residual, c, t.size()), 0), n) {
+						set(y[i], add(y[i], r))
+					}
+				})
 				return y
 			}
-			sum := variable(flt(0))
-			byColumn(func(c val) { set(sum, add(sum, value(c))) })
-			mean := div(red.all(sum, add), n)
-			first, second := variable(flt(0)), variable(flt(0))
-			byColumn(func(c val) {
-				d := sub(value(c), mean)
-				set(first, add(first, d))
-				accumulate(second, d, d)
+			total := variable(flt(0))
+			byColumns(n, func(c val) {
+				y := values(c)
+				set(total, add(total, sum(y[0], y[1:]...)))
 			})
-			shift := div(red.all(first, add), n)
-			square := div(red.all(second, add), n)
+			mean := div(red.all(total, add), count)
+			first, second := variable(flt(0)), variable(flt(0))
+			byColumns(n, func(c val) {
+				for _, y := range values(c) {
+					d := sub(y, mean)
+					set(first, add(first, d))
+					accumulate(second, d, d)
+				}
+			})
+			shift := div(red.all(first, add), count)
+			square := div(red.all(second, add), count)
 			inv := div(flt(1), unary("sqrt.rn", add(atLeast(fma(neg(shift), shift, square), 0), arg("eps"))))
-			byColumn(func(c val) {
-				y := mul(sub(sub(value(c), mean), shift), inv)
-				g := load("global", f32, 1, at(elem(arg("gain"), c, 4), 0))[0]
-				b := variable(flt(0))
-				when(hasBias, func() { loadInto("global", f32, []val{b}, at(elem(arg("bias"), c, 4), 0)) })
-				t.put("global", at(elem(dst, c, t.size()), 0), fma(y, g, b))
+			byColumns(n, func(c val) {
+				y := values(c)
+				g := load("global", f32, n, at(elem(arg("gain"), c, 4), 0))
+				b := zeros(n)
+				when(hasBias, func() { loadInto("global", f32, b, at(elem(arg("bias"), c, 4), 0)) })
+				t.put("global", at(elem(dst, c, t.size()), 0), each(func(i int) val {
+					return fma(mul(sub(sub(y[i], mean), shift), inv), g[i], b[i])
+				}, n)...)
 			})
 		})
 }
 
-func rmsNorm(m *module, t dtype) {
-	m.entry("rms_norm_"+string(t), [3]int{}, `
-rms_norm: a block a row r
+// variables makes variables that hold the values.
+func variables(x []val) []val { return each(func(i int) val { return variable(x[i]) }, len(x)) }
+
+func rmsNorm(m *module, t dtype, n int) {
+	name := fmt.Sprintf("rms_norm_%s_v%d", t, n)
+	m.entry(name, [3]int{}, name+`: a block a row r
 	dst[r][c] = x[r][c] / √(Σ x[r][c]² / cols + eps) · gain[c]`,
 		"dst:u64 ldd:u64 x:u64 ldx:u64 gain:u64 eps:f32 cols:u32", func() {
 			red := newReducer()
 			x, dst := rowAt("x", "ldx", t), rowAt("dst", "ldd", t)
-			value := func(c val) val { return t.get("global", at(elem(x, c, t.size()), 0), 1)[0] }
-			sum := variable(flt(0))
-			byColumn(func(c val) {
-				v := value(c)
-				accumulate(sum, v, v)
+			values := func(c val) []val { return t.get("global", at(elem(x, c, t.size()), 0), n) }
+			total := variable(flt(0))
+			byColumns(n, func(c val) {
+				for _, v := range values(c) {
+					accumulate(total, v, v)
+				}
 			})
-			mean := div(red.all(sum, add), cvt(f32, "rn", arg("cols")))
+			mean := div(red.all(total, add), cvt(f32, "rn", arg("cols")))
 			inv := div(flt(1), unary("sqrt.rn", add(mean, arg("eps"))))
-			byColumn(func(c val) {
-				g := load("global", f32, 1, at(elem(arg("gain"), c, 4), 0))[0]
-				t.put("global", at(elem(dst, c, t.size()), 0), mul(mul(value(c), inv), g))
+			byColumns(n, func(c val) {
+				y := values(c)
+				g := load("global", f32, n, at(elem(arg("gain"), c, 4), 0))
+				t.put("global", at(elem(dst, c, t.size()), 0), each(func(i int) val { return mul(mul(y[i], inv), g[i]) }, n)...)
 			})
 		})
 }

@@ -12,7 +12,7 @@ import (
 func TestNorms(t *testing.T) {
 	const eps = 1e-5
 	for _, typ := range types {
-		for _, s := range [][3]int{{1, 1, 1}, {3, 32, 40}, {2, 300, 300}, {3, 1500, 1501}} {
+		for _, s := range [][3]int{{1, 1, 1}, {3, 32, 40}, {2, 300, 300}, {2, 301, 304}, {3, 1500, 1501}} {
 			rows, cols, ld := s[0], s[1], s[2]
 			t.Run(fmt.Sprintf("%v/%dx%d", typ, rows, cols), func(t *testing.T) {
 				b := newBench(t, 75)

@@ -1,8 +1,8 @@
 package cuda
 
 var (
-	layerNormKernels  = byType("norm_sm75", "layer_norm")
-	rmsNormKernels    = byType("norm_sm75", "rms_norm")
+	layerNormKernels  = byVector("norm_sm75", "layer_norm")
+	rmsNormKernels    = byVector("norm_sm75", "rms_norm")
 	softmaxKernels    = byType("norm_sm75", "softmax")
 	groupStatsKernels = byType("norm_sm75", "group_stats")
 	groupMerge        = Kernel{"norm_sm75", "group_merge"}
@@ -31,13 +31,15 @@ func byRow(q Queue, k Kernel, rows, cols int, a *Args) {
 // LayerNorm normalises each row of x (+ residual, if present); gain and bias
 // are floats, bias may be none. dst may be x or residual.
 func LayerNorm(q Queue, t Type, dst, x, residual Mat, gain, bias Ptr, eps float32, rows, cols int) {
-	byRow(q, layerNormKernels[t], rows, cols,
+	four := dst.whole(t, cols) && x.whole(t, cols) && residual.whole(t, cols) && gain%16 == 0 && bias%16 == 0
+	byRow(q, layerNormKernels.choose(t, four), rows, cols,
 		q.Args().Mat(dst).Mat(x).Mat(residual).Ptr(gain).Ptr(bias).F32(eps).I32(cols))
 }
 
 // RMSNorm: dst = x / √(mean(x²) + eps) · gain, row by row. dst may be x.
 func RMSNorm(q Queue, t Type, dst, x Mat, gain Ptr, eps float32, rows, cols int) {
-	byRow(q, rmsNormKernels[t], rows, cols, q.Args().Mat(dst).Mat(x).Ptr(gain).F32(eps).I32(cols))
+	four := dst.whole(t, cols) && x.whole(t, cols) && gain%16 == 0
+	byRow(q, rmsNormKernels.choose(t, four), rows, cols, q.Args().Mat(dst).Mat(x).Ptr(gain).F32(eps).I32(cols))
 }
 
 // Softmax over each row. dst may be x.
