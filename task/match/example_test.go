@@ -28,4 +28,5 @@ func Example() {
 		log.Fatal(err)
 	}
 	fmt.Println(hits[0].Name)
+	// Output: a small red circle
 }
