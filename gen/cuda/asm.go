@@ -465,7 +465,7 @@ func whenElse(p val, f, g func()) {
 	other, end := label(), label()
 	jumpUnless(p, other)
 	f()
-	emit("bra", end)
+	jumpApart(end)
 	mark(other)
 	g()
 	mark(end)
@@ -479,12 +479,12 @@ func loop(lo, hi, step val, f func(i val)) {
 	jumpIf(ge(i, hi), end)
 	f(i)
 	emit("add."+string(i.t), i, i, step)
-	jump2(top)
+	jumpApart(top)
 	mark(end)
 }
 
-// jump2 is a branch that threads of a warp may not take together.
-func jump2(l string) { emit("bra", l) }
+// jumpApart is a jump that threads of a warp may not take together.
+func jumpApart(l string) { emit("bra", l) }
 
 // repeat runs f as long as the predicate that cond returns holds.
 func repeat(cond func() val, f func()) {
@@ -492,7 +492,7 @@ func repeat(cond func() val, f func()) {
 	mark(top)
 	jumpUnless(cond(), end)
 	f()
-	jump2(top)
+	jumpApart(top)
 	mark(end)
 }
 

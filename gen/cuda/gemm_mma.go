@@ -265,6 +265,7 @@ type ending struct {
 	pairs                val // pairs of dst may be stored together
 }
 
+// newEnd is the epilogue of a kernel with epilogueParams.
 func newEnd(out dtype) *ending {
 	odd := or(and(reg32(arg("ldd")), i32(1)), and(reg32(arg("dst")), i32(2*out.size()-1)))
 	return &ending{out, ne(arg("bias"), i64(0)), ne(arg("residual"), i64(0)), eq(odd, i32(0))}

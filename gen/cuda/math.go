@@ -75,8 +75,8 @@ func expm1(x val) val {
 // sigmoid is 1/(1+e^-x).
 func sigmoid(x val) val { return div(flt(1), add(exp(neg(x)), flt(1))) }
 
-// normal is x·Φ(x): the tail x·Φ(-|x|) by formula 7.1.26 of Abramowitz &
-// Stegun, within 1.5e-7 of |x|.
+// normalTail is Φ(-|x|), the normal distribution's tail, by formula 7.1.26 of
+// Abramowitz & Stegun, within 1e-7.
 func normalTail(x val) val {
 	t := abs(x)
 	z := mul(t, flt(math.Sqrt2/2))
@@ -126,7 +126,7 @@ func softplus(x val) val {
 // hardsigmoid is min(max(x+3, 0), 6)/6.
 func hardsigmoid(x val) val { return div(atMost(atLeast(add(x, flt(3)), 0), 6), flt(6)) }
 
-// halved is x·σ(v) for v of x's sign, 0 at -Inf: max(x, 0) - |x|·σ(-|v|).
+// logistic is x/(1+e^-v) for v of x's sign, 0 at -Inf: max(x, 0) - |x|/(1+e^|v|).
 func logistic(x, v val) val {
 	t := minOf(abs(x), flt(math.MaxFloat32))
 	e := exp(neg(abs(v)))

@@ -12,7 +12,7 @@ func (t dtype) size() int {
 	return 2
 }
 
-// unpack16 turns the 16 bits of an element into a float.
+// fromBits turns the 16 bits of an element into a float.
 func (t dtype) fromBits(h val) val {
 	if t == "f16" {
 		d := reg(f32)
@@ -34,13 +34,6 @@ func (t dtype) get(space, addr string, n int) []val {
 		list = append(list, t.fromBits(h))
 	}
 	return list
-}
-
-// zero16 is a register that is 0.
-func zero16() val {
-	d := reg(b16)
-	emit("mov.b16", d, "0")
-	return d
 }
 
 // ampere says that the module's target has conversions to bfloat16.
