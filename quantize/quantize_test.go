@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/seed-512d3d71/weft"
+	goldens "github.com/seed-512d3d71/weft/internal/golden"
 	"github.com/seed-512d3d71/weft/kernels"
 	"github.com/seed-512d3d71/weft/nn"
 	"github.com/seed-512d3d71/weft/quantize"
@@ -575,5 +576,40 @@ func TestKilled(t *testing.T) {
 			continue
 		}
 		outputs(t, dst, inputs(t, golden+"bert.model/in.safetensors"))
+	}
+}
+
+// TestOutputs: every output of every golden model, quantized on load, keeps its
+// direction; those of a layer more so.
+func TestOutputs(t *testing.T) {
+	dirs, err := filepath.Glob(golden + "*/config.json")
+	if err != nil || len(dirs) == 0 {
+		t.Fatalf("no golden folders (%v)", err)
+	}
+	for _, dir := range dirs {
+		c := goldens.Open(t, filepath.Dir(dir))
+		t.Run(filepath.Base(c.Dir), func(t *testing.T) {
+			m, err := weft.Open(c.Dir, weft.WithClass(c.Class), weft.WithQuantization(weft.Quantization{Scheme: kernels.W8A8}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			out, err := m.Run(t.Context(), c.Inputs, weft.RunOptions{Set: c.Set, HiddenStates: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, w := range c.Want {
+				if w.DType() != tensor.F32 || w.Len() < 2 || w.Mask != nil {
+					continue
+				}
+				least := 0.99
+				if strings.Contains(w.Name, "hidden_states") {
+					least = 0.999
+				}
+				if x := cosine(out.Get(w.Name).F32(), w.F32()); x < least {
+					t.Errorf("%s: cosine %v", w.Name, x)
+				}
+			}
+		})
 	}
 }

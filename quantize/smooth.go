@@ -63,10 +63,11 @@ func smoothed(ctx context.Context, src *hub.Dir, dst string, o Options) (tmp str
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		e := safetensors.Entry{Name: t.Name, DType: t.DType, Shape: t.Shape, Data: t.Data()}
+		e := unchanged(t)
 		if s, ok := shifts[t.Name]; ok {
-			e.Data, e.Stream = nil, func(w io.Writer) error {
+			e.Stream = func(w io.Writer) error {
 				b, _, err := s.apply(t)
+				t.Discard()
 				if err != nil {
 					return err
 				}

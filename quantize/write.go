@@ -86,10 +86,20 @@ func size(e safetensors.Entry) int64 {
 	return n / 8
 }
 
+// unchanged returns the entry of a tensor, whose pages leave memory once they
+// are written.
+func unchanged(t safetensors.Tensor) safetensors.Entry {
+	return safetensors.Entry{Name: t.Name, DType: t.DType, Shape: t.Shape, Stream: func(w io.Writer) error {
+		_, err := w.Write(t.Data())
+		t.Discard()
+		return err
+	}}
+}
+
 // entries returns a tensor as it is to be written.
 func (j *job) entries(t safetensors.Tensor) ([]safetensors.Entry, error) {
 	j.report.Before += t.End - t.Begin
-	list := []safetensors.Entry{{Name: t.Name, DType: t.DType, Shape: t.Shape, Data: t.Data()}}
+	list := []safetensors.Entry{unchanged(t)}
 	if l := j.byName[t.Name]; l != nil && l.bits > 0 {
 		list = j.quantized(l)
 	} else if l != nil {
@@ -153,6 +163,7 @@ func (j *job) quantize(l *layer) (kernels.Quantized, error) {
 	if err := j.ctx.Err(); err != nil {
 		return kernels.Quantized{}, err
 	}
+	defer l.t.Discard()
 	x, err := l.t.Float32()
 	if err != nil {
 		return kernels.Quantized{}, err
