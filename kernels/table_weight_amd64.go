@@ -8,7 +8,7 @@ var weight8 = family[weightRow]{op: "gemm_f32_s8", rows: []row[weightRow]{
 	{name: "GemmX24S8Tile6x16AVX512VNNI", isa: ISAAVX512VNNI, tile: "6x16", impl: weightRow{
 		panels: []int{1: 4, 2: 2, 3: 1, 4: 1, 5: 1, 6: 1}, split: amd64.SplitBytesF32AVX2, tile: weight8TileVNNI}},
 	{name: "GemmX24S8Tile3x16AVX2", isa: ISAAVX2, tile: "3x16", impl: weightRow{
-		panels: []int{1: 1, 2: 1, 3: 1}, split: amd64.SplitWordsF32AVX2, tile: weight8TileAVX2}},
+		panels: []int{1: 4, 2: 1, 3: 1}, split: amd64.SplitWordsF32AVX2, tile: weight8TileAVX2}},
 	{name: "ref.AddFixed", isa: ISARef},
 }}
 
@@ -16,7 +16,7 @@ var weight4 = family[weightRow]{op: "gemm_f32_s4", rows: []row[weightRow]{
 	{name: "GemmX24S4Tile6x16AVX512VNNI", isa: ISAAVX512VNNI, tile: "6x16", impl: weightRow{
 		panels: []int{1: 4, 2: 2, 3: 1, 4: 1, 5: 1, 6: 1}, split: amd64.SplitBytesF32AVX2, tile: weight4TileVNNI}},
 	{name: "GemmX24S4Tile2x16AVX2", isa: ISAAVX2, tile: "2x16", impl: weightRow{
-		panels: []int{1: 1, 2: 1}, split: amd64.SplitBytesF32AVX2, tile: weight4TileAVX2}},
+		panels: []int{1: 4, 2: 1}, split: amd64.SplitBytesF32AVX2, tile: weight4TileAVX2}},
 	{name: "ref.AddFixed", isa: ISARef},
 }}
 
@@ -64,8 +64,8 @@ func weight4TileVNNI(h, n int, a *byte, sum *int32, lda int, b *int8, scale *flo
 
 func weight8TileAVX2(h, n int, a *byte, sum *int32, lda int, b *int8, scale *float32, lds int, c *float32, ldc, k, group int) {
 	switch n<<4 | h {
-	case 1<<4 | 1:
-		amd64.GemmX24S8Tile1x16AVX2(a, sum, lda, b, scale, lds, c, ldc, k, group)
+	case 4<<4 | 1:
+		amd64.GemmX24S8Tile1x64AVX2(a, sum, lda, b, scale, lds, c, ldc, k, group)
 	case 1<<4 | 2:
 		amd64.GemmX24S8Tile2x16AVX2(a, sum, lda, b, scale, lds, c, ldc, k, group)
 	case 1<<4 | 3:
@@ -77,6 +77,8 @@ func weight8TileAVX2(h, n int, a *byte, sum *int32, lda int, b *int8, scale *flo
 
 func weight4TileAVX2(h, n int, a *byte, sum *int32, lda int, b *int8, scale *float32, lds int, c *float32, ldc, k, group int) {
 	switch n<<4 | h {
+	case 4<<4 | 1:
+		amd64.GemmX24S4Tile1x64AVX2(a, sum, lda, b, scale, lds, c, ldc, k, group)
 	case 1<<4 | 1:
 		amd64.GemmX24S4Tile1x16AVX2(a, sum, lda, b, scale, lds, c, ldc, k, group)
 	case 1<<4 | 2:

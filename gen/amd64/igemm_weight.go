@@ -17,8 +17,8 @@ var weightTiles = map[string]map[int]map[int][]int{
 		4: {1: {4, 2}, 2: {2}, 3: {1}, 4: {1}, 5: {1}, 6: {1}},
 	},
 	"AVX2": {
-		8: {1: {1}, 2: {1}, 3: {1}},
-		4: {1: {1}, 2: {1}},
+		8: {1: {4}, 2: {1}, 3: {1}},
+		4: {1: {4, 1}, 2: {1}},
 	},
 }
 
@@ -107,38 +107,41 @@ func weightTile(v isa, suffix string, bits, rows, panels int) {
 	CMOVQGT(k, n)
 	SUBQ(n, k)
 	Label("block")
-	t.clear()
 	SUBQ(Imm(fixedBlock), n)
 	JL(LabelRef("short"))
-	for u := range fixedBlock {
-		t.unit(u)
+	for t.first = 0; t.first < panels; t.first += t.together {
+		t.clear()
+		for u := range fixedBlock {
+			t.unit(u)
+		}
+		t.add(c, ldc, scaleAt)
 	}
 	advance(fixedBlock)
-	JMP(LabelRef("sum"))
+	JMP(LabelRef("next"))
 	Label("short") // the last block of a group
 	ADDQ(Imm(fixedBlock), n)
-	Label("one")
-	t.unit(0)
-	advance(1)
-	DECQ(n)
-	JNZ(LabelRef("one"))
-	Label("sum")
-	to := GP64()
-	MOVQ(c, to)
-	for r := range rows {
-		unit := v.vec()
-		VBROADCASTSS(sumAt(r, 12), unit)
-		for i := range t.acc[r] {
-			x, y, at := t.join(r, i), v.vec(), Mem{Base: to, Disp: 4 * i * v.lanes}
-			VMULPS(unit, x, x)
-			VMOVUPS(at, y)
-			VFMADD231PS(scaleAt(i*v.lanes/panel, i*v.lanes%panel*4), x, y)
-			VMOVUPS(y, at)
-		}
-		if r < rows-1 {
-			ADDQ(ldc, to)
+	for t.first = 0; t.first < panels; t.first += t.together {
+		t.clear()
+		m, one := GP64(), label("one%d", t.first)
+		MOVQ(n, m)
+		Label(one)
+		t.unit(0)
+		advance(1)
+		DECQ(m)
+		JNZ(LabelRef(one))
+		t.add(c, ldc, scaleAt)
+		if t.first+t.together < panels { // again by the next panels
+			MOVQ(n, m)
+			SHLQ(Imm(5), m)
+			for _, r := range as {
+				SUBQ(m, r)
+			}
+			SHLQ(Imm(uint64(t.bits/4+2)), m) // lines are 8 times as long as digits
+			SUBQ(m, t.b)
 		}
 	}
+	XORQ(n, n)
+	Label("next")
 	for _, r := range ss {
 		ADDQ(Imm(16), r)
 	}
@@ -163,11 +166,33 @@ func weightTile(v isa, suffix string, bits, rows, panels int) {
 type weightProduct struct {
 	isa
 	bits, rows, panels int
+	first, together    int // the panels that are multiplied at a time
 	a, sum             func(row, disp int) Mem
 	b                  Register
 	acc                [][][]VecVirtual // the sums of a row and a register, by digit
 	mask               Op               // of the low nibbles, or the sign of a byte
 	worth              [2]Op            // of the digits, as floats: 256 and 65536, or 4096
+}
+
+// add adds the sums of a block to the result.
+func (t *weightProduct) add(c, ldc Register, scaleAt func(panel, disp int) Mem) {
+	to := GP64()
+	MOVQ(c, to)
+	for r := range t.rows {
+		unit := t.vec()
+		VBROADCASTSS(t.sum(r, 12), unit)
+		for i := range t.acc[r] {
+			at := i + t.first*panel/t.lanes
+			x, y, m := t.join(r, i), t.vec(), Mem{Base: to, Disp: 4 * at * t.lanes}
+			VMULPS(unit, x, x)
+			VMOVUPS(m, y)
+			VFMADD231PS(scaleAt(at*t.lanes/panel, at*t.lanes%panel*4), x, y)
+			VMOVUPS(y, m)
+		}
+		if r < t.rows-1 {
+			ADDQ(ldc, to)
+		}
+	}
 }
 
 // words reports whether digits have 12 bits, in words.
@@ -186,20 +211,29 @@ func (t *weightProduct) lines() int { return t.bits / 4 }
 // 33 GB/s that a core reads from memory, and others up to a third worse: the
 // fetches must not come in the way of the hardware's own.
 func (t *weightProduct) fetched() (ahead, every int) {
-	if t.bits == 8 {
-		return 512, 2
+	switch {
+	case t.bits == 4:
+		return 8192, 1
+	case t.lanes == 8:
+		return 2048, 1 // a block
 	}
-	return 8192, 1
+	return 512, 2
 }
 
 func (t *weightProduct) operands() {
+	// AVX2 has registers for one panel: a block is multiplied by one after the
+	// other.
+	t.together = t.panels
+	if t.lanes == 8 {
+		t.together = 1
+	}
 	digits := 3
 	if t.words() {
 		digits = 2
 	}
 	t.acc = make([][][]VecVirtual, t.rows)
 	for r := range t.acc {
-		for range t.panels * panel / t.lanes {
+		for range t.together * panel / t.lanes {
 			t.acc[r] = append(t.acc[r], simd{t.isa, digits}.alloc())
 		}
 	}
@@ -243,7 +277,7 @@ func (t *weightProduct) clear() {
 func (t *weightProduct) unit(u int) {
 	ahead, every := t.fetched()
 	for line := range t.lines() {
-		for i := 0; i < t.panels; i += every {
+		for i := t.first; i < t.first+t.together; i += every {
 			PREFETCHT1(Mem{Base: t.b, Disp: ahead + (t.lines()*u+line)*weightLine + 64*i})
 		}
 	}
@@ -263,9 +297,9 @@ func (t *weightProduct) unit(u int) {
 		}
 		return x
 	}
-	for i := range t.panels * panel / t.lanes {
+	for i := range t.together * panel / t.lanes {
 		load := func(line int) VecVirtual {
-			x, at := t.vec(), Mem{Base: t.b, Disp: (t.lines()*u+line)*weightLine + 4*t.lanes*i}
+			x, at := t.vec(), Mem{Base: t.b, Disp: (t.lines()*u+line)*weightLine + 64*t.first + 4*t.lanes*i}
 			if t.lanes == 16 {
 				VMOVDQU32(at, x)
 			} else {

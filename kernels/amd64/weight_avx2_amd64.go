@@ -4,10 +4,10 @@
 
 package amd64
 
-// GemmX24S8Tile1x16AVX2 adds a product by a weight of 8 bits, group by group and block by block of k:
+// GemmX24S8Tile1x64AVX2 adds a product by a weight of 8 bits, group by group and block by block of k:
 //
 //	for i := range 1 {
-//		for j := range 16 {
+//		for j := range 64 {
 //			for each block, of up to 32 steps of group g {
 //				s := 0
 //				for p in the block { s += a(i, p) * q(j, p) }
@@ -22,7 +22,7 @@ package amd64
 // brought into L2.
 //
 //go:noescape
-func GemmX24S8Tile1x16AVX2(a *byte, sum *int32, lda int, b *int8, scale *float32, lds int, c *float32, ldc int, k int, group int)
+func GemmX24S8Tile1x64AVX2(a *byte, sum *int32, lda int, b *int8, scale *float32, lds int, c *float32, ldc int, k int, group int)
 
 // GemmX24S8Tile2x16AVX2 adds a product by a weight of 8 bits, group by group and block by block of k:
 //
@@ -63,6 +63,26 @@ func GemmX24S8Tile2x16AVX2(a *byte, sum *int32, lda int, b *int8, scale *float32
 //
 //go:noescape
 func GemmX24S8Tile3x16AVX2(a *byte, sum *int32, lda int, b *int8, scale *float32, lds int, c *float32, ldc int, k int, group int)
+
+// GemmX24S4Tile1x64AVX2 adds a product by a weight of 4 bits, group by group and block by block of k:
+//
+//	for i := range 1 {
+//		for j := range 64 {
+//			for each block, of up to 32 steps of group g {
+//				s := 0
+//				for p in the block { s += a(i, p) * q(j, p) }
+//				c[i*ldc+j] = fma(float32(s)*unit, scale[j/16*lds+g*16+j%16], c[i*ldc+j])
+//			}
+//		}
+//	}
+//
+// a(i, p) are the numbers that SplitBytesF32AVX2 stored at a+i*lda, and unit that which it
+// stored at sum+i*lda; s is exact. q(j, p) is nibble p/4%2 of b[p/8*256+j*4+p%4], less 8.
+// k and group are in units of 8 steps, lda in bytes, ldc and lds in floats. k > 0. What follows is
+// brought into L2.
+//
+//go:noescape
+func GemmX24S4Tile1x64AVX2(a *byte, sum *int32, lda int, b *int8, scale *float32, lds int, c *float32, ldc int, k int, group int)
 
 // GemmX24S4Tile1x16AVX2 adds a product by a weight of 4 bits, group by group and block by block of k:
 //
