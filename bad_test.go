@@ -150,7 +150,7 @@ func TestBadModels(t *testing.T) {
 
 		{"vocabulary more than rows", set("vocab_size", 38), "embeddings.word_embeddings.weight|[37 32]|[38 32]", false},
 		{"layers more than there are", set("num_hidden_layers", 3), "encoder.layer.2.", false},
-		{"layers 2^31", set("num_hidden_layers", 1<<31), "num_hidden_layers|2147483648", false},
+		{"layers 2^31", set("num_hidden_layers", int64(1<<31)), "num_hidden_layers|2147483648", false},
 		{"layers negative", set("num_hidden_layers", -1), "num_hidden_layers|-1", false},
 		{"heads zero", set("num_attention_heads", 0), "num_attention_heads", false},
 		{"heads that do not divide", set("num_attention_heads", 5), "32|5 attention heads", false},
