@@ -156,7 +156,7 @@ func TestBadModels(t *testing.T) {
 		{"heads that do not divide", set("num_attention_heads", 5), "32|5 attention heads", false},
 		{"width a string", set("hidden_size", "32"), "hidden_size|want an integer", false},
 		{"width a fraction", set("hidden_size", 32.5), "hidden_size|32.5", false},
-		{"width 2^62", set("hidden_size", 1<<62), "hidden_size", false},
+		{"width 2^62", set("hidden_size", int64(1<<62)), "hidden_size", false},
 		{"width an object", set("hidden_size", map[string]any{"a": 1}), "hidden_size|an object", false},
 		{"eps a list", set("layer_norm_eps", []int{1}), "layer_norm_eps|an array", false},
 		{"cross attention without a decoder", set("add_cross_attention", true), "add_cross_attention", false},
