@@ -69,6 +69,9 @@ def main():
     rng = random.Random(args.seed)
     folder = os.path.join(HERE, "eval")
     os.makedirs(folder, exist_ok=True)
+    for old in os.listdir(folder):
+        if old != "README.md":
+            os.remove(os.path.join(folder, old))
     items = []
 
     ms = [m for k, n in RETRIEVAL.items() for m in rng.sample(world._POOLS[True][k], n)]
@@ -82,7 +85,7 @@ def main():
                           "caption": world.caption(m)})
     # Compositions that retrieval does not have.
     rest = [m for m in world._POOLS[True]["pair"] if m not in set(ms)]
-    for i, m in enumerate(rng.sample(rest, 60)):
+    for i, m in enumerate(rng.sample(rest, 40)):
         name = f"c{100 + i}"
         draw.draw(m, rng, held=True).save(os.path.join(folder, name + ".png"), optimize=True)
         items.append({"id": name, "set": "caption", "world": "scene", "image": name + ".png", "caption": world.caption(m)})
@@ -106,9 +109,9 @@ def main():
         save_wav(os.path.join(folder, f"w{i:02}.wav"), x * (0.5 / np.abs(x).max()))
         items.append({"id": f"w{i:02}", "set": "commands", "speech": f"w{i:02}.wav", "label": word, "labels": "commands",
                       "source": "asterisk:allison", "real": True})
-    with open(os.path.join(folder, "manifest.json"), "w") as f:
-        json.dump({"labels": {"digits": digits, "commands": world.WORDS}, "items": items}, f, indent=1)
-        f.write("\n")
+    with open(os.path.join(folder, "manifest.json"), "w") as f:  # an item a line
+        labels = json.dumps({"digits": digits, "commands": world.WORDS})
+        f.write(f'{{"labels": {labels},\n"items": [\n' + ",\n".join(map(json.dumps, items)) + "\n]}\n")
 
 
 if __name__ == "__main__":

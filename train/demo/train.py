@@ -10,7 +10,7 @@ installed. Four stages, each kept in --work and skipped when it is there already
     image     the image tower against the frozen embeddings of all training captions (InfoNCE with every caption as a
               negative), and what lies at each patch
     speech    the speech tower likewise, and which words are said (CTC); runs beside the image stage
-    joint     all together: InfoNCE between each pair of modalities with hard negatives, and the captioner from
+    joint     pictures against voices as well, with hard negatives (one attribute changed), and the captioner from
               pictures and sounds
 
 What helps the towers learn (the patch and CTC heads) is thrown away.
@@ -211,7 +211,7 @@ SEEN = ("pair", "one", "many", "digit", "form", "list")
 
 @torch.no_grad()
 def begin_patches(vit, pool, g):
-    """Patches begin whitened and positions as the plane they are.
+    """Patches begin whitened, positions as the plane they are and the first layers looking at neighbours.
 
     Colour is most of a patch's variance, and a tower that begins at random sees little else for a long time; in
     whitened patches an edge is as large as a colour.
@@ -220,33 +220,43 @@ def begin_patches(vit, pool, g):
     x = torch.from_numpy(x).unfold(2, 8, 8).unfold(3, 8, 8).permute(0, 2, 3, 1, 4, 5).reshape(-1, 192)
     size, axes = torch.linalg.eigh(torch.cov(x.T).double())
     to = vit.embeddings.patch_embeddings.projection
-    n = to.weight.shape[0]
-    w = (axes[:, -n:] / (size[-n:] + 3e-3).sqrt()).T.float() * 0.5
-    to.weight.copy_(w.reshape(to.weight.shape))
-    to.bias.copy_(-w @ x.mean(0))
-    y, x = np.divmod(np.arange(64), 8)
-    f = torch.tensor(np.exp(-np.arange(n // 4) / 12), dtype=torch.float32)
-    plane = [t(torch.tensor(c, dtype=torch.float32)[:, None] * f) for c in (x, y) for t in (torch.sin, torch.cos)]
-    vit.embeddings.position_embeddings[0, 1:] = torch.cat(plane, 1) * 0.7
-    mimetic(vit)
+    n = to.weight.shape[0] - 32
+    w = (axes[:, -n:] / (size[-n:] + 3e-3).sqrt()).T.float() * 0.7
+    to.weight.zero_()
+    to.bias.zero_()
+    to.weight[:n] = w.reshape(n, *to.weight.shape[1:])
+    to.bias[:n] = -w @ x.mean(0)
+    y, x = (torch.tensor(c, dtype=torch.float32)[:, None] for c in np.divmod(np.arange(64), 8))
+    f = torch.linspace(0.2, 1.9, 8)
+    place = vit.embeddings.position_embeddings
+    place.zero_()
+    place[0, 1:, n:] = torch.cat([torch.sin(x * f), torch.cos(x * f), torch.sin(y * f), torch.cos(y * f)], 1) * 2
+    for depth, reach in enumerate((1, 1, 2)):
+        look_around(vit.layers[depth], f, reach)
 
 
-def mimetic(vit):
-    """Attention begins by looking where it is alike, so nearby (Trockman and Kolter 2023, arXiv:2305.09828)."""
-    d, heads = vit.config.hidden_size, vit.config.num_attention_heads
-    k = d // heads
-    eye = torch.eye(d)
-    for name, layer in vit.named_modules():
-        if not hasattr(layer, "q_proj"):
-            continue
-        for h in range(heads):
-            u, s, vt = torch.linalg.svd(0.7 * torch.randn(d, d) / math.sqrt(d) + 0.7 * eye)
-            rows = slice(h * k, (h + 1) * k)
-            layer.q_proj.weight[rows] = (u[:, :k] * s[:k].sqrt()).T
-            layer.k_proj.weight[rows] = s[:k, None].sqrt() * vt[:k]
-        u, s, vt = torch.linalg.svd(0.4 * torch.randn(d, d) / math.sqrt(d) - 0.4 * eye)
-        layer.v_proj.weight.copy_((u * s.sqrt()).T)
-        layer.o_proj.weight.copy_(vt.T * s.sqrt())
+def look_around(layer, f, reach):
+    """The heads of a layer begin as a convolution does: each looks at the patch on one side of its own.
+
+    Places are sines and cosines, so turning their plane by an offset finds the place at that offset
+    (d'Ascoli et al. 2021, arXiv:2103.10697, begin with the same thing by other means).
+    """
+    q, k, v, o = layer.attention.q_proj, layer.attention.k_proj, layer.attention.v_proj, layer.attention.o_proj
+    d, m = q.weight.shape[1], len(f)
+    for p in (q, k):
+        p.weight.normal_(0, 0.02)
+        p.bias.zero_()
+    for p in (v, o):
+        p.weight.normal_(0, d ** -0.5)
+    for h, (dx, dy) in enumerate(((reach, 0), (-reach, 0), (0, reach), (0, -reach))):
+        rows = slice(h * 32, h * 32 + 32)
+        turn = torch.zeros(32, 32)
+        for axis, offset in ((0, dx), (2 * m, dy)):
+            c, s = torch.diag(torch.cos(offset * f)), torch.diag(torch.sin(offset * f))
+            i, j = slice(axis, axis + m), slice(axis + m, axis + 2 * m)
+            turn[i, i], turn[i, j], turn[j, i], turn[j, j] = c, s, -s, c
+        q.weight[rows, d - 32:] += 1.5 * turn
+        k.weight[rows, d - 32:] += 1.5 * torch.eye(32)
 
 
 def image(args):
@@ -263,7 +273,7 @@ def image(args):
     check = held_pictures(args.seed)
     params = [*model.image.parameters(), *model.image_projection.parameters(), *colour.parameters(), *shape.parameters()]
     steps, n, s, tick = args.image_steps, 128, 0, time.time()
-    step = optimiser(params, 1e-3, steps, 200, 0.05)
+    step = optimiser(params, 2e-3, steps, 100, 0.05)
     order = np.array([], np.int64)
     while s < steps:
         if len(order) < n:
@@ -282,10 +292,12 @@ def image(args):
         patch = F.cross_entropy(c.float().reshape(-1, 9), cy.reshape(-1)) + \
             F.cross_entropy(f.float().reshape(-1, 7), fy.reshape(-1))
         main = tower_loss(e, table, target[index])
-        step(main + patch)
+        # Colours are learned at once and shapes late: until they are, the captions would only teach colours.
+        step((main if s > steps // 4 else 0) + 4 * patch)
         s += 1
         if s % 100 == 0:
-            log(s, align=main, patch=patch, **(check_images(model, texts, check) if s % 300 == 0 else {}))
+            on = (fy > 0)
+            log(s, align=main, patch=patch, shape=((f.argmax(-1) == fy) & on).sum() / on.sum(), **(check_images(model, texts, check) if s % 300 == 0 else {}))
             if time.time() - tick > 240 or s >= steps:
                 torch.save(model.state_dict(), os.path.join(args.work, "image-part.pt"))
                 tick = time.time()
@@ -438,8 +450,12 @@ def joint(args):
     for c in heard.clips:
         said.setdefault(c["meaning"], []).append(c)
     checks = held_pictures(args.seed), held_voices(args.seed, args.fsdd, args.work)
+    ms, table = caption_table(model, texts, KINDS, False)
+    where = {m: i for i, m in enumerate(ms)}
+    for p in (*model.text.parameters(), *model.text_projection.parameters(), model.logit_scale):
+        p.requires_grad = False  # the space stays where the sentences have put it
     steps, n = args.joint_steps, 64
-    step = optimiser(model.parameters(), 3e-4, steps, 30)
+    step = optimiser(model.parameters(), 5e-4, steps, 20)
     for s in range(steps):
         ms = []
         while len(ms) < n:
@@ -451,19 +467,15 @@ def joint(args):
         x, mask = pad([speech.normalise(speech.augment(heard.audio(rng.choice(said[m])), rng)) for m in ms])
         visible = torch.tensor([i for i, m in enumerate(ms) if m in shown])
         pixels, _ = seen.batch([rng.choice(shown[ms[i]]) for i in visible], g)
-        plain = [world.caption(m) for m in ms]
-        free = [c if rng.random() < 0.5 else world.paraphrase(m, rng) for c, m in zip(plain, ms)]
+        target = torch.tensor([where[m] for m in ms])
+        ids, _ = texts.batch([world.caption(m) for m in ms])
         with torch.autocast("cpu", torch.bfloat16):
-            t = model.embed_text(*texts.batch(free))
             v = model.embed_speech(x, mask)
             p = model.embed_image(torch.from_numpy(pixels))
-            ids, _ = texts.batch(plain)
-            half = torch.from_numpy(g.permutation(n)[: n // 2])
-            cap = caption_loss(model, torch.cat([p, v, t[half]]), torch.cat([ids[visible], ids, ids[half]]), 0.2)
-        same = same_meaning(ms)
-        part = same[visible][:, visible]
-        align = (info_nce(t, v, model.logit_scale, same) + info_nce(t[visible], p, model.logit_scale, part)
-                 + info_nce(v[visible], p, model.logit_scale, part))
+            t = table[target]
+            cap = caption_loss(model, torch.cat([p, v, t]), torch.cat([ids[visible], ids, ids]), 0.2)
+        align = (tower_loss(v, table, target) + tower_loss(p, table, target[visible])
+                 + info_nce(v[visible], p, model.logit_scale, same_meaning([ms[i] for i in visible])))
         step(align + cap)
         if s % 20 == 19:
             full = s % 100 == 99 or s == steps - 1
@@ -486,9 +498,9 @@ def main():
     ap.add_argument("--stage", choices=list(STAGES), help="one stage alone")
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--language-steps", type=int, default=800)
-    ap.add_argument("--image-steps", type=int, default=1600)
-    ap.add_argument("--speech-steps", type=int, default=2400)
-    ap.add_argument("--joint-steps", type=int, default=300)
+    ap.add_argument("--image-steps", type=int, default=2300)
+    ap.add_argument("--speech-steps", type=int, default=2000)
+    ap.add_argument("--joint-steps", type=int, default=240)
     args = ap.parse_args()
     if args.stage:
         torch.set_num_threads(args.threads)
