@@ -89,10 +89,10 @@ func TestActAccuracy(t *testing.T) {
 	const block = 1 << 12
 	x := make([]float32, block)
 	got := map[string][]float32{}
-	for _, isa := range ISAs() {
+	for _, isa := range isasF32() {
 		got[isa] = make([]float32, block)
 	}
-	best := ISAs()[0]
+	best := isasF32()[0]
 	for _, a := range Acts() {
 		t.Run(a.String(), func(t *testing.T) {
 			o, worst, at, step := actOracles[a], 0.0, float32(0), step
@@ -108,7 +108,7 @@ func TestActAccuracy(t *testing.T) {
 					bits += step
 				}
 				want := got[best][:n]
-				for _, isa := range ISAs() {
+				for _, isa := range isasF32() {
 					runAct(isa, got[isa][:n], x[:n], a)
 					if !ktest.SameBits(t, isa+" and "+best, got[isa][:n], want) {
 						t.FailNow()

@@ -37,7 +37,7 @@ func newDecoding(heads, kvHeads, nk, d int) *Attention {
 
 // GFLOP/s counts the two matrix products only, GB/s the keys and values.
 func BenchmarkAttentionF32(b *testing.B) {
-	for _, isa := range ISAs() {
+	for _, isa := range isasF32() {
 		if isa == ISARef {
 			continue
 		}

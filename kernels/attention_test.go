@@ -182,7 +182,7 @@ func attnISAs(tb testing.TB) []string {
 			tb.Logf("not run: %s, the CPU lacks %s", s.name, lacks)
 		}
 	}
-	return ISAs()
+	return isasF32()
 }
 
 // sameOnAll compares every instruction set with the reference and returns its
@@ -190,7 +190,7 @@ func attnISAs(tb testing.TB) []string {
 func sameOnAll(tb testing.TB, label string, a Attention, threads int) []float32 {
 	tb.Helper()
 	want := attend(tb, ISARef, nil, a)
-	for _, isa := range ISAs() {
+	for _, isa := range isasF32() {
 		team := Enter(threads)
 		got := attend(tb, isa, team, a)
 		team.Leave()
@@ -290,7 +290,7 @@ func TestAttentionF32Oracle(t *testing.T) {
 	for range 60 {
 		c := randomAttention(t, r, 600)
 		c.a.defaults()
-		attend(t, ISAs()[0], nil, c.a)
+		attend(t, isasF32()[0], nil, c.a)
 		for s := range len(c.a.QOff) - 1 {
 			for i := range c.a.queries(s) {
 				h := r.IntN(c.a.Heads)
@@ -308,7 +308,7 @@ func TestAttentionF32Oracle(t *testing.T) {
 func TestAttentionF32Alone(t *testing.T) {
 	attnISAs(t)
 	const n, heads, d = attnBlock + 70, 2, 24
-	for _, isa := range ISAs() {
+	for _, isa := range isasF32() {
 		if isa == ISARef {
 			continue
 		}
@@ -423,10 +423,10 @@ func TestAttentionF32Threads(t *testing.T) {
 	attnISAs(t)
 	a := newAttention(4, 2, 150, 300, 32)
 	a.Causal = true
-	want := attend(t, ISAs()[0], nil, *a)
+	want := attend(t, isasF32()[0], nil, *a)
 	for _, threads := range []int{1, 2, 3, 8} {
 		team := Enter(threads)
-		ktest.SameBits(t, fmt.Sprint(threads, " threads"), attend(t, ISAs()[0], team, *a), want)
+		ktest.SameBits(t, fmt.Sprint(threads, " threads"), attend(t, isasF32()[0], team, *a), want)
 		team.Leave()
 	}
 }

@@ -14,7 +14,7 @@ import (
 // eachBF16 runs f on every instruction set that has a kernel for bfloat16, and
 // on ref.
 func eachBF16(t *testing.T, f func(t *testing.T)) {
-	eachISA(t, func(t *testing.T) {
+	eachF32(t, func(t *testing.T) {
 		if err := PrecisionBF16.Check(); err != nil {
 			t.Skip(err)
 		}

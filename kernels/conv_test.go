@@ -88,7 +88,7 @@ func TestConvF32(t *testing.T) {
 			c.win.StrideH, c.win.StrideW, c.win.PadT, c.win.PadL, oh, ow, c.win.DilH, c.win.DilW)
 		made[i] = d
 	}
-	eachISA(t, func(t *testing.T) {
+	eachF32(t, func(t *testing.T) {
 		for i, c := range cases {
 			t.Run(c.String(), func(t *testing.T) {
 				d := made[i]
@@ -125,7 +125,7 @@ func TestConvF32Epilogue(t *testing.T) {
 		for i := range want {
 			want[i] = max(want[i]+bias[i%c.out], 0) + residual[i]
 		}
-		eachISA(t, func(t *testing.T) {
+		eachF32(t, func(t *testing.T) {
 			packed := PackConvF32(w, c.out, c.in, c.kh, c.kw, c.groups)
 			for _, threads := range []int{1, 2, 3, 8} {
 				team := par.Enter(threads)
@@ -174,7 +174,7 @@ func FuzzConvF32(f *testing.F) {
 		ref.Conv2DF32(want, x, c.h, c.w, c.in, weight, c.out, c.kh, c.kw, c.groups,
 			c.win.StrideH, c.win.StrideW, c.win.PadT, c.win.PadL, oh, ow, c.win.DilH, c.win.DilW)
 		defer install(chosen.isa)
-		for _, isa := range ISAs() {
+		for _, isa := range isasF32() {
 			install(isa)
 			edge := ktest.Edges[r.IntN(2)]
 			got := ktest.Guard[float32](t, len(want), edge)
@@ -185,7 +185,7 @@ func FuzzConvF32(f *testing.F) {
 }
 
 func BenchmarkConvF32(b *testing.B) {
-	for _, isa := range ISAs()[:max(1, len(ISAs())-1)] {
+	for _, isa := range isasF32()[:max(1, len(isasF32())-1)] {
 		for _, c := range []convCase{
 			{1, 16000, 1, 512, 1, 10, 1, win1(5, 0, 0, 1)}, {1, 3199, 512, 512, 1, 3, 1, win1(2, 0, 0, 1)}, {1, 49, 768, 768, 1, 128, 16, win1(1, 64, 64, 1)},
 			{224, 224, 3, 64, 7, 7, 1, win2(2, 3, 1)}, {56, 56, 64, 64, 3, 3, 1, win2(1, 1, 1)}, {14, 14, 256, 256, 3, 3, 1, win2(1, 1, 1)},

@@ -33,11 +33,28 @@ func transposed(b []float32, k, n int) []float32 {
 // skipped by name.
 func eachISA(t *testing.T, f func(t *testing.T)) {
 	for _, s := range isas {
-		t.Run("isa="+s.name, func(t *testing.T) {
-			Use(t, s.name)
-			f(t)
-		})
+		onISA(t, s.name, f)
 	}
+}
+
+func onISA(t *testing.T, isa string, f func(t *testing.T)) {
+	t.Run("isa="+isa, func(t *testing.T) {
+		Use(t, isa)
+		f(t)
+	})
+}
+
+// eachF32 is eachISA for operations on floats, which the sets with products of
+// bytes compute by older rows.
+func eachF32(t *testing.T, f func(t *testing.T)) {
+	for _, r := range gemmF32.rows {
+		onISA(t, r.isa, f)
+	}
+}
+
+// isasF32 are those of the machine.
+func isasF32() []string {
+	return slices.DeleteFunc(ISAs(), func(isa string) bool { return gemmF32.rows[gemmF32.best(isa)].isa != isa })
 }
 
 // gemmSizes are m, n, k around every tile and block.
@@ -78,7 +95,7 @@ func TestGemmF32(t *testing.T) {
 		p.bits = refProduct(p.a, p.k, p.b, p.m, p.n, p.k)
 		cases = append(cases, p)
 	}
-	eachISA(t, func(t *testing.T) {
+	eachF32(t, func(t *testing.T) {
 		for i, c := range cases {
 			t.Run(fmt.Sprintf("%dx%dx%d", c.m, c.n, c.k), func(t *testing.T) {
 				edge := ktest.Edges[i%2]
@@ -117,7 +134,7 @@ func TestGemmF32Threads(t *testing.T) {
 	ktest.Fill(r, a)
 	ktest.Fill(r, b)
 	want := refProduct(a, k, transposed(b, n, k), m, n, k)
-	eachISA(t, func(t *testing.T) {
+	eachF32(t, func(t *testing.T) {
 		w := PackF32(b, n, k, k)
 		for _, threads := range []int{1, 2, 3, 8} {
 			got := make([]float32, m*n)
@@ -173,7 +190,7 @@ func TestGemmF32Strides(t *testing.T) {
 	bias := make([]float32, n)
 	ktest.Fill(r, bias)
 	const untouched = 1234
-	eachISA(t, func(t *testing.T) {
+	eachF32(t, func(t *testing.T) {
 		dst := ktest.Guard[float32](t, batch*m*ldd, ktest.Tail)
 		for i := range dst {
 			dst[i] = untouched
@@ -212,7 +229,7 @@ func TestMatMulF32Rows(t *testing.T) {
 	ktest.Fill(r, b)
 	for _, lda := range []int{k, 1024} {
 		want := refProduct(a, lda, b, most, n, k)
-		eachISA(t, func(t *testing.T) {
+		eachF32(t, func(t *testing.T) {
 			w := PackF32T(b, k, n, n)
 			for m := 1; m <= most; m++ {
 				got := ktest.Guard[float32](t, m*n, ktest.Tail)
@@ -239,7 +256,7 @@ func TestPackRowsF32(t *testing.T) {
 			ws, all = append(ws, w), append(all, w...)
 		}
 		total := len(all) / k
-		eachISA(t, func(t *testing.T) {
+		eachF32(t, func(t *testing.T) {
 			want := make([]float32, (total+15)/16*16*k)
 			for i := range total {
 				for p := range k {
@@ -262,7 +279,7 @@ func TestGemmF32Allocs(t *testing.T) {
 	a, b, d := make([]float32, m*k*2), make([]float32, n*k), make([]float32, m*n*2)
 	w := PackF32(b, n, k, k)
 	conv := PackConvF32(b[:32*32*9], 32, 32, 3, 3, 1)
-	eachISA(t, func(t *testing.T) {
+	eachF32(t, func(t *testing.T) {
 		team := par.Enter(2)
 		defer team.Leave()
 		for name, f := range map[string]func(){
@@ -302,7 +319,7 @@ func FuzzGemmF32(f *testing.F) {
 		}
 		want := refProduct(a, lda, b, m, n, k)
 		bT := transposed(b, k, n)
-		for _, isa := range ISAs()[:len(ISAs())-1] {
+		for _, isa := range isasF32()[:len(isasF32())-1] {
 			install(isa)
 			dst := ktest.Guard[float32](t, (m-1)*ldd+n, ktest.Tail)
 			ga := ktest.GuardCopy(t, a[:max(0, (m-1)*lda+k)], ktest.Edges[mode>>1&1])
@@ -334,7 +351,7 @@ var gemmShapes = [][3]int{
 }
 
 func benchGemm(b *testing.B, run func(dst, a []float32, lda, m int, weight []float32, w *Matrix)) {
-	for _, isa := range ISAs()[:max(1, len(ISAs())-1)] {
+	for _, isa := range isasF32()[:max(1, len(isasF32())-1)] {
 		for _, s := range gemmShapes {
 			m, n, k := s[0], s[1], s[2]
 			b.Run(fmt.Sprintf("isa=%s/m=%d/n=%d/k=%d", isa, m, n, k), func(b *testing.B) {
@@ -366,7 +383,7 @@ func BenchmarkMatMulF32(b *testing.B) {
 }
 
 func BenchmarkPackF32(b *testing.B) {
-	for _, isa := range ISAs() {
+	for _, isa := range isasF32() {
 		b.Run("isa="+isa+"/n=3072/k=768", func(b *testing.B) {
 			Use(b, isa)
 			w := make([]float32, 3072*768)

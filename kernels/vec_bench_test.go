@@ -10,7 +10,7 @@ import (
 // benchRows runs f on each instruction set, over n elements of normally
 // distributed data, and reports the time an element takes.
 func benchRows(b *testing.B, shape string, n int, f func()) {
-	for _, isa := range ISAs() {
+	for _, isa := range isasF32() {
 		if isa == ISARef {
 			continue
 		}

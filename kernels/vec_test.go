@@ -44,7 +44,7 @@ func guarded(t testing.TB, r *rand.Rand, rows, cols, ld int, edge ktest.Edge, ev
 // eachShape runs f on every instruction set and edge for lengths around the
 // registers' and the unrolled loops' widths.
 func eachShape(t *testing.T, f func(t *testing.T, r *rand.Rand, isa string, edge ktest.Edge, rows, cols, ld int)) {
-	for _, isa := range ISAs() {
+	for _, isa := range isasF32() {
 		t.Run(isa, func(t *testing.T) {
 			Use(t, isa)
 			r := ktest.Rand(7)
@@ -188,7 +188,7 @@ func TestSoftmaxF32(t *testing.T) {
 			}
 		}
 	})
-	for _, isa := range ISAs() {
+	for _, isa := range isasF32() {
 		Use(t, isa)
 		y := make([]float32, 3)
 		SoftmaxF32(nil, y, []float32{-inf, -inf, -inf}, 1, 3, 3)
@@ -360,7 +360,7 @@ func TestGroupNormF32(t *testing.T) {
 		}
 		want := groupNorm64(x, c.T, c.C, c.groups, gain, bias, 1e-5)
 		var first []float32
-		for _, isa := range ISAs() {
+		for _, isa := range isasF32() {
 			Use(t, isa)
 			for _, threads := range []int{1, 2, 3, 8} {
 				team := Enter(threads)
@@ -423,7 +423,7 @@ func TestMeanRowsF32(t *testing.T) {
 }
 
 func TestConvert(t *testing.T) {
-	for _, isa := range ISAs() {
+	for _, isa := range isasF32() {
 		Use(t, isa)
 		all := make([]uint16, 1<<16)
 		for i := range all {
@@ -513,7 +513,7 @@ func TestToF16(t *testing.T) {
 
 func TestPool2D(t *testing.T) {
 	r := ktest.Rand(3)
-	for _, isa := range ISAs() {
+	for _, isa := range isasF32() {
 		Use(t, isa)
 		for i := range 40 {
 			h, w, c, kh, kw := 1+r.IntN(12), 1+r.IntN(12), []int{1, 3, 16, 33}[i%4], 1+r.IntN(3), 1+r.IntN(3)
@@ -569,7 +569,7 @@ func poolRef(x []float32, h, w, channels, kh, kw int, win Window, countPad bool)
 
 func TestTransposeF32(t *testing.T) {
 	r := ktest.Rand(4)
-	for _, isa := range ISAs() {
+	for _, isa := range isasF32() {
 		Use(t, isa)
 		for rows := range 35 {
 			for _, cols := range []int{0, 1, 7, 8, 9, 16, 31, 40, 2057} {
