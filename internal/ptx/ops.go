@@ -65,9 +65,6 @@ func (k *compiler) instruction() action {
 	return nil
 }
 
-// isPred reports whether an operand is a predicate.
-func (k *compiler) isPred(o operand) bool { return o.kind == opName && k.c.e.regs[o.name] == "pred" }
-
 func (k *compiler) mov() action {
 	d, a := k.arg(0), k.arg(1)
 	if k.s.last() == "pred" {
