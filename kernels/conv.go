@@ -128,6 +128,23 @@ func outSize(n, reach, stride int) int {
 	return (n-reach)/stride + 1
 }
 
+// plan checks the operands of a convolution, of so many elements, and returns
+// the sizes to compute it with, oh = 0 if nothing comes out. Where a window is
+// one pixel the picture is one long row.
+func (win Window) plan(dst, x, h, w, kh, kw, in, out int) (ph, pw, oh, ow int) {
+	oh, ow = win.Out(h, w, kh, kw)
+	if oh <= 0 || ow <= 0 || out == 0 {
+		return 0, 0, 0, 0
+	}
+	if x < h*w*in || dst < oh*ow*out {
+		panic("kernels: short operand of a convolution")
+	}
+	if kh == 1 && kw == 1 && win == (Window{StrideH: 1, StrideW: 1, DilH: win.DilH, DilW: win.DilW}) {
+		return 1, h * w, 1, oh * ow
+	}
+	return h, w, oh, ow
+}
+
 // ConvF32 convolves channels-last data:
 //
 //	dst[y][x][o] = act(Σ_ky Σ_kx Σ_c in[y·sh-padT+ky·dh][x·sw-padL+kx·dw][c]·w[o][c][ky][kx] + bias[o]) + residual[y][x][o]
@@ -139,15 +156,9 @@ func outSize(n, reach, stride int) int {
 // rows of x with the packed weight: x is read in place, except near the padding
 // and if there are groups. Winograd's algorithm would break the chain.
 func ConvF32(t *par.Team, dst, x []float32, h, w int, c *Conv, win Window, ep Epilogue) {
-	oh, ow := win.Out(h, w, c.kh, c.kw)
-	if oh <= 0 || ow <= 0 || c.out == 0 {
+	h, w, oh, ow := win.plan(len(dst), len(x), h, w, c.kh, c.kw, c.in, c.out)
+	if oh == 0 {
 		return
-	}
-	if len(x) < h*w*c.in || len(dst) < oh*ow*c.out {
-		panic("kernels: short operand of a convolution")
-	}
-	if c.kh == 1 && c.kw == 1 && win == (Window{StrideH: 1, StrideW: 1, DilH: win.DilH, DilW: win.DilW}) {
-		h, w, oh, ow = 1, h*w, 1, oh*ow // one long row
 	}
 	task := convTasks.Get().(*convTask)
 	*task = convTask{dst: dst, x: x, h: h, w: w, oh: oh, ow: ow, c: c, win: win, ep: ep}

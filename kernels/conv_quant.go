@@ -81,15 +81,9 @@ func (p *packQConvTask) Do(o int) {
 // the order written, of the sums and the products of their two scales. Taps in
 // the padding take part as +0.
 func ConvQ(t *par.Team, dst, x []float32, h, w int, c *QConv, win Window, ep Epilogue) {
-	oh, ow := win.Out(h, w, c.kh, c.kw)
-	if oh <= 0 || ow <= 0 || c.out == 0 {
+	h, w, oh, ow := win.plan(len(dst), len(x), h, w, c.kh, c.kw, c.in, c.out)
+	if oh == 0 {
 		return
-	}
-	if len(x) < h*w*c.in || len(dst) < oh*ow*c.out {
-		panic("kernels: short operand of a convolution")
-	}
-	if c.kh == 1 && c.kw == 1 && win == (Window{StrideH: 1, StrideW: 1, DilH: win.DilH, DilW: win.DilW}) {
-		h, w, oh, ow = 1, h*w, 1, oh*ow // one long row
 	}
 	g := igemmTasks.Get().(*igemmTask)
 	g.x, g.ldx, g.h, g.w, g.win = x, c.in, h, w, win
