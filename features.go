@@ -37,8 +37,8 @@ func (m *Model) aligned() (aligned, error) {
 
 // TextFeatures returns the vectors [N, D] of sentences in the space that texts
 // and pictures share, not normalised: those of a tri-encoder, and CLIP's and
-// SigLIP's get_text_features. Longer texts than
-// the model has positions for are cut.
+// SigLIP's get_text_features. Longer texts than the model has positions for are
+// cut.
 func (m *Model) TextFeatures(ctx context.Context, sentences ...string) (Tensor, error) {
 	net, err := m.aligned()
 	if err != nil {
